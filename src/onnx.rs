@@ -1,0 +1,1 @@
+//! The one ONNX Runtime of the process: hearing and speaking share it.

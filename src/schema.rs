@@ -1,0 +1,203 @@
+//! What crosses between conversation, model and tools: messages, tool calls, and the argument schemas that the prompt
+//! shows, the grammar constrains and `tools` checks.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Who wrote a message of a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    System,
+    User,
+    Assistant,
+    /// The result of a tool call, as JSON.
+    Tool,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub role: Role,
+    pub content: String,
+}
+
+impl Message {
+    pub fn new(role: Role, content: impl Into<String>) -> Self {
+        Self { role, content: content.into() }
+    }
+}
+
+/// Type of one argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum ParamType {
+    /// UTF-8 text of at most `max_chars` characters (default [`ParamType::MAX_CHARS`]).
+    String {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max_chars: Option<usize>,
+    },
+    Int {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<i64>,
+    },
+    Number {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<f64>,
+    },
+    Bool,
+    /// One of a fixed list of words.
+    Enum {
+        values: Vec<String>,
+    },
+}
+
+impl ParamType {
+    /// Longest string argument accepted where the schema names no limit.
+    pub const MAX_CHARS: usize = 500;
+}
+
+/// One named argument.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Param {
+    pub name: String,
+    #[serde(flatten)]
+    pub kind: ParamType,
+    #[serde(default = "yes")]
+    pub required: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A tool's name, what it is for, and its arguments in the order shown to the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolSchema {
+    pub name: String,
+    #[serde(default)]
+    pub description: String,
+    #[serde(default)]
+    pub params: Vec<Param>,
+}
+
+/// A call as the model wrote it: not yet checked against anything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    pub name: String,
+    #[serde(default, alias = "arguments")]
+    pub parameters: Map<String, Value>,
+}
+
+impl ToolSchema {
+    /// `set_timer(duration: string, label?: string)`: the form the default model was trained on.
+    pub fn signature(&self) -> String {
+        let args: Vec<String> = self
+            .params
+            .iter()
+            .map(|p| {
+                let ty = match &p.kind {
+                    ParamType::String { .. } => "string".to_owned(),
+                    ParamType::Int { .. } => "int".to_owned(),
+                    ParamType::Number { .. } => "number".to_owned(),
+                    ParamType::Bool => "bool".to_owned(),
+                    ParamType::Enum { values } => {
+                        values.iter().map(|v| format!("\"{v}\"")).collect::<Vec<_>>().join("|")
+                    }
+                };
+                format!("{}{}: {ty}", p.name, if p.required { "" } else { "?" })
+            })
+            .collect();
+        format!("{}({})", self.name, args.join(", "))
+    }
+
+    /// Checks arguments against the schema; returns every problem, each naming the argument.
+    pub fn check(&self, args: &Map<String, Value>) -> Vec<String> {
+        let mut problems = Vec::new();
+        for p in &self.params {
+            match args.get(&p.name) {
+                None | Some(Value::Null) if p.required => problems.push(format!("{}: missing", p.name)),
+                None | Some(Value::Null) => {}
+                Some(v) => {
+                    if let Some(problem) = p.kind.problem(v) {
+                        problems.push(format!("{}: {problem}", p.name));
+                    }
+                }
+            }
+        }
+        for name in args.keys() {
+            if !self.params.iter().any(|p| &p.name == name) {
+                problems.push(format!("{name}: no such argument of {}", self.name));
+            }
+        }
+        problems
+    }
+}
+
+impl ParamType {
+    fn problem(&self, v: &Value) -> Option<String> {
+        match (self, v) {
+            (ParamType::String { max_chars }, Value::String(s)) => {
+                let max = max_chars.unwrap_or(Self::MAX_CHARS);
+                (s.chars().count() > max).then(|| format!("longer than {max} characters"))
+            }
+            (ParamType::Int { min, max }, Value::Number(n)) => match n.as_i64() {
+                None => Some(format!("{n} is not a whole number")),
+                Some(i) => match (min, max) {
+                    (Some(m), _) if i < *m => Some(format!("{i} is below {m}")),
+                    (_, Some(m)) if i > *m => Some(format!("{i} is above {m}")),
+                    _ => None,
+                },
+            },
+            (ParamType::Number { min, max }, Value::Number(n)) => match n.as_f64() {
+                None => Some(format!("{n} is not a number")),
+                Some(x) => match (min, max) {
+                    (Some(m), _) if x < *m => Some(format!("{x} is below {m}")),
+                    (_, Some(m)) if x > *m => Some(format!("{x} is above {m}")),
+                    _ => None,
+                },
+            },
+            (ParamType::Bool, Value::Bool(_)) => None,
+            (ParamType::Enum { values }, Value::String(s)) => {
+                (!values.contains(s)).then(|| format!("{s:?} is not one of {}", values.join(", ")))
+            }
+            (_, v) => Some(format!("{v} has the wrong type")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn light() -> ToolSchema {
+        serde_json::from_value(json!({"name": "set_light", "params": [
+            {"name": "room", "type": "string", "max_chars": 20},
+            {"name": "on", "type": "bool"},
+            {"name": "brightness", "type": "int", "min": 0, "max": 100, "required": false},
+            {"name": "mode", "type": "enum", "values": ["warm", "cold"], "required": false}]}))
+        .expect("a valid schema")
+    }
+
+    #[test]
+    fn signature_is_what_the_model_was_trained_on() {
+        assert_eq!(
+            light().signature(),
+            "set_light(room: string, on: bool, brightness?: int, mode?: \"warm\"|\"cold\")"
+        );
+    }
+
+    #[test]
+    fn check_reports_every_problem() {
+        let ok = json!({"room": "kitchen", "on": true, "brightness": 40});
+        assert!(light().check(ok.as_object().expect("object")).is_empty());
+        let bad = json!({"room": "a room with a very long name", "brightness": 140, "mode": "hot", "x": 1});
+        let p = light().check(bad.as_object().expect("object"));
+        assert_eq!(p.len(), 5, "{p:?}");
+    }
+}

@@ -1,0 +1,4 @@
+//! The one integration-test binary: modules that drive the real program and the public API.
+//! A test that needs what this machine lacks (a recording, a GPU, PulseAudio) prints that it skipped.
+
+mod support;
