@@ -1,1 +1,5 @@
-fn main() {}
+//! Arguments in, exit status out; everything else lives in the library.
+
+fn main() -> std::process::ExitCode {
+    tercet::cli::main()
+}

@@ -1,1 +1,98 @@
-//! cli
+//! The command line: one file per subcommand; this one holds what they share.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::error::{Kind, Result};
+
+pub mod out;
+
+/// A voice agent that lives on one small machine.
+///
+/// Speech in, a ternary (1.58-bit) language model, speech out; offline, under one memory budget.
+#[derive(Debug, Parser)]
+#[command(name = "tercet", version, about, long_about, propagate_version = true, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options every subcommand takes.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Global {
+    /// Configuration file, in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
+    #[arg(long, global = true, value_name = "FILE", env = "TERCET_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Override one setting, for example --set llm.threads=2 (repeatable)
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Log more (-v info, -vv debug, -vvv trace); TERCET_LOG takes a filter such as tercet::audio=debug
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Print results and errors only: no progress, no warnings
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// What a subcommand is given beside its own arguments.
+#[derive(Debug)]
+pub struct Context {
+    pub global: Global,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {}
+
+impl Command {
+    fn run(self, _ctx: &Context) -> Result<()> {
+        match self {}
+    }
+}
+
+/// Parses the process's arguments, runs the command and turns its outcome into an exit status:
+/// 0 success, 64–78 as [`Kind::exit_code`] says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let wrong = e.use_stderr();
+            // Help that cannot be printed (closed pipe) is nobody's error.
+            let _ = e.print();
+            return ExitCode::from(if wrong { Kind::Usage.exit_code() } else { 0 });
+        }
+    };
+    init_logging(&cli.global);
+    let ctx = Context { global: cli.global };
+    match cli.command.run(&ctx) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            out::error(&e);
+            ExitCode::from(e.kind().exit_code())
+        }
+    }
+}
+
+/// Logs go to stderr, warnings and worse unless asked for more; standard output is for results.
+fn init_logging(global: &Global) {
+    use tracing_subscriber::EnvFilter;
+    let default = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "info",
+        (false, 2) => "tercet=debug,info",
+        (false, _) => "tercet=trace,debug",
+    };
+    let filter = EnvFilter::try_from_env("TERCET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    // A second initialisation (tests) keeps the first.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(ansi)
+        .with_target(false)
+        .try_init();
+}

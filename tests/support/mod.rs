@@ -2,6 +2,6 @@
 
 /// Prints why a test does not run here. Tests must say so; a silent pass is a defect.
 #[allow(dead_code)]
-pub fn skip(test: &str, why: &str) {
+pub(crate) fn skip(test: &str, why: &str) {
     println!("SKIPPED {test}: {why}");
 }
