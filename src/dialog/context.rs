@@ -1,0 +1,145 @@
+//! The memory of the conversation, and the prompt made from it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::ser::Formatter;
+
+use crate::error::{Error, Kind, Result};
+use crate::schema::{Message, Role, ToolSchema};
+
+use super::Settings;
+
+/// Turns kept at most, whatever the context would hold.
+const TURNS_MAX: usize = 64;
+
+/// The system message, pinned, and the turns that followed it.
+#[derive(Debug, Clone)]
+pub struct Context {
+    system: Message,
+    turns: VecDeque<Vec<Message>>,
+    last_turn: Duration,
+    forget_after: Duration,
+    reply_tokens: usize,
+}
+
+impl Context {
+    /// `tools` in the order they are to be shown, which should not change from start to start: the prompt's prefix is
+    /// kept computed.
+    pub fn new(settings: &Settings, tools: &[ToolSchema]) -> Self {
+        Self {
+            system: Message::new(Role::System, system_prompt(&settings.persona, tools)),
+            turns: VecDeque::new(),
+            last_turn: Duration::ZERO,
+            forget_after: Duration::from_secs(settings.forget_after_min * 60),
+            reply_tokens: settings.reply_tokens,
+        }
+    }
+
+    /// The pinned block.
+    pub fn system(&self) -> &Message {
+        &self.system
+    }
+
+    /// Turns in memory.
+    pub fn turns(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// Keeps a finished turn.
+    pub fn remember(&mut self, now: Duration, messages: Vec<Message>) {
+        self.forget_if_idle(now);
+        if self.turns.len() == TURNS_MAX {
+            self.turns.pop_front();
+        }
+        self.turns.push_back(messages);
+        self.last_turn = now;
+    }
+
+    /// Forgets everything but the pinned block.
+    pub fn forget(&mut self) {
+        self.turns.clear();
+    }
+
+    /// Forgets a conversation that has been idle for too long.
+    pub fn forget_if_idle(&mut self, now: Duration) {
+        if !self.turns.is_empty() && now.saturating_sub(self.last_turn) >= self.forget_after {
+            self.turns.clear();
+        }
+    }
+
+    /// The prompt for `exchange`: the pinned block, what fits of the memory, the exchange. Turns that do not fit beside
+    /// a reply are forgotten, oldest first. `count` gives the tokens of a list of messages as they are rendered.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] when the pinned block and the exchange alone leave no room for a reply.
+    pub fn prompt(
+        &mut self,
+        now: Duration,
+        exchange: &[Message],
+        context_tokens: usize,
+        count: impl Fn(&[Message]) -> usize,
+    ) -> Result<Vec<Message>> {
+        self.forget_if_idle(now);
+        let room = context_tokens.saturating_sub(self.reply_tokens);
+        loop {
+            let mut prompt = Vec::with_capacity(1 + exchange.len() + self.turns.iter().map(Vec::len).sum::<usize>());
+            prompt.push(self.system.clone());
+            prompt.extend(self.turns.iter().flatten().cloned());
+            prompt.extend_from_slice(exchange);
+            let tokens = count(&prompt);
+            if tokens <= room {
+                return Ok(prompt);
+            }
+            if self.turns.pop_front().is_none() {
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    format!("the request and the tool list take {tokens} tokens, and only {room} of the context of {context_tokens} are left beside a reply"),
+                )
+                .remedy("say it in fewer words, configure fewer commands, or choose a longer context"));
+            }
+        }
+    }
+}
+
+/// Persona, then the tools, one signature a line.
+pub fn system_prompt(persona: &str, tools: &[ToolSchema]) -> String {
+    let mut s = persona.trim().to_owned();
+    if !tools.is_empty() {
+        s.push_str("\nTools:");
+        for tool in tools {
+            s.push('\n');
+            s.push_str(&tool.signature());
+        }
+    }
+    s
+}
+
+/// JSON on one line with a space after `:` and `,`: how calls and results were written where the model learned them.
+pub fn compact_json(value: &impl Serialize) -> String {
+    let mut out = Vec::new();
+    let mut ser = serde_json::Serializer::with_formatter(&mut out, Spaced);
+    match value.serialize(&mut ser) {
+        Ok(()) => String::from_utf8(out).unwrap_or_default(),
+        // Only a map whose keys are no strings fails; calls and results have none.
+        Err(_) => String::new(),
+    }
+}
+
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        w.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        w.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
+        w.write_all(b": ")
+    }
+}

@@ -1,0 +1,127 @@
+//! One exchange: what was asked, what is under way for it, what it has said.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::schema::{Message, Role, ToolCall};
+use crate::units::WorkId;
+
+use super::context::compact_json;
+use super::speech::Speech;
+
+/// The one thing being waited for.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Job {
+    Transcribe,
+    Interpret,
+    Generate,
+    Tool { call: ToolCall, fast: bool },
+}
+
+/// Why the turn exists, which decides how it ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// Wake word, button or text.
+    Addressed,
+    /// Speech in the follow-up window, which would have closed at this time.
+    FollowUp { until: Duration },
+    /// An announcement; nobody asked.
+    Announcement,
+    /// A ringing timer.
+    Ring,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Turn {
+    pub(super) origin: Origin,
+    /// What the user said.
+    pub(super) request: String,
+    /// User message, calls and results so far.
+    pub(super) exchange: Vec<Message>,
+    pub(super) job: Option<(WorkId, Job)>,
+    /// Calls of the fast path still to run.
+    pub(super) queue: VecDeque<ToolCall>,
+    pub(super) calls: u32,
+    pub(super) repaired: bool,
+    /// What tools answered in words of their own; `None` once a tool left the words to the model.
+    pub(super) tool_words: Option<Vec<String>>,
+    pub(super) speech: Option<Speech>,
+    /// Last sign of life; the watchdog counts from here.
+    pub(super) progress: Duration,
+    /// What was heard of speech that was cut short.
+    pub(super) heard_before: String,
+    /// Go to sleep afterwards: the user asked for silence.
+    pub(super) sleep_after: bool,
+}
+
+impl Turn {
+    pub(super) fn new(origin: Origin, now: Duration) -> Self {
+        Self {
+            origin,
+            request: String::new(),
+            exchange: Vec::new(),
+            job: None,
+            queue: VecDeque::new(),
+            calls: 0,
+            repaired: false,
+            tool_words: Some(Vec::new()),
+            speech: None,
+            progress: now,
+            heard_before: String::new(),
+            sleep_after: false,
+        }
+    }
+
+    pub(super) fn asked(&mut self, text: &str) {
+        self.request = text.to_owned();
+        self.exchange.push(Message::new(Role::User, text));
+    }
+
+    pub(super) fn called(&mut self, call: &ToolCall, result: &serde_json::Value) {
+        self.exchange.push(Message::new(Role::Assistant, compact_json(call)));
+        self.exchange.push(Message::new(Role::Tool, compact_json(result)));
+    }
+
+    /// Whether this very call ran in this turn.
+    pub(super) fn has_called(&self, call: &ToolCall) -> bool {
+        let text = compact_json(call);
+        self.exchange.iter().any(|m| m.role == Role::Assistant && m.content == text)
+    }
+
+    /// Whether anything was said, or is being said.
+    pub(super) fn has_spoken(&self) -> bool {
+        self.speech.is_some() || !self.heard_before.is_empty()
+    }
+
+    /// No more of this speech will be heard; what is said next is new work.
+    pub(super) fn retire_speech(&mut self) {
+        if let Some(heard) = self.heard() {
+            self.heard_before = heard;
+        }
+        self.speech = None;
+    }
+
+    /// What reached the user so far.
+    pub(super) fn heard(&self) -> Option<String> {
+        let now = self.speech.as_ref().map(Speech::heard).unwrap_or_default();
+        let all = [self.heard_before.as_str(), now.as_str()].join(" ").trim().to_owned();
+        (!all.is_empty()).then_some(all)
+    }
+
+    /// When nothing more can be hoped for.
+    pub(super) fn gives_up_at(&self, patience: Duration) -> Duration {
+        let saying = self.speech.as_ref().map_or(Duration::ZERO, Speech::allowance);
+        self.progress + patience + saying
+    }
+
+    /// What the memory keeps: nothing where nothing was asked or heard.
+    pub(super) fn memory(&self) -> Option<Vec<Message>> {
+        let heard = self.heard()?;
+        if self.request.is_empty() {
+            return None;
+        }
+        let mut messages = self.exchange.clone();
+        messages.push(Message::new(Role::Assistant, heard));
+        Some(messages)
+    }
+}
