@@ -1,1 +1,159 @@
-//! audio
+//! Sound in and out: files, resampling, the live microphone and loudspeaker, and a file-backed device that stands in
+//! for both.
+//!
+//! Everything behind the [`Source`] seam is 16 kHz mono `f32` in [−1, 1]; an [`Output`] takes any rate. Device callbacks
+//! only move samples over lock-free rings and count; resampling, reopening and logging happen on the threads that call.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::units::SampleRate;
+
+mod read;
+mod resample;
+mod wav;
+
+pub use read::{Clip, MAX_FILE, read_16k, read_file};
+pub use resample::{Resampler, resample};
+pub use wav::WavWriter;
+
+/// What a [`Source::read`] brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Read {
+    /// Samples were appended.
+    Samples,
+    /// Nothing came within the wait; the device is there or is being looked for.
+    Quiet,
+    /// The device went away, for this reason. Said once; reads that follow look for it again, with back-off.
+    Lost(String),
+    /// The device is back; the next read brings samples.
+    Restored,
+    /// There will be no more samples (file-backed sources only).
+    End,
+}
+
+/// What went wrong with a device so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Underruns or overruns of the device's own buffer.
+    pub xruns: u64,
+    /// Frames dropped because a ring was full (capture), or times speech ran dry in mid-phrase (playback).
+    pub dropped: u64,
+    /// Times the device went away.
+    pub lost: u64,
+}
+
+/// Where 16 kHz mono samples come from. One owner thread reads.
+pub trait Source: Send {
+    /// Appends the samples that have come to `out`, waiting at most `wait` for the first of them.
+    ///
+    /// # Errors
+    /// Only what no retry can cure; a device that went away is [`Read::Lost`], not an error.
+    fn read(&mut self, out: &mut Vec<f32>, wait: Duration) -> Result<Read>;
+
+    /// What went wrong so far.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}
+
+/// Where speech goes. Any thread may call any method.
+pub trait Output: Send + Sync {
+    /// Queues `pcm` (mono) for the loudspeaker, whole phrases at a time: each push is resampled on its own.
+    /// Returns when all of it is queued, which is before it has been heard: the queue is bounded, and while it is full
+    /// this waits.
+    ///
+    /// # Errors
+    /// [`Kind::Cancelled`](crate::error::Kind::Cancelled) when `cancelled` says so or [`Output::stop`] was called
+    /// meanwhile; what was queued then stays queued unless `stop` dropped it.
+    /// [`Kind::Device`](crate::error::Kind::Device) when the loudspeaker is away; the phrase is dropped.
+    fn push(&self, pcm: &[f32], rate: SampleRate, cancelled: &dyn Fn() -> bool) -> Result<()>;
+
+    /// Drops what is queued at once, with a fade of 5 ms.
+    fn stop(&self);
+
+    /// Whether speech is queued or still sounds, counting what the device has yet to play.
+    fn is_playing(&self) -> bool;
+
+    /// When speech was last audible: now while it sounds, `None` before the first.
+    fn last_sound(&self) -> Option<Instant>;
+
+    /// How much speech has been heard since opening, in frames of 16 kHz whatever the device's own rate.
+    fn frames_played(&self) -> u64;
+
+    /// Loudness from 0 (silent) to 100; changes ramp, without clicks.
+    fn set_volume(&self, percent: u8);
+
+    fn volume(&self) -> u8;
+
+    /// How much speech has been heard since opening.
+    fn heard(&self) -> Duration {
+        SampleRate::HEARING.duration(usize::try_from(self.frames_played()).unwrap_or(usize::MAX))
+    }
+
+    /// What went wrong so far.
+    fn counts(&self) -> Counts {
+        Counts::default()
+    }
+}
+
+/// Settings of the microphone and the loudspeaker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Microphone: "default", or an id or part of a name as `tercet devices` lists them.
+    pub input: String,
+    /// Loudspeaker: "default", or an id or part of a name.
+    pub output: String,
+    /// Loudness of speech, 0 to 100.
+    pub volume: u8,
+    /// How much sound a device hands over at a time, in milliseconds; two of these are its latency.
+    pub period_ms: u32,
+    /// How much speech may be queued for the loudspeaker, in milliseconds.
+    pub queue_ms: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { input: "default".into(), output: "default".into(), volume: 80, period_ms: 20, queue_ms: 1500 }
+    }
+}
+
+impl Settings {
+    /// Adds every problem, named by key as in the configuration file.
+    pub fn validate(&self, problems: &mut Vec<String>) {
+        for (key, name) in [("input", &self.input), ("output", &self.output)] {
+            if name.trim().is_empty() {
+                problems.push(format!("audio.{key}: empty; say \"default\" for the system's device"));
+            }
+        }
+        if self.volume > 100 {
+            problems.push(format!("audio.volume: {} is not between 0 and 100", self.volume));
+        }
+        if !(5..=200).contains(&self.period_ms) {
+            problems.push(format!("audio.period_ms: {} is not between 5 and 200", self.period_ms));
+        }
+        if !(200..=10_000).contains(&self.queue_ms) {
+            problems.push(format!("audio.queue_ms: {} is not between 200 and 10000", self.queue_ms));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid_and_every_bad_key_is_named() {
+        let mut problems = Vec::new();
+        Settings::default().validate(&mut problems);
+        assert!(problems.is_empty(), "{problems:?}");
+        let bad = Settings { input: " ".into(), output: String::new(), volume: 101, period_ms: 0, queue_ms: 1 };
+        bad.validate(&mut problems);
+        for key in ["audio.input", "audio.output", "audio.volume", "audio.period_ms", "audio.queue_ms"] {
+            assert!(problems.iter().any(|p| p.starts_with(key)), "{key} is missing in {problems:?}");
+        }
+    }
+}
