@@ -13,7 +13,16 @@ use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
 mod measure;
+mod plan;
+mod pressure;
+mod settings;
+#[cfg(test)]
+mod tests;
+
 pub use measure::{resident_now, resident_peak};
+pub use plan::{Inputs, Plan, PlanItem, Saving};
+pub use pressure::{Gauge, Pressure, Reading};
+pub use settings::{CGROUP_SHARE_PERCENT, DEFAULT_CEILING, DEFAULT_SHARE_PERCENT, Settings};
 
 /// A line of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Kind, Result};
 
+pub mod config;
 pub mod out;
+pub mod plan;
 
 /// A voice agent that lives on one small machine.
 ///
@@ -45,11 +47,19 @@ pub struct Context {
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {}
+enum Command {
+    /// Show what the agent will take of memory, and whether it fits
+    Plan(plan::Args),
+    /// Check or show the configuration
+    Config(config::Args),
+}
 
 impl Command {
-    fn run(self, _ctx: &Context) -> Result<()> {
-        match self {}
+    fn run(self, ctx: &Context) -> Result<()> {
+        match self {
+            Command::Plan(args) => plan::run(args, ctx),
+            Command::Config(args) => config::run(args, ctx),
+        }
     }
 }
 

@@ -1,0 +1,192 @@
+//! Configuration before it has a shape: a tree of values that know where they were written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where a value was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Default,
+    File {
+        path: Arc<PathBuf>,
+        line: usize,
+    },
+    /// Name of the environment variable.
+    Env(String),
+    /// `--set`, with the argument as it was given.
+    Flag(String),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::Env(name) => write!(f, "environment {name}"),
+            Origin::Flag(arg) => write!(f, "--set {arg}"),
+        }
+    }
+}
+
+impl Origin {
+    pub(super) fn file(path: &Arc<PathBuf>, line: usize) -> Self {
+        Origin::File { path: Arc::clone(path), line }
+    }
+
+    /// The file this came from, where it came from one.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Origin::File { path, .. } => Some(path),
+            _ => None,
+        }
+    }
+}
+
+/// One value and where it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub value: Value,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Value {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+    /// Text from the environment or a flag: its type is whatever the key wants.
+    Loose(String),
+    Array(Vec<Node>),
+    Table(BTreeMap<String, Node>),
+    /// A TOML date or time: no key wants one.
+    Date,
+    /// An array element that was found wrong and reported; kept so that the others keep their numbers.
+    Gone,
+}
+
+/// One step from the root to a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Step {
+    Key(String),
+    Index(usize),
+}
+
+/// `tools.commands[1].name`: element numbers count from one, as people do.
+pub(super) fn path_text(path: &[Step]) -> String {
+    let mut s = String::new();
+    for step in path {
+        match step {
+            Step::Key(k) => {
+                if !s.is_empty() {
+                    s.push('.');
+                }
+                let bare = !k.is_empty() && k.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
+                s += &if bare { clip(k) } else { format!("{:?}", clip(k)) };
+            }
+            Step::Index(i) => s += &format!("[{}]", i + 1),
+        }
+    }
+    s
+}
+
+impl Node {
+    pub(super) fn table(origin: Origin) -> Node {
+        Node { value: Value::Table(BTreeMap::new()), origin }
+    }
+
+    /// Puts `over` on top: tables merge key by key, everything else is replaced.
+    pub(super) fn overlay(&mut self, over: Node) {
+        match (&mut self.value, over.value) {
+            (Value::Table(base), Value::Table(top)) => {
+                for (k, v) in top {
+                    match base.get_mut(&k) {
+                        Some(b) => b.overlay(v),
+                        None => {
+                            base.insert(k, v);
+                        }
+                    }
+                }
+            }
+            (_, value) => *self = Node { value, origin: over.origin },
+        }
+    }
+
+    fn child(&self, step: &Step) -> Option<&Node> {
+        match (&self.value, step) {
+            (Value::Table(t), Step::Key(k)) => t.get(k),
+            (Value::Array(a), Step::Index(i)) => a.get(*i),
+            _ => None,
+        }
+    }
+
+    /// The value at `path`, and failing that its nearest ancestor.
+    pub(super) fn nearest(&self, path: &[Step]) -> &Node {
+        let mut at = self;
+        for step in path {
+            match at.child(step) {
+                Some(n) => at = n,
+                None => break,
+            }
+        }
+        at
+    }
+
+    /// The value at exactly `path`.
+    pub(super) fn get(&self, path: &[Step]) -> Option<&Node> {
+        path.iter().try_fold(self, |at, step| at.child(step))
+    }
+
+    /// Takes the value at `path` out; false where there is none.
+    pub(super) fn remove(&mut self, path: &[Step]) -> bool {
+        let Some((last, parents)) = path.split_last() else { return false };
+        let mut at = self;
+        for step in parents {
+            let next = match (&mut at.value, step) {
+                (Value::Table(t), Step::Key(k)) => t.get_mut(k),
+                (Value::Array(a), Step::Index(i)) => a.get_mut(*i),
+                _ => None,
+            };
+            match next {
+                Some(n) => at = n,
+                None => return false,
+            }
+        }
+        match (&mut at.value, last) {
+            (Value::Table(t), Step::Key(k)) => t.remove(k).is_some(),
+            (Value::Array(a), Step::Index(i)) => match a.get_mut(*i) {
+                Some(n) if !matches!(n.value, Value::Gone) => {
+                    n.value = Value::Gone;
+                    true
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// What a person would call this value.
+    pub(super) fn kind_text(&self) -> String {
+        match &self.value {
+            Value::Bool(b) => format!("{b}"),
+            Value::Int(i) => format!("the number {i}"),
+            Value::Float(x) => format!("the number {x}"),
+            Value::Text(s) | Value::Loose(s) => format!("the text {:?}", clip(s)),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Table(_) => "a table".to_owned(),
+            Value::Date => "a date or time (write text in quotes)".to_owned(),
+            Value::Gone => "nothing".to_owned(),
+        }
+    }
+}
+
+/// Long or strange text shortened for a message.
+pub(super) fn clip(s: &str) -> String {
+    const MAX: usize = 60;
+    match s.char_indices().nth(MAX) {
+        Some((at, _)) => format!("{}…", &s[..at]),
+        None => s.to_owned(),
+    }
+}

@@ -1,0 +1,61 @@
+//! The sections of the configuration file, each the settings struct of the module it configures.
+
+use serde::{Deserialize, Serialize};
+
+use crate::budget;
+
+/// Everything that can be configured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    pub budget: budget::Settings,
+    pub daemon: Daemon,
+    pub privacy: Privacy,
+}
+
+impl Settings {
+    /// Every value that is out of range or at odds with another, with the section it belongs to.
+    pub(super) fn validate(&self) -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        let mut section = |name: &'static str, check: &dyn Fn(&mut Vec<String>)| {
+            let mut problems = Vec::new();
+            check(&mut problems);
+            all.extend(problems.into_iter().map(|p| (name, p)));
+        };
+        section("budget", &|p| self.budget.validate(p));
+        section("daemon", &|p| self.daemon.validate(p));
+        all
+    }
+}
+
+/// The long-running process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Daemon {
+    /// How long a stop waits for what is being said or done before it ends anyway.
+    pub shutdown_grace_ms: u64,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Self { shutdown_grace_ms: 5_000 }
+    }
+}
+
+impl Daemon {
+    fn validate(&self, problems: &mut Vec<String>) {
+        if self.shutdown_grace_ms > 60_000 {
+            problems.push(format!("shutdown_grace_ms is {}; at most 60000", self.shutdown_grace_ms));
+        }
+    }
+}
+
+/// What may leave memory. Nothing does unless it is asked for here.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Write what the microphone heard to the state folder, one WAV an utterance.
+    pub keep_audio: bool,
+    /// Write what was understood and answered to the log.
+    pub log_transcripts: bool,
+}

@@ -1,0 +1,280 @@
+//! Layers, problems and their wording, on the shipped files and on garbage.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Loads text as `--config FILE` would, beside variables and flags.
+fn with(text: &str, env: &[(&str, &str)], set: &[&str]) -> Result<Loaded, Vec<Problem>> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("t.toml");
+    std::fs::write(&path, text).expect("written");
+    gather(&Request {
+        config: Some(path),
+        env: env.iter().map(|(k, v)| ((*k).to_owned(), Ok((*v).to_owned()))).collect(),
+        set: set.iter().map(|s| (*s).to_owned()).collect(),
+        ..Request::default()
+    })
+}
+
+/// Problems without the folder's name.
+fn problems(text: &str, env: &[(&str, &str)], set: &[&str]) -> Vec<String> {
+    let all = with(text, env, set).err().unwrap_or_default();
+    all.iter()
+        .map(|p| {
+            let s = p.to_string();
+            s.find("t.toml").map_or(s.clone(), |at| s[at..].to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_configured_is_the_defaults() {
+    let l = load(&Request::default()).expect("defaults are valid");
+    assert_eq!(*l.origin("budget.reserve_mb"), Origin::Default);
+    assert!(!l.settings.privacy.keep_audio && !l.settings.privacy.log_transcripts, "private unless asked");
+    assert!(l.files.is_empty());
+}
+
+#[test]
+fn later_layers_win_key_by_key() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (low, high) = (dir.path().join("etc.toml"), dir.path().join("user.toml"));
+    std::fs::write(&low, "[budget]\ntotal_mb = 1000\nreserve_mb = 10\nruntime_mb = 20\n").expect("written");
+    std::fs::write(&high, "[budget]\nreserve_mb = 11\nruntime_mb = 21\n").expect("written");
+    let mut request = Request {
+        searched: vec![low.clone(), high.clone(), dir.path().join("absent.toml")],
+        env: vec![("TERCET__BUDGET__RUNTIME_MB".into(), Ok("22".into())), ("TERCET_LOG".into(), Ok("info".into()))],
+        ..Request::default()
+    };
+    let l = load(&request).expect("valid");
+    let b = &l.settings.budget;
+    assert_eq!((b.total_mb, b.reserve_mb, b.runtime_mb), (Some(1000), 11, 22));
+    assert_eq!(l.files, [low, high.clone()]);
+    assert_eq!(l.origin("budget.reserve_mb").to_string(), format!("{}:2", high.display()));
+    assert_eq!(l.origin("budget.runtime_mb").to_string(), "environment TERCET__BUDGET__RUNTIME_MB");
+
+    request.set = vec!["budget.runtime_mb=23".into(), "budget.runtime_mb=24".into(), "budget.total_mb=".into()];
+    let l = load(&request).expect("valid");
+    assert_eq!(l.settings.budget.runtime_mb, 24, "the last flag wins");
+    assert_eq!(l.settings.budget.total_mb, None, "an empty value unsets");
+
+    let only = dir.path().join("only.toml");
+    std::fs::write(&only, "").expect("written");
+    request = Request { config: Some(only), searched: vec![high], ..Request::default() };
+    assert_eq!(load(&request).expect("valid").settings.budget.reserve_mb, 256, "--config replaces the searched files");
+}
+
+#[test]
+fn every_problem_is_listed_with_file_line_and_key() {
+    let text = "\
+[budget]
+total_mb = \"lots\"
+reserv_mb = 3
+reserve_mb = -3
+
+[privcy]
+keep_audio = true
+
+[privacy]
+keep_audio = 1
+runtime_mb = 5
+";
+    let found = problems(text, &[("TERCET__BUDGET__RUNTIME_MB", "0")], &["daemon.shutdown_grace_ms=soon", "nonsense"]);
+    let wanted = [
+        "--set nonsense: is not of the form section.key=value",
+        "t.toml:3: budget.reserv_mb: no such key; did you mean budget.reserve_mb?",
+        "t.toml:4: budget.reserve_mb: expected a whole number, not negative, found -3",
+        "t.toml:2: budget.total_mb: expected a whole number, not negative, found the text \"lots\"",
+        "t.toml:10: privacy.keep_audio: expected true or false, found 1",
+        "t.toml:11: privacy.runtime_mb: no such key here; did you mean budget.runtime_mb?",
+        "t.toml:6: privcy: no such key; did you mean privacy?",
+        "--set daemon.shutdown_grace_ms=soon: daemon.shutdown_grace_ms: expected a whole number, not negative, found the text \"soon\"",
+        "environment TERCET__BUDGET__RUNTIME_MB: budget.runtime_mb: runtime_mb is 0; a process needs some memory for itself",
+    ];
+    for w in wanted {
+        assert!(found.iter().any(|f| f == w), "{w}\nnot in\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), wanted.len(), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_mistake_hidden_by_a_higher_layer_is_still_told() {
+    let found = problems("[budget]\nruntime_mb = \"x\"\n", &[], &["budget.runtime_mb=5"]);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("t.toml:2: budget.runtime_mb"), "{found:?}");
+}
+
+#[test]
+fn broken_toml_is_told_with_its_line_and_the_rest_is_still_checked() {
+    let found = problems("[budget]\ntotal_mb = = 3\nnope = 1\nruntime_mb = 0x\n[budget]\n", &[], &[]);
+    assert!(found.iter().any(|f| f.starts_with("t.toml:2: not valid TOML")), "{found:?}");
+    assert!(found.iter().any(|f| f.starts_with("t.toml:3: budget.nope: no such key; known are")), "{found:?}");
+    assert!(problems("[budget]\ntotal_mb = 1979-05-27\n", &[], &[])[0].contains("found a date or time"));
+    assert!(problems("[budget]\ntotal_mb = 99999999999999999999\n", &[], &[])[0].contains("too large"));
+    assert!(problems("[budget]\ntotal_mb = nan\n", &[], &[])[0].contains("not a finite number"));
+    assert!(problems("budget = 3\n", &[], &[])[0].contains("t.toml:1: budget: expected a table, found 3"));
+    assert!(problems("zzz = 3\n", &[], &[])[0].contains("no such"));
+    assert!(problems("\"\" = 3\n", &[], &[])[0].contains("t.toml:1: \"\": no such"));
+}
+
+#[test]
+fn files_that_cannot_be_read_say_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let of = |path: PathBuf| load(&Request { config: Some(path), ..Request::default() }).expect_err("no such thing");
+    let e = of(dir.path().join("absent.toml"));
+    assert_eq!(e.kind(), Kind::NotFound, "{e}");
+    assert!(e.to_string().contains("absent.toml"), "{e}");
+    assert_eq!(of(dir.path().to_owned()).kind(), Kind::Io);
+    let binary = dir.path().join("b.toml");
+    std::fs::write(&binary, b"[budget]\n\xff\xfe").expect("written");
+    assert!(of(binary).to_string().contains("b.toml:2: is not UTF-8"));
+    let huge = dir.path().join("huge.toml");
+    std::fs::write(&huge, vec![b'#'; 1_000_001]).expect("written");
+    assert!(of(huge).to_string().contains("too large"));
+}
+
+#[test]
+fn malformed_variables_are_told() {
+    let mut request = Request {
+        env: vec![
+            ("TERCET__BUDGET".into(), Ok("3".into())),
+            ("TERCET__BUDGET____X".into(), Ok("3".into())),
+            ("TERCET__BUDGET__TOTAL_MB".into(), Err("\u{fffd}".into())),
+        ],
+        ..Request::default()
+    };
+    assert_eq!(gather(&request).expect_err("three").len(), 3);
+    request.env = vec![(format!("TERCET{}", "__A".repeat(30_000)), Ok("1".into()))];
+    assert_eq!(gather(&request).expect_err("too deep").len(), 1);
+}
+
+#[test]
+fn what_is_shown_loads_to_the_same_settings() {
+    let shown =
+        with("[budget]\ntotal_mb = 900\n[privacy]\nkeep_audio = true\n", &[], &["budget.reserve_mb=7"]).expect("valid");
+    let text = shown.to_toml();
+    assert!(text.contains("total_mb = 900  # ") && text.contains("t.toml:2\n"), "{text}");
+    assert!(text.contains("reserve_mb = 7  # --set budget.reserve_mb=7\n"), "{text}");
+    assert!(text.contains("runtime_mb = 64  # default\n"), "{text}");
+    let again = with(&text, &[], &[]).expect("what is shown is valid");
+    assert_eq!(json(&again.settings), json(&shown.settings));
+    let j = shown.to_json();
+    assert_eq!(j["settings"]["budget"]["total_mb"], 900);
+    assert_eq!(j["origins"]["budget.reserve_mb"], "--set");
+}
+
+fn json(s: &Settings) -> serde_json::Value {
+    serde_json::to_value(s).expect("serializes")
+}
+
+fn shipped(name: &str) -> (PathBuf, String) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
+    let text = std::fs::read_to_string(&path).expect("shipped");
+    (path, text)
+}
+
+#[test]
+fn the_shipped_file_is_the_defaults_and_mentions_every_key() {
+    let (path, text) = shipped("tercet.toml");
+    let l = load(&Request { config: Some(path), ..Request::default() }).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(
+        json(&l.settings),
+        json(&Settings::default()),
+        "a default in config/tercet.toml is not the built-in one"
+    );
+    let mut section = String::new();
+    let mut mentioned = Vec::new();
+    let mut undocumented = Vec::new();
+    let mut comment = false;
+    for line in text.lines() {
+        if let Some(s) = line.strip_prefix('[') {
+            section = s.trim_end_matches(']').to_owned();
+        }
+        let bare = line.trim_start_matches(['#', ' ']);
+        let key = bare.split_once(" = ").map(|(k, _)| k);
+        match key.filter(|k| !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))) {
+            Some(k) => {
+                if !comment {
+                    undocumented.push(format!("{section}.{k}"));
+                }
+                mentioned.push(format!("{section}.{k}"));
+            }
+            None => comment = line.starts_with('#'),
+        }
+    }
+    let missing: Vec<String> =
+        show::keys(&Settings::default()).into_iter().filter(|k| !mentioned.contains(k)).collect();
+    assert!(missing.is_empty(), "config/tercet.toml does not mention {missing:?}");
+    assert!(undocumented.is_empty(), "no comment above {undocumented:?}");
+}
+
+#[test]
+fn the_shipped_overlays_are_valid_and_change_something() {
+    for name in ["orin-nano.toml", "kiosk.toml"] {
+        let (path, _) = shipped(name);
+        let l = load(&Request { config: Some(path), ..Request::default() }).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_ne!(json(&l.settings), json(&Settings::default()), "{name} changes nothing");
+    }
+}
+
+/// Every problem must name where it is.
+fn names_its_place(p: &Problem) -> bool {
+    match &p.origin {
+        Origin::Default => false,
+        Origin::File { path, line } => path.ends_with("t.toml") && *line >= 1,
+        Origin::Env(name) => name.starts_with("TERCET__"),
+        Origin::Flag(_) => true,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn garbage_never_panics_and_problems_have_places(text in "\\PC{0,300}", flag in "\\PC{0,40}", value in "\\PC{0,40}") {
+        let flag = flag.replace('\0', "");
+        let all = with(&text, &[("TERCET__PRIVACY__KEEP_AUDIO", &value)], &[&flag]).err().unwrap_or_default();
+        for p in &all {
+            prop_assert!(names_its_place(p), "{p:?}");
+        }
+    }
+
+    /// The shipped file with bytes changed, dropped and doubled: a verdict every time, and a key wherever the trouble
+    /// is not the syntax itself.
+    #[test]
+    fn mutated_files_never_panic(edits in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..4, any::<u8>()), 1..12)) {
+        let mut bytes = shipped("tercet.toml").1.into_bytes();
+        for (at, what, byte) in edits {
+            if bytes.is_empty() {
+                break;
+            }
+            let i = at.index(bytes.len());
+            match what {
+                0 => bytes[i] = byte,
+                1 => { bytes.remove(i); }
+                2 => bytes.insert(i, byte),
+                _ => bytes[i] = b"=[]\"'\n.#0-"[usize::from(byte) % 10],
+            }
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        for p in with(&text, &[], &[]).err().unwrap_or_default() {
+            prop_assert!(names_its_place(&p), "{p:?}");
+            prop_assert!(!p.key.is_empty() || p.text.contains("TOML"), "{p}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_overflowed(depth in 1usize..5_000, kind in 0u8..3) {
+        let text = match kind {
+            0 => format!("[budget]\ntotal_mb = {}", "[".repeat(depth)),
+            1 => format!("[budget{}]\n", ".a".repeat(depth)),
+            _ => format!("[budget]\ntotal_mb = {}", "{a=".repeat(depth)),
+        };
+        prop_assert!(with(&text, &[], &[]).is_err());
+        let nested = format!("budget.total_mb={}", "[".repeat(depth));
+        prop_assert!(with("", &[], &[&nested]).is_err());
+        let long = format!("budget{}=1", ".a".repeat(depth));
+        prop_assert!(with("", &[], &[&long]).is_err());
+    }
+}
