@@ -187,22 +187,23 @@ fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
 fn check_ranges(settings: &Settings, tree: &Node, problems: &mut Vec<Problem>) {
     let known = show::keys(&Settings::default());
     for (section, text) in settings.validate() {
-        // Modules name the key they complain about; the section is ours to add.
-        let mentioned = text
-            .split(|c: char| !(c.is_alphanumeric() || "_.".contains(c)))
-            .map(|word| format!("{section}.{}", word.trim_matches('.').trim_start_matches(&format!("{section}."))))
-            .find(|key| known.iter().any(|k| k == key || k.starts_with(&format!("{key}."))));
-        let (key, origin) = match mentioned {
-            Some(key) => {
-                let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();
-                let origin = tree.get(&path).map_or(Origin::Default, |n| n.origin.clone());
-                (key, origin)
-            }
-            None => {
-                let at = tree.get(&[Step::Key(section.to_owned())]);
-                (section.to_owned(), at.map_or(Origin::Default, |n| n.origin.clone()))
-            }
-        };
+        let (key, text) = complaint(section, &text, &known);
+        let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();
+        let origin = tree.get(&path).map_or(Origin::Default, |n| n.origin.clone());
         problems.push(Problem { origin, key, text, kind: Kind::Config });
     }
+}
+
+/// Modules name the key they complain about, with or without their section; where that is the beginning of the
+/// sentence it is taken off, since every problem is printed after its key.
+fn complaint(section: &str, text: &str, known: &[String]) -> (String, String) {
+    let word = |c: char| c.is_alphanumeric() || "_.".contains(c);
+    let mentioned = text
+        .split(|c| !word(c))
+        .map(|w| w.trim_matches('.'))
+        .map(|w| (w, format!("{section}.{}", w.strip_prefix(section).and_then(|w| w.strip_prefix('.')).unwrap_or(w))))
+        .find(|(_, key)| known.iter().any(|k| k == key || k.starts_with(&format!("{key}."))));
+    let Some((word, key)) = mentioned else { return (section.to_owned(), text.to_owned()) };
+    let rest = text.strip_prefix(word).map_or(text, |rest| rest.trim_start_matches([' ', '=', ':']));
+    (key, rest.to_owned())
 }

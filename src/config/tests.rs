@@ -90,12 +90,27 @@ runtime_mb = 5
         "t.toml:11: privacy.runtime_mb: no such key here; did you mean budget.runtime_mb?",
         "t.toml:6: privcy: no such key; did you mean privacy?",
         "--set daemon.shutdown_grace_ms=soon: daemon.shutdown_grace_ms: expected a whole number, not negative, found the text \"soon\"",
-        "environment TERCET__BUDGET__RUNTIME_MB: budget.runtime_mb: runtime_mb is 0; a process needs some memory for itself",
+        "environment TERCET__BUDGET__RUNTIME_MB: budget.runtime_mb: is 0; a process needs some memory for itself",
     ];
     for w in wanted {
         assert!(found.iter().any(|f| f == w), "{w}\nnot in\n{}", found.join("\n"));
     }
     assert_eq!(found.len(), wanted.len(), "{}", found.join("\n"));
+}
+
+#[test]
+fn range_checks_are_told_at_the_key_they_are_about() {
+    assert_eq!(
+        problems("[dialog]\nfollow_up_ms = 1\nwake_timeout_ms = 3\npersona = \"\"\n", &[], &[]),
+        [
+            "t.toml:3: dialog.wake_timeout_ms: 3 is outside 1000..=60000",
+            "t.toml:4: dialog.persona: must be one line of text"
+        ]
+    );
+    let known = ["a.b".to_owned(), "a.c.d".to_owned()];
+    assert_eq!(complaint("a", "too much, says b", &known), ("a.b".into(), "too much, says b".into()));
+    assert_eq!(complaint("a", "a.c.d: no", &known), ("a.c.d".into(), "no".into()));
+    assert_eq!(complaint("a", "neither here nor there", &known), ("a".into(), "neither here nor there".into()));
 }
 
 #[test]
