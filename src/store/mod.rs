@@ -1,1 +1,163 @@
-//! store
+//! Models: what there is, where the files live, and how they come here and are checked.
+//!
+//! The manifest compiled into the program (`models/manifest.toml`) names every model with the exact bytes of every
+//! file. [`locate`] finds a file cheaply, [`fetch`] brings missing ones, [`verify`] reads and hashes what is there.
+//! A file that stands under its final name is complete: it is written elsewhere, hashed, synced and renamed.
+
+use std::path::PathBuf;
+
+use crate::error::{Error, Kind, Result};
+
+mod fetch;
+mod file;
+mod manifest;
+mod paths;
+mod pip;
+mod state;
+mod wheel;
+pub mod whisper;
+
+pub use fetch::{Event, Options, Outcome, fetch};
+pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
+pub use paths::Paths;
+pub use state::{Check, FileCheck, State, state, verify};
+
+/// Path of a model's main file (the first that the manifest names).
+///
+/// # Errors
+/// [`Kind::NotFound`] with how to get it, [`Kind::Corrupt`] when its size is not the manifest's,
+/// [`Kind::Usage`] when there is no such model.
+pub fn locate(paths: &Paths, id: &str) -> Result<PathBuf> {
+    let manifest = Manifest::builtin()?;
+    let model = manifest.model(id)?;
+    match &model.origin {
+        Origin::ByHand { .. } => {
+            state::by_hand_file(paths, model).ok_or_else(|| not_here(paths, model, &paths.model_dir(id)))
+        }
+        _ => {
+            let entry = model.main_file()?;
+            locate_entry(paths, model, entry)
+        }
+    }
+}
+
+/// Path of one file of a model that has several.
+///
+/// # Errors
+/// As [`locate`]; [`Kind::Usage`] also when the model has no file of that name.
+pub fn locate_file(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
+    let manifest = Manifest::builtin()?;
+    let model = manifest.model(id)?;
+    let entry = model
+        .files()
+        .find(|f| f.name == name)
+        .ok_or_else(|| Error::new(Kind::Usage, format!("model {id} has no file {name}")))?;
+    locate_entry(paths, model, entry)
+}
+
+fn locate_entry(paths: &Paths, model: &Model, entry: &FileEntry) -> Result<PathBuf> {
+    let path = paths.file(model, entry);
+    match std::fs::metadata(&path) {
+        Ok(m) if m.is_file() && m.len() == entry.bytes => Ok(path),
+        Ok(m) if m.is_file() => Err(Error::new(
+            Kind::Corrupt,
+            format!("{} ({}) has {} bytes, not {}", path.display(), model.id, m.len(), entry.bytes),
+        )
+        .remedy(how_to_get(model))),
+        Ok(_) => Err(not_here(paths, model, &path)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(not_here(paths, model, &path)),
+        Err(e) => Err(Error::io("read", &path, e)),
+    }
+}
+
+fn not_here(paths: &Paths, model: &Model, path: &std::path::Path) -> Error {
+    let e = Error::new(
+        Kind::NotFound,
+        format!("model {} is not on this machine (looked for {})", model.id, path.display()),
+    );
+    match &model.origin {
+        Origin::ByHand { .. } => e.remedy(by_hand_remedy(paths, model)),
+        _ => e.remedy(how_to_get(model)),
+    }
+}
+
+fn how_to_get(model: &Model) -> String {
+    match &model.origin {
+        Origin::Shipped => {
+            "it comes with tercet: set TERCET_MODELS to the folder that holds it, or name another file".to_owned()
+        }
+        _ if model.default => "run `tercet models fetch`".to_owned(),
+        _ => format!("run `tercet models fetch {}`", model.id),
+    }
+}
+
+/// Where a model that cannot be fetched comes from and where it goes.
+fn by_hand_remedy(paths: &Paths, model: &Model) -> String {
+    let dir = paths.model_dir(&model.id);
+    let dir = dir.display();
+    match &model.origin {
+        Origin::ByHand { repository, file: Some(file), .. } => {
+            format!("get {file} from the Hugging Face repository {repository} and put it into {dir}")
+        }
+        Origin::ByHand { repository, file: None, .. } => format!(
+            "get the safetensors from the Hugging Face repository {repository}, make a GGUF of them and put that into {dir}"
+        ),
+        _ => how_to_get(model),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths() -> (tempfile::TempDir, Paths) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let paths = Paths::new(dir.path());
+        (dir, paths)
+    }
+
+    #[test]
+    fn a_missing_model_says_how_to_get_it() {
+        let (_dir, paths) = paths();
+        let e = locate(&paths, "silero-vad").expect_err("not fetched");
+        assert_eq!(e.kind(), Kind::NotFound);
+        assert_eq!(e.remedy_text(), Some("run `tercet models fetch`"));
+        let e = locate(&paths, "wake-hey_marvin").expect_err("not fetched");
+        assert_eq!(e.remedy_text(), Some("run `tercet models fetch wake-hey_marvin`"));
+        let e = locate(&paths, "ternary-bonsai-8b").expect_err("not there");
+        let remedy = e.remedy_text().expect("a remedy");
+        assert!(remedy.contains("prism-ml/Ternary-Bonsai-8B-gguf") && remedy.contains("ternary-bonsai-8b"), "{remedy}");
+    }
+
+    #[test]
+    fn a_truncated_file_is_refused_by_size() {
+        let (_dir, paths) = paths();
+        let dir = paths.model_dir("silero-vad");
+        std::fs::create_dir_all(&dir).expect("folder");
+        std::fs::write(dir.join("silero_vad.onnx"), b"short").expect("write");
+        assert_eq!(locate(&paths, "silero-vad").expect_err("truncated").kind(), Kind::Corrupt);
+    }
+
+    #[test]
+    fn unknown_names_are_usage_errors() {
+        let (_dir, paths) = paths();
+        assert_eq!(locate(&paths, "nonesuch").expect_err("unknown").kind(), Kind::Usage);
+        assert_eq!(locate_file(&paths, "openwakeword", "x.onnx").expect_err("unknown").kind(), Kind::Usage);
+    }
+
+    #[test]
+    fn one_gguf_put_by_hand_is_found() {
+        let (_dir, paths) = paths();
+        let dir = paths.model_dir("ternary-bonsai-8b");
+        std::fs::create_dir_all(&dir).expect("folder");
+        std::fs::write(dir.join("anything.gguf"), b"GGUF").expect("write");
+        assert_eq!(locate(&paths, "ternary-bonsai-8b").expect("found"), dir.join("anything.gguf"));
+    }
+
+    #[test]
+    fn the_shipped_model_is_found_above_the_program() {
+        let paths = Paths::from_env();
+        let pocket = locate(&paths, "pocket").expect("pocket is in the repository");
+        assert!(pocket.ends_with("pocket.gguf"));
+    }
+}
