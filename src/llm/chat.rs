@@ -9,6 +9,7 @@ use std::io::Write;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
+use super::gguf::Gguf;
 use super::tokenizer::{Specials, Tokenizer};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
@@ -79,6 +80,14 @@ impl Chat {
             bos: text(tokenizer.bos()),
             eos: text(tokenizer.eos()),
         })
+    }
+
+    /// The chat format of an opened model file.
+    ///
+    /// # Errors
+    /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is no text.
+    pub fn from_gguf(file: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
+        Self::new(file.str("tokenizer.chat_template")?, tokenizer)
     }
 
     /// Tokens of a conversation. With `add_generation_prompt` they end where the assistant begins to write.

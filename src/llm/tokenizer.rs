@@ -13,6 +13,7 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior};
 
+use super::gguf::Gguf;
 use crate::error::{Error, Kind, Result};
 use crate::units::TokenId;
 
@@ -43,6 +44,34 @@ pub struct Vocabulary {
     pub eot: Option<u32>,
     /// `tokenizer.ggml.add_bos_token`: every text the model sees begins with `bos`.
     pub add_bos: bool,
+}
+
+impl Vocabulary {
+    /// Reads the metadata of a model file.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] naming the key that is missing or of another type.
+    pub fn read(file: &Gguf) -> Result<Self> {
+        let owned = |list: Vec<&str>| list.into_iter().map(str::to_owned).collect();
+        let id = |key: &str| -> Result<Option<u32>> {
+            // An id too large for 32 bits is as wrong as one beyond the vocabulary, and is refused as such.
+            Ok(file.uint(key)?.map(|n| u32::try_from(n).unwrap_or(u32::MAX)))
+        };
+        let pre = file.required("tokenizer.ggml.pre", Gguf::str)?.to_owned();
+        // Llama 3's files may leave it out; Qwen's texts begin with no token.
+        let add_bos = file.bool("tokenizer.ggml.add_bos_token")?.unwrap_or(pre != "qwen2");
+        Ok(Self {
+            model: file.required("tokenizer.ggml.model", Gguf::str)?.to_owned(),
+            pre,
+            tokens: owned(file.required("tokenizer.ggml.tokens", Gguf::strings)?),
+            kinds: file.ints("tokenizer.ggml.token_type")?.unwrap_or_default().into_iter().map(|k| k as i32).collect(),
+            merges: owned(file.required("tokenizer.ggml.merges", Gguf::strings)?),
+            bos: id("tokenizer.ggml.bos_token_id")?,
+            eos: id("tokenizer.ggml.eos_token_id")?,
+            eot: id("tokenizer.ggml.eot_token_id")?,
+            add_bos,
+        })
+    }
 }
 
 /// Whether the names of special tokens within a text become those tokens.
@@ -150,6 +179,14 @@ impl Tokenizer {
         stops.sort_unstable();
         stops.dedup();
         Ok(Self { bpe, specials, bytes, ends, bos, eos, eot, adds_bos: v.add_bos, stops })
+    }
+
+    /// The tokenizer of an opened model file.
+    ///
+    /// # Errors
+    /// As [`Vocabulary::read`] and [`Tokenizer::new`].
+    pub fn from_gguf(file: &Gguf) -> Result<Self> {
+        Self::new(Vocabulary::read(file)?)
     }
 
     /// Tokens of `text`. No token is added: a conversation's first token comes from its template.

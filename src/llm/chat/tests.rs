@@ -1,7 +1,14 @@
+use std::sync::LazyLock;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::llm::tokenizer::tests::{pocket, tricky_text};
+use crate::llm::tokenizer::tests::{pocket, pocket_file, tricky_text};
+
+fn pocket_chat() -> &'static Chat {
+    static CHAT: LazyLock<Chat> = LazyLock::new(|| Chat::from_gguf(&pocket_file(), pocket()).expect("compiles"));
+    &CHAT
+}
 
 fn message(role: Role, content: &str) -> Message {
     Message::new(role, content)
@@ -168,11 +175,4 @@ proptest! {
         let tokens = pocket_chat().render(pocket(), &all, false).expect("renders");
         prop_assert_eq!(tokens.iter().filter(|&&t| pocket().is_special(t)).count(), 1 + 3 * all.len());
     }
-}
-
-/// TEMPORARY
-fn pocket_chat() -> Chat {
-    chat(
-        "{{- bos_token }}{%- for m in messages %}{{- '<|start_header_id|>' + ('ipython' if m['role'] == 'tool' else m['role']) + '<|end_header_id|>\n\n' + (m['content'] | trim) + '<|eot_id|>' }}{%- endfor %}{%- if add_generation_prompt %}{{- '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{%- endif %}",
-    )
 }

@@ -9,9 +9,14 @@ fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
+pub(in crate::llm) fn pocket_file() -> Gguf {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
+    Gguf::open(&path).expect("the default model opens")
+}
+
 /// The default model's tokenizer, from the model file's metadata.
 pub(in crate::llm) fn pocket() -> &'static Tokenizer {
-    static POCKET: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::new(pocket_vocabulary()).expect("builds"));
+    static POCKET: LazyLock<Tokenizer> = LazyLock::new(|| Tokenizer::from_gguf(&pocket_file()).expect("builds"));
     &POCKET
 }
 
@@ -197,38 +202,5 @@ proptest! {
         let bytes: Vec<u8> =
             tokens.iter().filter(|&&t| !pocket().is_special(t)).flat_map(|&t| pocket().bytes_of(t).to_vec()).collect();
         prop_assert_eq!(pocket().decode(&tokens), String::from_utf8_lossy(&bytes));
-    }
-}
-
-/// TEMPORARY
-fn pocket_vocabulary() -> Vocabulary {
-    let j: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(data("pocket.tokenizer.json")).expect("reads")).expect("parses");
-    let mut tokens = vec![String::new(); 16384];
-    let mut kinds = vec![1; 16384];
-    for (t, id) in j["model"]["vocab"].as_object().expect("o") {
-        tokens[id.as_u64().expect("n") as usize] = t.clone();
-    }
-    for a in j["added_tokens"].as_array().expect("a") {
-        let id = a["id"].as_u64().expect("n") as usize;
-        tokens[id] = a["content"].as_str().expect("s").to_owned();
-        kinds[id] = 3;
-    }
-    let merges = j["model"]["merges"]
-        .as_array()
-        .expect("a")
-        .iter()
-        .map(|m| format!("{} {}", m[0].as_str().expect("s"), m[1].as_str().expect("s")))
-        .collect();
-    Vocabulary {
-        model: "gpt2".into(),
-        pre: "llama-bpe".into(),
-        tokens,
-        kinds,
-        merges,
-        bos: Some(16368),
-        eos: Some(16372),
-        eot: Some(16372),
-        add_bos: true,
     }
 }
