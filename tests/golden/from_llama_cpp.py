@@ -136,7 +136,7 @@ for tokens in sequences:
     c.close()
     top = np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
     values = np.take_along_axis(logits, top, axis=1)
-    rows.append({"tokens": tokens, "top": top.ravel().tolist(), "logits": [round(float(v), 2) for v in values.ravel()]})
+    rows.append({"tokens": tokens, "top": top.ravel().tolist(), "logits": [round(float(v), 3) for v in values.ravel()]})
 print("teacher-forced positions:", sum(len(s) for s in sequences))
 dump("logits.json", rows, f"rows: a text's tokens; after each of them the {TOP} best next tokens and their logits, flat")
 
@@ -165,7 +165,7 @@ for q in QUESTIONS:
         order = np.argsort(-logits, kind="stable")[:TOP]
         t = int(order[0])
         reply.append(t)
-        runner_up.append([[int(o), round(float(logits[o]), 2)] for o in order])
+        runner_up.append([[int(o), round(float(logits[o]), 3)] for o in order])
         if llama_cpp.llama_vocab_is_eog(vocab, t):
             break
         logits = c.feed([t])[0]
