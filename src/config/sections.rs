@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{budget, dialog};
+use crate::{audio, budget, dialog};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    pub audio: audio::Settings,
     pub dialog: dialog::Settings,
     pub budget: budget::Settings,
     pub daemon: Daemon,
@@ -23,6 +24,7 @@ impl Settings {
             check(&mut problems);
             all.extend(problems.into_iter().map(|p| (name, p)));
         };
+        section("audio", &|p| self.audio.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
         section("budget", &|p| self.budget.validate(p));
         section("daemon", &|p| self.daemon.validate(p));
