@@ -1,0 +1,449 @@
+//! Timers that ring, several at once, and survive a restart.
+//!
+//! They run on the steady clock, so setting the wall clock neither fires nor delays them; the wall clock only bridges
+//! the time the process was not running.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Kind, Result};
+
+use super::clock::Clock;
+use super::duration;
+
+/// Timers at once; one more is refused in words.
+const TIMERS_MAX: usize = 32;
+/// A timer that ran out longer ago than this while the machine was off is not announced any more.
+const STALE: SignedDuration = SignedDuration::from_hours(12);
+/// How long a timer that rang counts as ringing, for "cancel the timer".
+const RINGS_FOR: Duration = Duration::from_secs(120);
+
+/// All running timers. Shared by the thread that runs tools and the one that waits for deadlines.
+pub struct Timers {
+    clock: Clock,
+    file: Option<PathBuf>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    running: Vec<Timer>,
+    /// Rang and was not silenced, with when it began.
+    ringing: Vec<(Timer, Duration)>,
+}
+
+#[derive(Debug, Clone)]
+struct Timer {
+    label: Option<String>,
+    total_s: u64,
+    /// On the steady clock.
+    due: Duration,
+    /// Ran out while the process was not running.
+    missed: bool,
+}
+
+/// As in the state file.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    total_s: u64,
+    /// On the wall clock, since 1970.
+    due_unix_ms: i64,
+}
+
+/// A timer that ran out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    pub label: Option<String>,
+    /// What to say when it rings.
+    pub text: String,
+}
+
+/// A timer as its status tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Running {
+    pub(super) label: Option<String>,
+    pub(super) total_s: u64,
+    pub(super) remaining_s: u64,
+}
+
+impl Running {
+    /// "pasta timer", "10 minute timer".
+    pub(super) fn name(&self) -> String {
+        name(self.label.as_deref(), self.total_s)
+    }
+}
+
+/// What a cancellation did.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Cancelled {
+    /// These are gone, or silent now.
+    Gone { timers: Vec<Running>, rang: bool },
+    /// There is none of that label.
+    Unknown,
+    /// There are several and no label.
+    Which(Vec<Running>),
+}
+
+impl Timers {
+    /// Timers kept in `state_dir/timers.json`. A file that cannot be read is put aside with a warning.
+    pub(super) fn open(state_dir: Option<&Path>, clock: Clock) -> Self {
+        let file = state_dir.map(|d| d.join("timers.json"));
+        let running = file.as_deref().map(|f| load(f, &clock)).unwrap_or_default();
+        Self { clock, file, inner: Mutex::new(Inner { running, ringing: Vec::new() }) }
+    }
+
+    /// How long until the next timer rings; `None` where none runs.
+    pub fn next_due_in(&self) -> Option<Duration> {
+        let now = self.clock.steady();
+        self.lock().running.iter().map(|t| t.due.saturating_sub(now)).min()
+    }
+
+    /// Takes the timers that have run out, earliest first.
+    pub fn take_due(&self) -> Vec<Due> {
+        let now = self.clock.steady();
+        let mut inner = self.lock();
+        let (mut due, rest): (Vec<Timer>, Vec<Timer>) = inner.running.drain(..).partition(|t| t.due <= now);
+        inner.running = rest;
+        if due.is_empty() {
+            return Vec::new();
+        }
+        due.sort_by_key(|t| t.due);
+        inner.ringing.extend(due.iter().map(|t| (t.clone(), now)));
+        self.save(&inner.running);
+        due.iter()
+            .map(|t| {
+                let name = name(t.label.as_deref(), t.total_s);
+                let text = if t.missed {
+                    format!("Your {name} ran out while I was off.")
+                } else {
+                    format!("Your {name} is done.")
+                };
+                Due { label: t.label.clone(), text }
+            })
+            .collect()
+    }
+
+    /// The ringing was heard or given up: "cancel the timer" means the running ones again.
+    pub fn stop_ringing(&self) {
+        self.lock().ringing.clear();
+    }
+
+    /// Starts a timer.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] when there are too many already.
+    pub(super) fn set(&self, seconds: u64, label: Option<&str>) -> Result<()> {
+        let mut inner = self.lock();
+        if inner.running.len() >= TIMERS_MAX {
+            return Err(Error::new(Kind::Unsupported, format!("{TIMERS_MAX} timers are running already")));
+        }
+        let label = label.map(tidy_label).filter(|l| !l.is_empty());
+        let due = self.clock.steady() + Duration::from_secs(seconds);
+        inner.running.push(Timer { label, total_s: seconds, due, missed: false });
+        self.save(&inner.running);
+        Ok(())
+    }
+
+    /// Running timers that answer to `label` (all without one), the next to ring first.
+    pub(super) fn status(&self, label: Option<&str>) -> Vec<Running> {
+        let now = self.clock.steady();
+        let inner = self.lock();
+        let mut found: Vec<Running> =
+            inner.running.iter().filter(|t| label.is_none_or(|l| t.answers_to(l))).map(|t| t.seen(now)).collect();
+        found.sort_by_key(|r| r.remaining_s);
+        found
+    }
+
+    /// Cancels: the ones called `label`, all of them for "all", the only one (or the ringing ones) without a label.
+    pub(super) fn cancel(&self, label: Option<&str>) -> Cancelled {
+        let now = self.clock.steady();
+        let mut inner = self.lock();
+        inner.ringing.retain(|(_, since)| now < *since + RINGS_FOR);
+        let all = label.is_some_and(|l| matches!(tidy_label(l).as_str(), "all" | "every" | "everything" | "both"));
+        let hit = |t: &Timer| all || label.is_none_or(|l| t.answers_to(l));
+        let rang: Vec<Running> = inner.ringing.iter().filter(|(t, _)| hit(t)).map(|(t, _)| t.seen(now)).collect();
+        if label.is_none() && !rang.is_empty() {
+            inner.ringing.clear();
+            return Cancelled::Gone { timers: rang, rang: true };
+        }
+        let mut found: Vec<Running> = inner.running.iter().filter(|t| hit(t)).map(|t| t.seen(now)).collect();
+        found.sort_by_key(|r| r.remaining_s);
+        if found.is_empty() && rang.is_empty() {
+            return Cancelled::Unknown;
+        }
+        if label.is_none() && found.len() > 1 {
+            return Cancelled::Which(found);
+        }
+        inner.running.retain(|t| !hit(t));
+        inner.ringing.retain(|(t, _)| !hit(t));
+        self.save(&inner.running);
+        let was_ringing = !rang.is_empty();
+        found.extend(rang);
+        Cancelled::Gone { timers: found, rang: was_ringing }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Nothing here panics while it holds the lock; a poisoned lock still holds sound data.
+        self.inner.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    /// A timer that cannot be written down still runs; it would only not survive a restart.
+    fn save(&self, running: &[Timer]) {
+        let Some(file) = &self.file else { return };
+        let (wall, now) = (self.clock.wall(), self.clock.steady());
+        let saved: Vec<Saved> = running
+            .iter()
+            .filter_map(|t| {
+                let left = SignedDuration::try_from(t.due.saturating_sub(now)).ok()?;
+                let due_unix_ms = wall.checked_add(left).ok()?.as_millisecond();
+                Some(Saved { label: t.label.clone(), total_s: t.total_s, due_unix_ms })
+            })
+            .collect();
+        if let Err(e) = write_whole(file, &saved) {
+            tracing::warn!(error = %e, "timers are not saved: a restart would lose them");
+        }
+    }
+}
+
+impl Timer {
+    fn seen(&self, now: Duration) -> Running {
+        // Rounded up: a timer just set has all of its time left.
+        let left = self.due.saturating_sub(now);
+        let remaining_s = left.as_secs() + u64::from(left.subsec_millis() > 0);
+        Running { label: self.label.clone(), total_s: self.total_s, remaining_s }
+    }
+
+    /// Whether this is the timer people mean by `label`: its name, give or take a plural, or its duration.
+    fn answers_to(&self, label: &str) -> bool {
+        let asked = tidy_label(label);
+        if duration::parse(&asked) == Some(self.total_s) {
+            return true;
+        }
+        let Some(mine) = &self.label else { return false };
+        let words = |s: &str| -> Vec<String> {
+            s.split_whitespace().filter(|w| !matches!(*w, "the" | "my" | "timer")).map(singular).collect()
+        };
+        let (mine, asked) = (words(mine), words(&asked));
+        !asked.is_empty() && (mine == asked || asked.iter().all(|w| mine.contains(w)))
+    }
+}
+
+fn singular(word: &str) -> String {
+    match word {
+        w if w.len() > 3 && w.ends_with("ies") => format!("{}y", &w[..w.len() - 3]),
+        w if w.len() > 3 && (w.ends_with("oes") || w.ends_with("shes") || w.ends_with("ches")) => {
+            w[..w.len() - 2].to_owned()
+        }
+        w if w.len() > 2 && w.ends_with('s') && !w.ends_with("ss") => w[..w.len() - 1].to_owned(),
+        w => w.to_owned(),
+    }
+}
+
+fn tidy_label(label: &str) -> String {
+    let words: Vec<String> = label.to_lowercase().split_whitespace().map(str::to_owned).collect();
+    words.join(" ").chars().filter(|c| !c.is_control()).take(60).collect()
+}
+
+fn name(label: Option<&str>, total_s: u64) -> String {
+    match label {
+        Some(l) if l.ends_with("timer") => l.to_owned(),
+        // "Your check the oven timer" is nobody's English.
+        Some(l) if l.split(' ').count() > 3 => format!("timer to {l}"),
+        Some(l) => format!("{l} timer"),
+        None => {
+            let plain = duration::plain(total_s);
+            match plain.split(' ').collect::<Vec<_>>().as_slice() {
+                [n, unit] => format!("{n} {} timer", unit.trim_end_matches('s')),
+                _ => format!("timer of {}", duration::spoken(total_s)),
+            }
+        }
+    }
+}
+
+fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
+    let bytes = match std::fs::read(file) {
+        Ok(b) => b,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
+        Err(e) => {
+            tracing::warn!(error = %Error::io("read", file, e), "saved timers are lost");
+            return Vec::new();
+        }
+    };
+    let saved: Vec<Saved> = match serde_json::from_slice(&bytes) {
+        Ok(s) => s,
+        Err(e) => {
+            let aside = file.with_extension("json.bad");
+            let _ = std::fs::rename(file, &aside);
+            tracing::warn!(error = %e, aside = %aside.display(), "saved timers are garbled; the file is put aside");
+            return Vec::new();
+        }
+    };
+    let (wall, now) = (clock.wall(), clock.steady());
+    saved
+        .into_iter()
+        .take(TIMERS_MAX)
+        .filter(|s| (1..=duration::MAX_S).contains(&s.total_s))
+        .filter_map(|s| {
+            let left = Timestamp::from_millisecond(s.due_unix_ms).ok()?.duration_since(wall);
+            if left < -STALE {
+                tracing::info!("a timer ran out too long ago to ring now");
+                return None;
+            }
+            // A wall clock that was wrong before or now must not make it longer than it was.
+            let left_s = Duration::try_from(left).unwrap_or(Duration::ZERO).min(Duration::from_secs(s.total_s));
+            let label = s.label.map(|l| tidy_label(&l)).filter(|l| !l.is_empty());
+            Some(Timer { label, total_s: s.total_s, due: now + left_s, missed: left.is_negative() })
+        })
+        .collect()
+}
+
+/// Writes to a temporary name, syncs and renames: the file is the old one or the new one.
+fn write_whole(file: &Path, saved: &[Saved]) -> Result<()> {
+    if let Some(dir) = file.parent() {
+        std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
+    }
+    let bytes = serde_json::to_vec(saved)
+        .map_err(|e| Error::new(Kind::Internal, "timers cannot be written as JSON").because(e))?;
+    let temporary = file.with_extension("json.new");
+    let write = || -> std::io::Result<()> {
+        use std::io::Write;
+        let mut f = std::fs::File::create(&temporary)?;
+        f.write_all(&bytes)?;
+        f.sync_all()?;
+        std::fs::rename(&temporary, file)
+    };
+    write().map_err(|e| Error::io("write", file, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+    /// Two clocks the test turns by hand.
+    #[derive(Default)]
+    struct Hands {
+        wall_s: AtomicI64,
+        steady_ms: AtomicU64,
+    }
+
+    impl Hands {
+        fn clock(self: &Arc<Self>) -> Clock {
+            let (a, b) = (self.clone(), self.clone());
+            Clock::new(
+                move || Timestamp::from_second(1_700_000_000 + a.wall_s.load(Ordering::Relaxed)).unwrap(),
+                move || Duration::from_millis(b.steady_ms.load(Ordering::Relaxed)),
+            )
+        }
+
+        fn pass(&self, s: u64) {
+            self.wall_s.fetch_add(s as i64, Ordering::Relaxed);
+            self.steady_ms.fetch_add(s * 1000, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn several_ring_in_their_order_and_only_once() {
+        let hands = Arc::new(Hands::default());
+        let timers = Timers::open(None, hands.clock());
+        assert_eq!(timers.next_due_in(), None);
+        timers.set(600, Some("Pasta")).unwrap();
+        timers.set(60, None).unwrap();
+        assert_eq!(timers.next_due_in(), Some(Duration::from_secs(60)));
+        hands.pass(59);
+        assert!(timers.take_due().is_empty());
+        hands.pass(1);
+        assert_eq!(timers.take_due(), [Due { label: None, text: "Your 1 minute timer is done.".into() }]);
+        assert!(timers.take_due().is_empty());
+        let left = timers.status(Some("pasta"));
+        assert_eq!(left.len(), 1);
+        assert_eq!(left[0].remaining_s, 540);
+        hands.pass(1000);
+        assert_eq!(timers.take_due()[0].text, "Your pasta timer is done.");
+        assert_eq!(timers.next_due_in(), None);
+    }
+
+    #[test]
+    fn they_survive_a_restart_and_say_what_was_missed() {
+        let dir = tempfile::tempdir().unwrap();
+        let hands = Arc::new(Hands::default());
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        timers.set(600, Some("pasta")).unwrap();
+        timers.set(60, Some("egg")).unwrap();
+        drop(timers);
+        hands.wall_s.fetch_add(300, Ordering::Relaxed);
+        // A restart: the steady clock begins anew.
+        hands.steady_ms.store(5, Ordering::Relaxed);
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        assert_eq!(timers.take_due()[0].text, "Your egg timer ran out while I was off.");
+        assert_eq!(timers.status(None)[0].remaining_s, 300);
+        // What rang does not ring again after another restart.
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        assert_eq!(timers.status(None).len(), 1);
+        // Days later nobody wants to hear of it.
+        hands.wall_s.fetch_add(3 * 86_400, Ordering::Relaxed);
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        assert!(timers.take_due().is_empty());
+    }
+
+    #[test]
+    fn a_wall_clock_that_is_set_neither_fires_nor_stretches_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let hands = Arc::new(Hands::default());
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        timers.set(600, None).unwrap();
+        hands.wall_s.fetch_add(1_000_000, Ordering::Relaxed);
+        assert!(timers.take_due().is_empty());
+        assert_eq!(timers.next_due_in(), Some(Duration::from_secs(600)));
+        hands.wall_s.fetch_sub(5_000_000, Ordering::Relaxed);
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        assert_eq!(timers.next_due_in(), Some(Duration::from_secs(600)));
+    }
+
+    #[test]
+    fn a_garbled_file_is_put_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("timers.json"), b"{not json").unwrap();
+        let timers = Timers::open(Some(dir.path()), Clock::system());
+        assert_eq!(timers.next_due_in(), None);
+        assert!(dir.path().join("timers.json.bad").exists());
+        timers.set(5, None).unwrap();
+        assert!(dir.path().join("timers.json").exists());
+    }
+
+    #[test]
+    fn cancelling_asks_when_it_is_not_clear_which() {
+        let hands = Arc::new(Hands::default());
+        let timers = Timers::open(None, hands.clock());
+        assert_eq!(timers.cancel(None), Cancelled::Unknown);
+        timers.set(600, Some("pasta")).unwrap();
+        timers.set(300, Some("eggs")).unwrap();
+        assert!(matches!(timers.cancel(None), Cancelled::Which(w) if w.len() == 2));
+        assert_eq!(timers.cancel(Some("tea")), Cancelled::Unknown);
+        assert!(matches!(timers.cancel(Some("egg")), Cancelled::Gone { timers, rang: false } if timers.len() == 1));
+        assert!(matches!(timers.cancel(Some("the 10 minute timer")), Cancelled::Unknown));
+        assert!(matches!(timers.cancel(Some("10 minutes")), Cancelled::Gone { .. }));
+        timers.set(5, None).unwrap();
+        timers.set(500, Some("tea")).unwrap();
+        hands.pass(5);
+        assert_eq!(timers.take_due().len(), 1);
+        assert!(matches!(timers.cancel(None), Cancelled::Gone { rang: true, .. }));
+        assert!(matches!(timers.cancel(Some("all")), Cancelled::Gone { timers, .. } if timers.len() == 1));
+    }
+
+    #[test]
+    fn there_is_a_limit() {
+        let timers = Timers::open(None, Clock::system());
+        for _ in 0..TIMERS_MAX {
+            timers.set(600, None).unwrap();
+        }
+        assert!(timers.set(600, None).is_err());
+    }
+}

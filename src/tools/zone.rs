@@ -1,0 +1,172 @@
+//! Places people ask the time of.
+
+use jiff::tz::TimeZone;
+
+/// Places whose zone does not carry their name, or whose name people shorten.
+const PLACES: &[(&str, &str)] = &[
+    ("beijing", "Asia/Shanghai"),
+    ("mumbai", "Asia/Kolkata"),
+    ("delhi", "Asia/Kolkata"),
+    ("new delhi", "Asia/Kolkata"),
+    ("bangalore", "Asia/Kolkata"),
+    ("india", "Asia/Kolkata"),
+    ("japan", "Asia/Tokyo"),
+    ("osaka", "Asia/Tokyo"),
+    ("germany", "Europe/Berlin"),
+    ("munich", "Europe/Berlin"),
+    ("hamburg", "Europe/Berlin"),
+    ("frankfurt", "Europe/Berlin"),
+    ("france", "Europe/Paris"),
+    ("italy", "Europe/Rome"),
+    ("milan", "Europe/Rome"),
+    ("barcelona", "Europe/Madrid"),
+    ("england", "Europe/London"),
+    ("the uk", "Europe/London"),
+    ("manchester", "Europe/London"),
+    ("edinburgh", "Europe/London"),
+    ("ireland", "Europe/Dublin"),
+    ("geneva", "Europe/Zurich"),
+    ("switzerland", "Europe/Zurich"),
+    ("kiev", "Europe/Kyiv"),
+    ("saint petersburg", "Europe/Moscow"),
+    ("new york city", "America/New_York"),
+    ("boston", "America/New_York"),
+    ("washington", "America/New_York"),
+    ("washington dc", "America/New_York"),
+    ("philadelphia", "America/New_York"),
+    ("miami", "America/New_York"),
+    ("atlanta", "America/New_York"),
+    ("florida", "America/New_York"),
+    ("houston", "America/Chicago"),
+    ("dallas", "America/Chicago"),
+    ("austin", "America/Chicago"),
+    ("texas", "America/Chicago"),
+    ("new orleans", "America/Chicago"),
+    ("salt lake city", "America/Denver"),
+    ("san francisco", "America/Los_Angeles"),
+    ("san diego", "America/Los_Angeles"),
+    ("seattle", "America/Los_Angeles"),
+    ("portland", "America/Los_Angeles"),
+    ("las vegas", "America/Los_Angeles"),
+    ("california", "America/Los_Angeles"),
+    ("hawaii", "Pacific/Honolulu"),
+    ("montreal", "America/Toronto"),
+    ("ottawa", "America/Toronto"),
+    ("rio", "America/Sao_Paulo"),
+    ("rio de janeiro", "America/Sao_Paulo"),
+    ("buenos aires", "America/Argentina/Buenos_Aires"),
+    ("cape town", "Africa/Johannesburg"),
+    ("abu dhabi", "Asia/Dubai"),
+    ("wellington", "Pacific/Auckland"),
+    ("canberra", "Australia/Sydney"),
+    ("hanoi", "Asia/Bangkok"),
+    ("saigon", "Asia/Ho_Chi_Minh"),
+];
+
+/// Cities whose zone is named after them, as the fast path knows them (it must not depend on what is installed).
+const CITIES: &[&str] = &[
+    "Africa/Cairo",
+    "Africa/Casablanca",
+    "Africa/Johannesburg",
+    "Africa/Lagos",
+    "Africa/Nairobi",
+    "America/Anchorage",
+    "America/Bogota",
+    "America/Caracas",
+    "America/Chicago",
+    "America/Denver",
+    "America/Detroit",
+    "America/Halifax",
+    "America/Havana",
+    "America/Jamaica",
+    "America/Lima",
+    "America/Los_Angeles",
+    "America/Mexico_City",
+    "America/New_York",
+    "America/Panama",
+    "America/Phoenix",
+    "America/Santiago",
+    "America/Sao_Paulo",
+    "America/Toronto",
+    "America/Vancouver",
+    "America/Winnipeg",
+    "Asia/Baghdad",
+    "Asia/Bangkok",
+    "Asia/Dhaka",
+    "Asia/Dubai",
+    "Asia/Hong_Kong",
+    "Asia/Jakarta",
+    "Asia/Jerusalem",
+    "Asia/Kabul",
+    "Asia/Karachi",
+    "Asia/Kathmandu",
+    "Asia/Kolkata",
+    "Asia/Kuala_Lumpur",
+    "Asia/Manila",
+    "Asia/Qatar",
+    "Asia/Riyadh",
+    "Asia/Seoul",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Taipei",
+    "Asia/Tehran",
+    "Asia/Tokyo",
+    "Atlantic/Reykjavik",
+    "Australia/Adelaide",
+    "Australia/Brisbane",
+    "Australia/Melbourne",
+    "Australia/Perth",
+    "Australia/Sydney",
+    "Europe/Amsterdam",
+    "Europe/Athens",
+    "Europe/Belgrade",
+    "Europe/Berlin",
+    "Europe/Brussels",
+    "Europe/Bucharest",
+    "Europe/Budapest",
+    "Europe/Copenhagen",
+    "Europe/Dublin",
+    "Europe/Helsinki",
+    "Europe/Istanbul",
+    "Europe/Kyiv",
+    "Europe/Lisbon",
+    "Europe/London",
+    "Europe/Luxembourg",
+    "Europe/Madrid",
+    "Europe/Moscow",
+    "Europe/Oslo",
+    "Europe/Paris",
+    "Europe/Prague",
+    "Europe/Rome",
+    "Europe/Sofia",
+    "Europe/Stockholm",
+    "Europe/Vienna",
+    "Europe/Warsaw",
+    "Europe/Zagreb",
+    "Europe/Zurich",
+    "Pacific/Auckland",
+    "Pacific/Fiji",
+    "Pacific/Honolulu",
+];
+
+/// Whether the fast path knows `place` (lowercase).
+pub(super) fn is_known(place: &str) -> bool {
+    PLACES.iter().any(|(p, _)| *p == place) || CITIES.iter().any(|z| city(z) == place)
+}
+
+/// The zone of a place; `None` where neither the list here nor the installed zones know it.
+pub(super) fn of(place: &str) -> Option<TimeZone> {
+    let place = place.trim().trim_end_matches(['.', '?']).to_lowercase();
+    if let Some((_, zone)) = PLACES.iter().find(|(p, _)| *p == place) {
+        return TimeZone::get(zone).ok();
+    }
+    if let Some(zone) = CITIES.iter().find(|z| city(z) == place) {
+        return TimeZone::get(zone).ok();
+    }
+    let name = jiff::tz::db().available().find(|n| n.as_str().contains('/') && city(n.as_str()) == place)?;
+    TimeZone::get(name.as_str()).ok()
+}
+
+fn city(zone: &str) -> String {
+    zone.rsplit('/').next().unwrap_or(zone).replace('_', " ").to_lowercase()
+}
