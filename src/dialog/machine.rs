@@ -15,6 +15,8 @@ use super::{Action, Earcon, Event, Mode, Settings, State, Then, words};
 
 /// Announcements and rings that wait; the oldest is dropped when one more comes.
 const WAITING_MAX: usize = 8;
+/// Requests before this one that a tool may look at.
+const SAID_MAX: usize = 3;
 /// What of a malformed call is shown back to the model.
 const RAW_MAX_CHARS: usize = 500;
 
@@ -36,7 +38,7 @@ pub struct Dialog {
     rings: VecDeque<String>,
     rings_left: u32,
     ring_at: Duration,
-    last_reply: Option<(String, Duration)>,
+    recent: Recent,
     out: Vec<Action>,
 }
 
@@ -46,6 +48,14 @@ enum Phase {
     Listening { origin: Origin, until: Duration, speech: bool },
     Busy(Box<Turn>),
     FollowUp { until: Duration },
+}
+
+/// What the last turns leave behind.
+#[derive(Debug, Clone, Default)]
+struct Recent {
+    at: Duration,
+    reply: Option<String>,
+    said: VecDeque<String>,
 }
 
 impl Dialog {
@@ -64,7 +74,7 @@ impl Dialog {
             rings: VecDeque::new(),
             rings_left: 0,
             ring_at: Duration::ZERO,
-            last_reply: None,
+            recent: Recent::default(),
             out: Vec::new(),
         }
     }
@@ -306,8 +316,18 @@ impl Dialog {
     }
 
     fn remember(&mut self, turn: &Turn) {
+        if self.remembered(|_| ()).is_none() {
+            self.recent = Recent::default();
+        }
+        self.recent.at = self.now;
         if let Some(heard) = turn.heard() {
-            self.last_reply = Some((heard, self.now));
+            self.recent.reply = Some(heard);
+        }
+        if !turn.request.is_empty() {
+            if self.recent.said.len() == SAID_MAX {
+                self.recent.said.pop_front();
+            }
+            self.recent.said.push_back(turn.request.clone());
         }
         if let Some(messages) = turn.memory() {
             self.out.push(Action::Remember { messages });
@@ -413,7 +433,10 @@ impl Dialog {
 
     fn tool_done(&mut self, result: &Value, spoken: Option<String>, then: Then) {
         let spoken = match then {
-            Then::Repeat => Some(self.last_reply().unwrap_or(words::NOTHING_TO_REPEAT).to_owned()),
+            Then::Repeat => {
+                let last = self.remembered(|r| r.reply.clone()).flatten();
+                Some(last.unwrap_or_else(|| words::NOTHING_TO_REPEAT.to_owned()))
+            }
             Then::Answer | Then::Sleep => spoken,
         };
         if then == Then::Sleep {
@@ -510,13 +533,17 @@ impl Dialog {
     fn start(&mut self, job: Job) {
         let work = self.fresh();
         let now = self.now;
+        let said: Vec<String> = self.remembered(|m| m.said.iter().cloned().collect()).unwrap_or_default();
         let Some(turn) = self.busy() else { return };
         turn.progress = now;
         let action = match &job {
             Job::Transcribe => Action::Transcribe { work },
             Job::Interpret => Action::Interpret { work, text: turn.request.clone() },
             Job::Generate => Action::Generate { work, exchange: turn.exchange.clone() },
-            Job::Tool { call, .. } => Action::RunTool { work, call: call.clone(), request: turn.request.clone() },
+            Job::Tool { call, .. } => {
+                let said = said.into_iter().chain([turn.request.clone()]).collect();
+                Action::RunTool { work, call: call.clone(), said }
+            }
         };
         turn.job = Some((work, job));
         self.out.push(action);
@@ -625,10 +652,10 @@ impl Dialog {
         WorkId { turn: self.turn, revision: self.revision }
     }
 
-    fn last_reply(&self) -> Option<&str> {
-        let (text, at) = self.last_reply.as_ref()?;
-        let fresh = self.now <= *at + Duration::from_secs(self.settings.forget_after_min.max(1) * 60);
-        fresh.then_some(text.as_str())
+    /// Something of the recent turns, unless they are to be forgotten by now.
+    fn remembered<T>(&self, f: impl FnOnce(&Recent) -> T) -> Option<T> {
+        let forget_at = self.recent.at + Duration::from_secs(self.settings.forget_after_min.max(1) * 60);
+        (self.now <= forget_at).then(|| f(&self.recent))
     }
 
     fn earcon(&mut self, which: Earcon) {

@@ -282,11 +282,11 @@ pub enum Action {
         work: WorkId,
         exchange: Vec<Message>,
     },
-    /// Run a call; `request` is what the user said → `ToolDone`.
+    /// Run a call; `said` is what the user said lately, this turn's request last → `ToolDone`.
     RunTool {
         work: WorkId,
         call: ToolCall,
-        request: String,
+        said: Vec<String>,
     },
     /// Say a sentence after those of the same work → `PlaybackStarted`, `PlaybackDone` or `SpeakFailed`.
     /// `sentence` counts from 0 within a work.
