@@ -41,7 +41,7 @@ impl Settings {
             return (Bytes::mb(mb), "budget.total_mb".to_owned());
         }
         let mut cap = DEFAULT_CEILING;
-        let mut why = format!("default ceiling of {DEFAULT_CEILING}");
+        let mut why = "most that is taken unless budget.total_mb says so".to_owned();
         let mut at_most = |share: u64, of: Bytes, name: &str| {
             let bytes = Bytes((u128::from(of.0) * u128::from(share) / 100) as u64);
             if bytes < cap {

@@ -170,8 +170,7 @@ fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
         return format!("no such key; did you mean {}?", full(near));
     }
     // The right key in the wrong section (or in none).
-    let elsewhere: Vec<String> =
-        show::keys(&Settings::default()).into_iter().filter(|k| k.rsplit('.').next() == Some(name)).collect();
+    let elsewhere: Vec<String> = show::full_keys().filter(|k| k.rsplit('.').next() == Some(name)).collect();
     if !elsewhere.is_empty() {
         return format!("no such key here; did you mean {}?", elsewhere.join(" or "));
     }
@@ -185,7 +184,7 @@ fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
 
 /// Asks every module whether its values make sense, and finds out who wrote the ones that do not.
 fn check_ranges(settings: &Settings, tree: &Node, problems: &mut Vec<Problem>) {
-    let known = show::keys(&Settings::default());
+    let known: Vec<String> = show::full_keys().collect();
     for (section, text) in settings.validate() {
         let (key, text) = complaint(section, &text, &known);
         let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();

@@ -74,7 +74,7 @@ pub(super) enum Step {
     Index(usize),
 }
 
-/// `tools.commands[1].name`: element numbers count from one, as people do.
+/// `tools.command[0].name`
 pub(super) fn path_text(path: &[Step]) -> String {
     let mut s = String::new();
     for step in path {
@@ -86,7 +86,7 @@ pub(super) fn path_text(path: &[Step]) -> String {
                 let bare = !k.is_empty() && k.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
                 s += &if bare { clip(k) } else { format!("{:?}", clip(k)) };
             }
-            Step::Index(i) => s += &format!("[{}]", i + 1),
+            Step::Index(i) => s += &format!("[{i}]"),
         }
     }
     s

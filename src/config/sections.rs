@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{audio, budget, dialog};
+use crate::{audio, budget, dialog, tools};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -10,6 +10,7 @@ use crate::{audio, budget, dialog};
 pub struct Settings {
     pub audio: audio::Settings,
     pub dialog: dialog::Settings,
+    pub tools: tools::Settings,
     pub budget: budget::Settings,
     pub daemon: Daemon,
     pub privacy: Privacy,
@@ -26,6 +27,7 @@ impl Settings {
         };
         section("audio", &|p| self.audio.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
+        section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));
         section("daemon", &|p| self.daemon.validate(p));
         all
@@ -62,4 +64,46 @@ pub struct Privacy {
     pub keep_audio: bool,
     /// Write what was understood and answered to the log.
     pub log_transcripts: bool,
+}
+
+/// A section of parts that this build leaves out: accepted unread, so that one file serves every build.
+#[cfg(not(feature = "voice"))]
+#[derive(Debug, Clone, Default)]
+pub struct LeftOut;
+
+#[cfg(not(feature = "voice"))]
+impl<'de> Deserialize<'de> for LeftOut {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        struct Anything;
+        impl<'de> serde::de::Visitor<'de> for Anything {
+            type Value = LeftOut;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a value")
+            }
+            fn visit_bool<E>(self, _: bool) -> Result<LeftOut, E> {
+                Ok(LeftOut)
+            }
+            fn visit_i64<E>(self, _: i64) -> Result<LeftOut, E> {
+                Ok(LeftOut)
+            }
+            fn visit_f64<E>(self, _: f64) -> Result<LeftOut, E> {
+                Ok(LeftOut)
+            }
+            fn visit_str<E>(self, _: &str) -> Result<LeftOut, E> {
+                Ok(LeftOut)
+            }
+            fn visit_unit<E>(self) -> Result<LeftOut, E> {
+                Ok(LeftOut)
+            }
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut a: A) -> Result<LeftOut, A::Error> {
+                while a.next_element::<LeftOut>()?.is_some() {}
+                Ok(LeftOut)
+            }
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut a: A) -> Result<LeftOut, A::Error> {
+                while a.next_entry::<String, LeftOut>()?.is_some() {}
+                Ok(LeftOut)
+            }
+        }
+        d.deserialize_any(Anything)
+    }
 }

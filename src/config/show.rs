@@ -1,53 +1,80 @@
 //! The effective configuration for people (TOML with origins) and for programs (JSON).
 
+use std::sync::OnceLock;
+
+use serde::Deserialize;
 use serde_json::Value as Json;
 
+use super::de::{De, What};
+use super::node::{Node, Step, Value, path_text};
 use super::{Loaded, Origin, Settings};
 
-/// One key with its effective value.
-struct Leaf {
-    key: String,
-    value: Json,
+/// Every key, sections apart: `(hear.wake, threshold)`. In the order of the structs, keys of one section together.
+pub(super) fn keys() -> &'static [(String, String)] {
+    static KEYS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+    KEYS.get_or_init(|| {
+        let mut found = Vec::new();
+        probe(&mut Vec::new(), &mut found);
+        let mut sections: Vec<&str> = Vec::new();
+        for (s, _) in &found {
+            if !sections.contains(&s.as_str()) {
+                sections.push(s);
+            }
+        }
+        let of = |s: &str| found.iter().filter(|k| k.0 == s).cloned().collect::<Vec<_>>();
+        sections.into_iter().flat_map(of).collect()
+    })
 }
 
-/// Every key in file order. Tables are walked into; a list or an empty table is one value.
-fn leaves(settings: &Settings) -> Vec<Leaf> {
-    fn walk(prefix: &str, value: Json, out: &mut Vec<Leaf>) {
-        match value {
-            Json::Object(map) if !map.is_empty() => {
-                for (k, v) in map {
-                    let bare = !k.is_empty() && k.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-                    let k = if bare { k } else { basic_string(&k) };
-                    walk(&if prefix.is_empty() { k } else { format!("{prefix}.{k}") }, v, out);
-                }
+/// Every key in one piece: `hear.wake.threshold`.
+pub(super) fn full_keys() -> impl Iterator<Item = String> {
+    keys().iter().map(|(s, k)| format!("{s}.{k}"))
+}
+
+/// Asks the structs themselves for their keys, by offering one that no struct has: keys without a default value and
+/// those left out when serialized are found too.
+fn probe(at: &mut Vec<Step>, found: &mut Vec<(String, String)>) {
+    let bogus = Node { value: Value::Gone, origin: Origin::Default };
+    let tree = at.iter().cloned().chain([Step::Key("\u{0}".to_owned())]).rev().fold(bogus, |inner, step| {
+        let Step::Key(key) = step else { return inner };
+        Node { value: Value::Table([(key, inner)].into()), origin: Origin::Default }
+    });
+    match Settings::deserialize(De(&tree)).err() {
+        // The struct at `at` names its keys.
+        Some(fault) if matches!(fault.what, What::UnknownKey(_)) && fault.path().len() == at.len() + 1 => {
+            let What::UnknownKey(known) = fault.what else { return };
+            for key in known {
+                at.push(Step::Key((*key).to_owned()));
+                probe(at, found);
+                at.pop();
             }
-            value => out.push(Leaf { key: prefix.to_owned(), value }),
+        }
+        // No struct: one value.
+        _ => {
+            // A section without keys is one this build leaves out.
+            if let Some((Step::Key(key), section @ [_, ..])) = at.split_last() {
+                found.push((path_text(section), key.clone()));
+            }
         }
     }
-    let mut out = Vec::new();
-    // Settings are plain structs of plain values: they serialize.
-    if let Ok(v) = serde_json::to_value(settings) {
-        walk("", v, &mut out);
-    }
-    out
 }
 
-/// Names of all keys, such as `llm.threads`.
-pub(super) fn keys(settings: &Settings) -> Vec<String> {
-    leaves(settings).into_iter().map(|l| l.key).collect()
+/// The value of a key among the serialized settings; null where it is not set.
+fn lookup<'a>(settings: &'a Json, section: &str, key: &str) -> &'a Json {
+    section.split('.').chain([key]).fold(settings, |at, k| at.get(k).unwrap_or(&Json::Null))
 }
 
 pub(super) fn toml(loaded: &Loaded) -> String {
+    let settings = serde_json::to_value(&loaded.settings).unwrap_or_default();
     let mut text = String::new();
-    let mut section = String::new();
-    for leaf in leaves(&loaded.settings) {
-        let (s, key) = leaf.key.split_once('.').unwrap_or(("", &leaf.key));
+    let mut section = "";
+    for (s, key) in keys() {
         if s != section {
             text += &format!("{}[{s}]\n", if text.is_empty() { "" } else { "\n" });
-            section = s.to_owned();
+            section = s;
         }
-        let origin = loaded.origin(&leaf.key).to_string().replace(char::is_control, "?");
-        match toml_value(&leaf.value) {
+        let origin = loaded.origin(&format!("{s}.{key}")).to_string().replace(char::is_control, "?");
+        match toml_value(lookup(&settings, s, key)) {
             Some(v) => text += &format!("{key} = {v}  # {origin}\n"),
             None => text += &format!("# {key} is not set  # {origin}\n"),
         }
@@ -58,14 +85,13 @@ pub(super) fn toml(loaded: &Loaded) -> String {
 pub(super) fn json(loaded: &Loaded) -> Json {
     let mut settings = serde_json::to_value(&loaded.settings).unwrap_or_default();
     round(&mut settings);
-    let origins: serde_json::Map<String, Json> = leaves(&loaded.settings)
-        .into_iter()
-        .map(|l| {
-            let origin = match loaded.origin(&l.key) {
+    let origins: serde_json::Map<String, Json> = full_keys()
+        .map(|key| {
+            let origin = match loaded.origin(&key) {
                 Origin::Flag(_) => "--set".to_owned(),
                 o => o.to_string(),
             };
-            (l.key, Json::String(origin))
+            (key, Json::String(origin))
         })
         .collect();
     let files: Vec<String> = loaded.files.iter().map(|f| f.display().to_string()).collect();

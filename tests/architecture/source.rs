@@ -54,7 +54,7 @@ fn after_word_but_byte(src: &[char], i: usize) -> bool {
     match i {
         0 => false,
         1 => word(0) && src[0] != 'b',
-        _ => word(i - 1) && !(src[i - 1] == 'b' && !word(i - 2)),
+        _ => word(i - 1) && (src[i - 1] != 'b' || word(i - 2)),
     }
 }
 

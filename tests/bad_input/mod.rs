@@ -122,7 +122,7 @@ fn files_that_are_not_there_or_not_readable_are_named() {
     use std::os::unix::fs::PermissionsExt;
     write(d.path(), "");
     let locked = d.path().join("bad.toml");
-    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0)).expect("changed");
+    std::fs::set_permissions(&locked, std::fs::Permissions::from_mode(0o000)).expect("changed");
     if std::fs::read(&locked).is_ok() {
         return skip("files_that_are_not_there_or_not_readable_are_named (permission)", "running as root");
     }
