@@ -4,17 +4,29 @@
 //! Everything behind the [`Source`] seam is 16 kHz mono `f32` in [−1, 1]; an [`Output`] takes any rate. Device callbacks
 //! only move samples over lock-free rings and count; resampling, reopening and logging happen on the threads that call.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::budget::Budget;
 use crate::error::Result;
 use crate::units::SampleRate;
 
+#[cfg(feature = "sound")]
+mod capture;
+#[cfg(feature = "sound")]
+mod device;
+pub mod file;
+#[cfg(feature = "sound")]
+mod playback;
+mod queue;
 mod read;
 mod resample;
 mod wav;
 
+#[cfg(feature = "sound")]
+pub use device::{Chosen, DeviceInfo, Formats, devices};
 pub use read::{Clip, MAX_FILE, read_16k, read_file};
 pub use resample::{Resampler, resample};
 pub use wav::WavWriter;
@@ -140,6 +152,56 @@ impl Settings {
         }
     }
 }
+
+/// Opens the live microphone and loudspeaker.
+///
+/// # Errors
+/// [`Kind::Device`](crate::error::Kind::Device) where one cannot be opened, with what to do about it;
+/// [`Kind::Unavailable`](crate::error::Kind::Unavailable) without a sound system.
+pub fn open(settings: &Settings, budget: &Budget) -> Result<(Box<dyn Source>, Arc<dyn Output>)> {
+    Ok((open_source(settings, budget)?, open_output(settings, budget)?))
+}
+
+/// Opens the live microphone alone.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "sound")]
+pub fn open_source(settings: &Settings, budget: &Budget) -> Result<Box<dyn Source>> {
+    Ok(Box::new(capture::Microphone::open(settings, budget)?))
+}
+
+/// Opens the live loudspeaker alone.
+///
+/// # Errors
+/// As [`open`].
+#[cfg(feature = "sound")]
+pub fn open_output(settings: &Settings, budget: &Budget) -> Result<Arc<dyn Output>> {
+    Ok(Arc::new(playback::Speaker::open(settings, budget)?))
+}
+
+#[cfg(not(feature = "sound"))]
+mod absent {
+    use super::{Arc, Budget, Output, Result, Settings, Source};
+    use crate::error::{Error, Kind};
+
+    fn absent() -> Error {
+        Error::new(Kind::Unavailable, "this build of tercet has no sound devices")
+            .remedy("build it with the feature `sound`, or use files: `tercet run --input-file FILE`")
+    }
+
+    /// Always [`Kind::Unavailable`] in this build.
+    pub fn open_source(_: &Settings, _: &Budget) -> Result<Box<dyn Source>> {
+        Err(absent())
+    }
+
+    /// Always [`Kind::Unavailable`] in this build.
+    pub fn open_output(_: &Settings, _: &Budget) -> Result<Arc<dyn Output>> {
+        Err(absent())
+    }
+}
+#[cfg(not(feature = "sound"))]
+pub use absent::{open_output, open_source};
 
 #[cfg(test)]
 mod tests {
