@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use crate::error::{Kind, Result};
 
 pub mod config;
+pub mod devices;
 pub mod out;
 pub mod plan;
 
@@ -52,6 +53,8 @@ enum Command {
     Plan(plan::Args),
     /// Check or show the configuration
     Config(config::Args),
+    /// List microphones and loudspeakers, or try them
+    Devices(devices::Args),
 }
 
 impl Command {
@@ -59,6 +62,7 @@ impl Command {
         match self {
             Command::Plan(args) => plan::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
+            Command::Devices(args) => devices::run(args, ctx),
         }
     }
 }
