@@ -3,5 +3,6 @@
 
 mod architecture;
 mod bad_input;
+mod devices;
 mod support;
 mod systemd;

@@ -3,8 +3,8 @@
 //! The device's callback moves samples into a ring and counts; the reader mixes down, resamples to 16 kHz, and brings
 //! the device back when it has gone away.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use cpal::traits::{DeviceTrait, StreamTrait};
@@ -12,6 +12,7 @@ use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::device::{self, Direction};
+use super::line::{BACK_OFF, Line, Watch, with_fallback};
 use super::read::mix_down;
 use super::{Counts, Read, Resampler, Settings, Source};
 use crate::budget::{Budget, Component, Reservation};
@@ -22,52 +23,6 @@ use crate::units::{Bytes, SampleRate};
 const RING: Duration = Duration::from_secs(2);
 /// Most that one read takes.
 const GULP: Duration = Duration::from_millis(500);
-/// Silence of the device, not of the room, after which it counts as lost; a sound server may take seconds to start.
-const STALL: Duration = Duration::from_secs(2);
-const FIRST: Duration = Duration::from_secs(6);
-/// Pauses between attempts to open a device that is away.
-const BACK_OFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(5);
-
-/// What the callbacks tell the reader about their stream.
-#[derive(Default)]
-pub(super) struct Line {
-    pub(super) xruns: AtomicU64,
-    pub(super) dropped: AtomicU64,
-    failed: AtomicBool,
-    reason: OnceLock<String>,
-}
-
-impl Line {
-    /// For the error callback: overruns are counted, what ends the stream is kept. Returns whether it ended.
-    pub(super) fn note(&self, e: &cpal::Error) -> bool {
-        match e.kind() {
-            cpal::ErrorKind::Xrun => {
-                self.xruns.fetch_add(1, Ordering::Relaxed);
-                false
-            }
-            // The stream goes on.
-            cpal::ErrorKind::DeviceChanged | cpal::ErrorKind::RealtimeDenied => false,
-            _ => {
-                let _ = self.reason.set(e.to_string());
-                self.failed.store(true, Ordering::Release);
-                true
-            }
-        }
-    }
-
-    pub(super) fn failure(&self) -> Option<String> {
-        self.failed.load(Ordering::Acquire).then(|| self.reason.get().cloned().unwrap_or_default())
-    }
-}
-
-/// Calls `build` with the configuration, and again with the device's own period where it refuses ours.
-pub(super) fn with_fallback<S>(
-    config: StreamConfig,
-    mut build: impl FnMut(StreamConfig) -> Result<S, cpal::Error>,
-) -> Result<S, cpal::Error> {
-    build(config).or_else(|_| build(StreamConfig { buffer_size: cpal::BufferSize::Default, ..config }))
-}
-
 pub(super) struct Microphone {
     settings: Settings,
     reservation: Reservation,
@@ -77,6 +32,7 @@ pub(super) struct Microphone {
     mono: Vec<f32>,
 }
 
+#[allow(clippy::large_enum_variant)] // there is one
 enum State {
     Live(Live),
     Away { next_try: Instant, pause: Duration },
@@ -84,13 +40,11 @@ enum State {
 
 struct Live {
     _stream: cpal::Stream,
-    line: Arc<Line>,
+    watch: Watch,
     ring: Consumer<f32>,
     channels: usize,
     rate: SampleRate,
     resampler: Resampler,
-    opened: Instant,
-    last: Option<Instant>,
     /// Pause before the next attempt if this one brings no samples; `None`: the device was never lost.
     restoring: Option<Duration>,
     overrun_told: bool,
@@ -112,8 +66,8 @@ impl Microphone {
     /// Lets the stream go. Says so once per loss.
     fn lose(&mut self, reason: String) -> Read {
         let State::Live(live) = &self.state else { return Read::Quiet };
-        self.past.xruns += live.line.xruns.load(Ordering::Relaxed);
-        self.past.dropped += live.line.dropped.load(Ordering::Relaxed);
+        self.past.xruns += live.watch.line().xruns.load(Ordering::Relaxed);
+        self.past.dropped += live.watch.line().dropped.load(Ordering::Relaxed);
         let (pause, again) = match live.restoring {
             Some(pause) => ((pause * 2).min(*BACK_OFF.end()), true),
             None => (*BACK_OFF.start(), false),
@@ -155,7 +109,6 @@ impl Source for Microphone {
         loop {
             let State::Live(live) = &mut self.state else { return Ok(self.seek(wait)) };
             if live.waiting() {
-                live.last = Some(Instant::now());
                 if live.restoring.take().is_some() {
                     tracing::info!("the microphone is back");
                     return Ok(Read::Restored);
@@ -163,7 +116,7 @@ impl Source for Microphone {
                 live.drain(&mut self.mono, out)?;
                 return Ok(Read::Samples);
             }
-            if let Some(reason) = live.failure() {
+            if let Some(reason) = live.watch.failure() {
                 return Ok(self.lose(reason));
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -176,7 +129,9 @@ impl Source for Microphone {
 
     fn counts(&self) -> Counts {
         let (xruns, dropped) = match &self.state {
-            State::Live(l) => (l.line.xruns.load(Ordering::Relaxed), l.line.dropped.load(Ordering::Relaxed)),
+            State::Live(l) => {
+                (l.watch.line().xruns.load(Ordering::Relaxed), l.watch.line().dropped.load(Ordering::Relaxed))
+            }
             State::Away { .. } => (0, 0),
         };
         Counts { xruns: self.past.xruns + xruns, dropped: self.past.dropped + dropped, lost: self.past.lost }
@@ -209,13 +164,11 @@ impl Live {
         tracing::info!(device = %device, rate = rate.0, channels, %format, "microphone open");
         Ok(Self {
             _stream: stream,
-            line,
+            watch: Watch::new(line),
             ring,
             channels,
             rate,
             resampler,
-            opened: Instant::now(),
-            last: None,
             restoring,
             overrun_told: false,
         })
@@ -227,7 +180,7 @@ impl Live {
 
     /// Mixes down and resamples what has come, at most [`GULP`] of it.
     fn drain(&mut self, mono: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
-        if !self.overrun_told && self.line.dropped.load(Ordering::Relaxed) > 0 {
+        if !self.overrun_told && self.watch.line().dropped.load(Ordering::Relaxed) > 0 {
             self.overrun_told = true;
             tracing::warn!("hearing fell behind: samples of the microphone were dropped");
         }
@@ -241,18 +194,6 @@ impl Live {
         }
         chunk.commit_all();
         Ok(())
-    }
-
-    /// Why this stream is over, if it is.
-    fn failure(&self) -> Option<String> {
-        if let Some(reason) = self.line.failure() {
-            return Some(reason);
-        }
-        let (since, patience) = match self.last {
-            Some(last) => (last, STALL),
-            None => (self.opened, FIRST),
-        };
-        (since.elapsed() > patience).then(|| format!("no sound came for {} s", patience.as_secs()))
     }
 }
 
@@ -286,6 +227,7 @@ where
     device.build_input_stream(
         config,
         move |data: &[T], _: &cpal::InputCallbackInfo| {
+            line.beat();
             let room = (ring.slots().min(data.len()) / channels) * channels;
             if let Ok(chunk) = ring.write_chunk_uninit(room) {
                 chunk.fill_from_iter(data.iter().map(|&x| f32::from_sample_(x)));

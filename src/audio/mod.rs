@@ -19,6 +19,8 @@ mod capture;
 mod device;
 pub mod file;
 #[cfg(feature = "sound")]
+mod line;
+#[cfg(feature = "sound")]
 mod playback;
 mod queue;
 mod read;

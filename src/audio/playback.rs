@@ -11,19 +11,16 @@ use std::time::{Duration, Instant};
 use cpal::traits::{DeviceTrait, StreamTrait};
 use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 
-use super::capture::{Line, with_fallback};
 use super::device::{self, Direction};
+use super::line::{BACK_OFF, Line, Watch, with_fallback};
 use super::queue::{self, Player, Queue};
 use super::{Counts, Output, Settings};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
 
-/// How often the stream is looked at, and how long its callback may be missing.
-const WATCH: Duration = Duration::from_millis(500);
-const STALL: Duration = Duration::from_secs(3);
-/// Pauses between attempts to open a device that is away.
-const BACK_OFF: std::ops::RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(5);
+/// How often the stream is looked at while it reports nothing.
+const LOOK: Duration = Duration::from_millis(500);
 /// Frames rendered at a time, on the callback's stack.
 const BLOCK: usize = 256;
 
@@ -36,8 +33,6 @@ struct Shared {
     settings: Settings,
     queue: Queue,
     closing: AtomicBool,
-    /// Callbacks so far: a stream whose count stands still is dead.
-    beats: Arc<AtomicU64>,
     xruns: AtomicU64,
     lost: AtomicU64,
     line: Mutex<Arc<Line>>,
@@ -45,7 +40,7 @@ struct Shared {
 
 struct Stream {
     _stream: cpal::Stream,
-    line: Arc<Line>,
+    watch: Watch,
 }
 
 /// Chosen device and how to run it.
@@ -80,7 +75,6 @@ impl Speaker {
             settings: settings.clone(),
             queue,
             closing: AtomicBool::new(false),
-            beats: Arc::new(AtomicU64::new(0)),
             xruns: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             line: Mutex::default(),
@@ -123,7 +117,7 @@ impl Shared {
         let stream = with_fallback(plan.config, |config| {
             // A refused stream takes its player along; the next attempt gets a fresh ring.
             let player = player.take().unwrap_or_else(|| self.queue.attach(plan.rate(), self.settings.queue_ms));
-            let ends = Ends { line: Arc::clone(&line), keeper: keeper.clone(), beats: Arc::clone(&self.beats) };
+            let ends = Ends { line: Arc::clone(&line), keeper: keeper.clone() };
             build(&plan.device, config, plan.format, player, ends)
         });
         let stream = stream
@@ -131,7 +125,7 @@ impl Shared {
             .map_err(|e| device::device_error(Direction::Out, &self.settings.output, &e))?;
         *self.line.lock().unwrap_or_else(|p| p.into_inner()) = Arc::clone(&line);
         tracing::info!(device = %plan.device, rate = plan.rate().0, channels = plan.config.channels, format = %plan.format, "loudspeaker open");
-        Ok(Stream { _stream: stream, line })
+        Ok(Stream { _stream: stream, watch: Watch::new(line) })
     }
 
     fn restart(&self, reservation: &mut Reservation) -> Result<Stream> {
@@ -151,15 +145,13 @@ impl Shared {
 fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
     let mut stream = Some(stream);
     let mut pause = *BACK_OFF.start();
-    let (mut beats, mut moved) = (shared.beats.load(Ordering::Relaxed), Instant::now());
     while !shared.closing.load(Ordering::Acquire) {
-        let Some(live) = &stream else {
+        let Some(live) = &mut stream else {
             std::thread::park_timeout(pause);
             match shared.restart(&mut reservation) {
                 Ok(s) => {
                     tracing::info!("the loudspeaker is back");
                     stream = Some(s);
-                    (beats, moved) = (shared.beats.load(Ordering::Relaxed), Instant::now());
                 }
                 Err(e) => {
                     tracing::debug!("the loudspeaker is still away: {e}");
@@ -168,24 +160,18 @@ fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
             }
             continue;
         };
-        let now = shared.beats.load(Ordering::Relaxed);
-        if now != beats {
-            (beats, moved) = (now, Instant::now());
+        if live.watch.has_moved() {
             pause = *BACK_OFF.start();
         }
-        let reason = live
-            .line
-            .failure()
-            .or_else(|| (moved.elapsed() > STALL).then(|| format!("it took no sound for {} s", STALL.as_secs())));
-        if let Some(reason) = reason {
+        if let Some(reason) = live.watch.failure() {
             tracing::warn!(reason, "the loudspeaker went away");
             shared.lost.fetch_add(1, Ordering::Relaxed);
-            shared.xruns.fetch_add(live.line.xruns.swap(0, Ordering::Relaxed), Ordering::Relaxed);
+            shared.xruns.fetch_add(live.watch.line().xruns.swap(0, Ordering::Relaxed), Ordering::Relaxed);
             stream = None;
             shared.queue.detach();
             continue;
         }
-        std::thread::park_timeout(WATCH);
+        std::thread::park_timeout(LOOK);
     }
 }
 
@@ -230,7 +216,6 @@ impl Output for Speaker {
 struct Ends {
     line: Arc<Line>,
     keeper: std::thread::Thread,
-    beats: Arc<AtomicU64>,
 }
 
 fn build(
@@ -255,7 +240,8 @@ fn build_as<T: SizedSample + FromSample<f32>>(
     mut player: Player,
     ends: Ends,
 ) -> Result<cpal::Stream, cpal::Error> {
-    let Ends { line, keeper, beats } = ends;
+    let Ends { line, keeper } = ends;
+    let errors = Arc::clone(&line);
     let channels = usize::from(config.channels).max(1);
     let rate = SampleRate(config.sample_rate);
     device.build_output_stream(
@@ -272,10 +258,10 @@ fn build_as<T: SizedSample + FromSample<f32>>(
                 }
                 ahead += rate.duration(frames);
             }
-            beats.fetch_add(1, Ordering::Relaxed);
+            line.beat();
         },
         move |e| {
-            if line.note(&e) {
+            if errors.note(&e) {
                 keeper.unpark();
             }
         },

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::units::SampleRate;
 
 /// Writes a mono 16-bit WAV. Samples go to a temporary file beside the target, which takes the target's name when the
-/// writer is finished or dropped; a failed write leaves an older file of that name untouched.
+/// writer is finished, or dropped after it was given samples; a failed write leaves an older file of that name untouched.
 pub struct WavWriter {
     path: PathBuf,
     temporary: PathBuf,
@@ -96,13 +96,18 @@ impl WavWriter {
     }
 
     fn abandon(&mut self) {
-        self.inner = None;
-        let _ = std::fs::remove_file(&self.temporary);
+        if self.inner.take().is_some() {
+            let _ = std::fs::remove_file(&self.temporary);
+        }
     }
 }
 
 impl Drop for WavWriter {
     fn drop(&mut self) {
+        if self.samples == 0 {
+            // Whoever gave up before the first sample wants no empty file in an older one's place.
+            return self.abandon();
+        }
         if let Err(e) = self.complete() {
             tracing::error!("{e}");
         }
@@ -140,7 +145,8 @@ mod tests {
         for (got, want) in clip.samples.iter().zip([0.0, 0.5, -0.5, 1.0, 0.0]) {
             assert!((got - want).abs() < 1e-4, "{got} {want}");
         }
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        drop(WavWriter::create(&dir.path().join("b.wav"), SampleRate(16_000)).unwrap());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "and no file that was never written to");
     }
 
     #[test]

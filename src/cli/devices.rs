@@ -7,7 +7,7 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Context, out};
-use crate::audio::{self, Output, Read, Settings, Source, WavWriter};
+use crate::audio::{self, Read, Settings, WavWriter};
 use crate::budget::Budget;
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
@@ -102,7 +102,11 @@ fn list(as_json: bool) -> Result<()> {
             table.row([mark, &d.id, &d.name, &channels, &rates.join(" "), &used]);
         }
         out::line(title)?;
-        if any { table.print()? } else { out::line("  none opens")? };
+        if any {
+            table.print()?
+        } else {
+            out::line("  none opens")?
+        };
         out::line("")?;
     }
     out::line("* is the default. Choose another with audio.input and audio.output; `tercet devices test` tries them.")
@@ -123,8 +127,8 @@ impl Test {
     }
 
     fn record(&self, settings: &Settings, file: Option<&Path>, report: &Report) -> Result<Vec<f32>> {
-        let mut writer = file.map(|f| WavWriter::create(f, SampleRate::HEARING)).transpose()?;
         let mut source = audio::open_source(settings, &Budget::unlimited())?;
+        let mut writer = file.map(|f| WavWriter::create(f, SampleRate::HEARING)).transpose()?;
         report.note(&format!("Speak: recording {:.1} s", self.seconds));
         let want = (self.seconds * f64::from(SampleRate::HEARING.0)) as usize;
         // A device that never brings samples must not hold the command for ever.
@@ -145,7 +149,11 @@ impl Test {
                     pcm.extend_from_slice(&piece);
                 }
                 Read::Lost(reason) => {
-                    report.event("lost", &format!("the microphone went away: {reason}"), json!({ "reason": reason }))?;
+                    report.event(
+                        "lost",
+                        &format!("the microphone went away: {reason}"),
+                        json!({ "reason": reason }),
+                    )?;
                 }
                 Read::Restored => report.event("restored", "the microphone is back", json!({}))?,
                 Read::Quiet => {}
@@ -156,7 +164,8 @@ impl Test {
         let counts = source.counts();
         let (peak, level) = levels(&pcm);
         let got = SampleRate::HEARING.duration(pcm.len()).as_secs_f64();
-        let text = format!("recorded {got:.1} s: level {level:.0} dB, peak {peak:.0} dB{}", advice(peak, pcm.is_empty()));
+        let text =
+            format!("recorded {got:.1} s: level {level:.0} dB, peak {peak:.0} dB{}", advice(peak, pcm.is_empty()));
         report.event(
             "recorded",
             &text,
