@@ -1,0 +1,130 @@
+//! Text without what cannot be spoken: Markdown, emoji, control characters.
+
+/// Emoji and pictographs, with the invisible characters that shape them.
+pub(super) fn is_pictograph(c: char) -> bool {
+    matches!(c,
+        '\u{1F000}'..='\u{1FAFF}' | '\u{2600}'..='\u{27BF}' | '\u{2B00}'..='\u{2BFF}' | '\u{2300}'..='\u{23FF}'
+        | '\u{FE00}'..='\u{FE0F}' | '\u{20E3}' | '\u{E0000}'..='\u{E007F}' | '\u{200B}'..='\u{200F}'
+        | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{AD}' | '\u{FFFC}' | '\u{FFFD}')
+        || is_private(c)
+}
+
+fn is_private(c: char) -> bool {
+    matches!(c, '\u{E000}'..='\u{F8FF}' | '\u{F0000}'..='\u{10FFFF}')
+}
+
+/// `text` as one line of plain words and punctuation. `line_start` says that it begins a line, where marks of
+/// headings and lists may stand. Letters and digits are kept, all but the addresses of links and the names of fences.
+pub(super) fn strip(text: &str, line_start: bool) -> String {
+    let mut lines = Vec::new();
+    for (i, line) in text.split('\n').enumerate() {
+        let line = if i > 0 || line_start { without_line_mark(line.trim_start()) } else { Some(line) };
+        if let Some(line) = line {
+            lines.push(inline(line));
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    for word in lines.iter().flat_map(|l| l.split_whitespace()) {
+        if !out.is_empty() && !word.chars().all(|c| ",.;:!?".contains(c)) {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+    out
+}
+
+/// The line without heading, list or quote marks; `None` for fences, rules and the line under a table's head.
+fn without_line_mark(line: &str) -> Option<&str> {
+    if line.starts_with("```") || line.starts_with("~~~") {
+        return None;
+    }
+    if line.len() >= 3 && line.chars().all(|c| "-*_=|: ".contains(c)) {
+        return None;
+    }
+    let unquoted = line.trim_start_matches(['>', ' ']);
+    let heading = unquoted.trim_start_matches('#');
+    if heading.len() < unquoted.len() && heading.starts_with(' ') {
+        return Some(heading.trim_start());
+    }
+    for mark in ["- ", "* ", "+ ", "• ", "– "] {
+        if let Some(item) = unquoted.strip_prefix(mark) {
+            let item = item.trim_start();
+            return Some(item.strip_prefix("[ ] ").or_else(|| item.strip_prefix("[x] ")).unwrap_or(item));
+        }
+    }
+    Some(unquoted)
+}
+
+/// Emphasis, code marks, links, table bars and pictographs out of one line.
+fn inline(line: &str) -> String {
+    let line = line.trim();
+    let table = line.starts_with('|');
+    let line = line.trim_matches('|');
+    let chars: Vec<char> = line.chars().collect();
+    let mut out = String::with_capacity(line.len());
+    let mut i = 0;
+    while let Some(&c) = chars.get(i) {
+        let before = i.checked_sub(1).and_then(|b| chars.get(b)).copied();
+        let after = chars.get(i + 1).copied();
+        let is_space = |c: Option<char>| c.is_none_or(char::is_whitespace);
+        let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+        let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        match c {
+            // [text](address)
+            ']' if after == Some('(') => match chars[i..].iter().position(|c| *c == ')') {
+                Some(len) => {
+                    i += len + 1;
+                    continue;
+                }
+                None => out.push(' '),
+            },
+            '[' | ']' => {}
+            '!' if after == Some('[') => {}
+            '*' if before.is_some() && is_space(before) && is_space(after) && after.is_some() => out.push('*'),
+            '*' if is_digit(before) && is_digit(after) => out.push('*'),
+            '*' | '`' => {}
+            '~' if after == Some('~') || before == Some('~') => {}
+            '_' if is_word(before) && is_word(after) => out.push(' '),
+            '_' => {}
+            '|' if table => out.push_str(", "),
+            '|' | '\\' => out.push(' '),
+            c if is_pictograph(c) => {
+                if is_word(before) || is_word(after) {
+                    out.push(' ');
+                }
+            }
+            c if c.is_control() => out.push(' '),
+            c => out.push(c),
+        }
+        i += 1;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markup_goes_and_words_stay() {
+        for (written, plain) in [
+            ("## Good **morning**", "Good morning"),
+            ("- *one* thing", "one thing"),
+            ("* [x] done", "done"),
+            ("See [the manual](https://example.com/a(b)", "See the manual"),
+            ("![a cat](cat.png) purrs", "a cat purrs"),
+            ("Run `make test` now", "Run make test now"),
+            ("```rust\nlet x\n```", "let x"),
+            ("a snake_case _word_", "a snake case word"),
+            ("2 * 3 is 6", "2 * 3 is 6"),
+            ("| a | b |\n|---|---|\n| c | d |", "a, b c, d"),
+            ("Done! 🎉👍🏽", "Done!"),
+            ("🇫🇷Paris❤️!", "Paris!"),
+            ("> quoted\n> text", "quoted text"),
+            ("-4 degrees", "-4 degrees"),
+            ("bell\u{7}\u{200b}ed", "bell ed"),
+        ] {
+            assert_eq!(strip(written, true), plain);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Where a sentence ends: dots that stop and dots that do not.
+
+/// What is known about the end of the first sentence of a text that may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Scan {
+    /// It ends at this byte.
+    Cut(usize),
+    /// It depends on text not seen yet, or there is no end in sight.
+    Open,
+}
+
+enum Verdict {
+    Ends,
+    GoesOn,
+    Unknown,
+}
+
+const MARKS: [char; 4] = ['.', '!', '?', '…'];
+
+/// Titles and shorthand that never end a sentence (lower case, without the last dot).
+const NEVER: [&str; 28] = [
+    "mr", "mrs", "ms", "dr", "prof", "gen", "sen", "rep", "gov", "capt", "sgt", "lt", "col", "rev", "hon", "mt", "e.g",
+    "i.e", "vs", "approx", "cf", "viz", "pres", "messrs", "mme", "mlle", "sra", "dra",
+];
+
+/// Shorthand in front of a number.
+const BEFORE_NUMBER: [&str; 14] =
+    ["no", "nr", "fig", "vol", "ch", "p", "pp", "ext", "est", "min", "max", "sec", "art", "nos"];
+
+/// Shorthand that may end a sentence, and does unless the next word is in lower case.
+const MAYBE: [&str; 36] = [
+    "etc", "inc", "ltd", "co", "corp", "jr", "sr", "dept", "ave", "blvd", "rd", "al", "ca", "avg", "ft", "oz", "lb",
+    "lbs", "hr", "hrs", "mi", "mins", "secs", "jan", "feb", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov",
+    "dec", "tel", "temp",
+];
+
+/// What may follow "7 p.m." with a capital letter within the same sentence.
+const AFTER_CLOCK: [&str; 28] = [
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+    "Eastern",
+    "Pacific",
+    "Central",
+    "Mountain",
+    "GMT",
+    "UTC",
+    "EST",
+    "PST",
+    "CET",
+];
+
+/// Words that start sentences and hardly names: after initials ("the U.S. It …") they show that a sentence ended.
+const STARTERS: [&str; 48] = [
+    "The", "A", "An", "It", "Its", "I", "You", "We", "He", "She", "They", "This", "That", "These", "Those", "There",
+    "Here", "In", "On", "At", "By", "For", "From", "If", "When", "While", "As", "But", "And", "So", "Or", "Is", "Are",
+    "Do", "Does", "Did", "What", "Who", "How", "Why", "Where", "Would", "Should", "Could", "Can", "Please", "Your",
+    "Then",
+];
+
+/// The end of the first sentence of `text`; `line_start` says that it begins a line, `complete` that no more comes.
+///
+/// The answer for a text never contradicts the answer for a longer one that begins with it.
+pub(super) fn sentence_end(text: &str, line_start: bool, complete: bool) -> Scan {
+    let mut skip_to = 0;
+    for (at, c) in text.char_indices() {
+        if at < skip_to {
+            continue;
+        }
+        let (end, verdict) = if c == '\n' {
+            (at, line_break(text, at, line_start, complete))
+        } else if MARKS.contains(&c) {
+            let run = Run::at(text, at);
+            (run.end, run.verdict(text, line_start, complete))
+        } else {
+            continue;
+        };
+        match verdict {
+            Verdict::Ends => return Scan::Cut(end),
+            Verdict::GoesOn => skip_to = end,
+            Verdict::Unknown => return Scan::Open,
+        }
+    }
+    Scan::Open
+}
+
+/// Marks in a row with the quotes and brackets that close after them.
+struct Run<'a> {
+    start: usize,
+    end: usize,
+    marks: &'a str,
+    /// A quote or bracket closes after the marks.
+    closed: bool,
+}
+
+impl<'a> Run<'a> {
+    fn at(text: &'a str, start: usize) -> Self {
+        let len = |s: &str, of: &dyn Fn(char) -> bool| s.find(|c| !of(c)).unwrap_or(s.len());
+        let marks_end = start + len(&text[start..], &|c| MARKS.contains(&c));
+        let closer = |c: char| "\"'”’)]}*_`»".contains(c) || super::markup::is_pictograph(c);
+        let end = marks_end + len(&text[marks_end..], &closer);
+        let closed = text[marks_end..end].contains(['"', '\'', '”', '’', ')', ']', '»']);
+        Self { start, end, marks: &text[start..marks_end], closed }
+    }
+
+    fn verdict(&self, text: &str, line_start: bool, complete: bool) -> Verdict {
+        let after = &text[self.end..];
+        match after.chars().next() {
+            None if complete => return Verdict::Ends,
+            None => return Verdict::Unknown,
+            Some(c) if !c.is_whitespace() => return Verdict::GoesOn,
+            Some(_) => {}
+        }
+        let next = Next { text: after.trim_start(), complete };
+        if self.marks.contains('…') || self.marks.contains("..") {
+            return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit()) || n.is_word("I"));
+        }
+        if self.marks == "." {
+            let word = text[..self.start].rsplit([' ', '\n', '(', '[', '"', '“', '*', '_']).next().unwrap_or_default();
+            let before = text[..self.start - word.len()].trim_end();
+            let verdict = after_word(word, before, line_start, &next);
+            if !matches!(verdict, Verdict::Ends) {
+                return verdict;
+            }
+        }
+        // "Stop!" she said.
+        if self.closed { next.unless(|n| n.starts(char::is_lowercase)) } else { Verdict::Ends }
+    }
+}
+
+/// What follows a stop and its white space, as far as it has come.
+struct Next<'a> {
+    text: &'a str,
+    complete: bool,
+}
+
+impl Next<'_> {
+    fn starts(&self, of: impl Fn(char) -> bool) -> bool {
+        self.text.starts_with(of)
+    }
+
+    fn word(&self) -> &str {
+        let len = self.text.find(|c: char| !c.is_alphabetic()).unwrap_or(self.text.len());
+        &self.text[..len]
+    }
+
+    /// Whether the next word is known to its end.
+    fn word_known(&self) -> bool {
+        self.complete || self.word().len() < self.text.len()
+    }
+
+    fn is_word(&self, w: &str) -> bool {
+        self.word() == w
+    }
+
+    /// The sentence ends unless the next character (and a one-letter next word) says that it goes on.
+    fn unless(&self, goes_on: impl Fn(&Self) -> bool) -> Verdict {
+        match () {
+            () if self.text.is_empty() && !self.complete => Verdict::Unknown,
+            () if self.word() == "I" && !self.word_known() => Verdict::Unknown,
+            () if goes_on(self) => Verdict::GoesOn,
+            () => Verdict::Ends,
+        }
+    }
+
+    /// Decided by the whole next word.
+    fn by_word(&self, ends: impl Fn(&str) -> bool) -> Verdict {
+        match () {
+            () if self.starts(char::is_lowercase) => Verdict::GoesOn,
+            () if !self.word_known() || (self.text.is_empty() && !self.complete) => Verdict::Unknown,
+            () if ends(self.word()) => Verdict::Ends,
+            () => Verdict::GoesOn,
+        }
+    }
+}
+
+/// Whether the dot after `word` ends a sentence, when white space follows it.
+fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdict {
+    let lower = word.to_lowercase();
+    let is = |list: &[&str]| list.contains(&lower.as_str());
+    let digits = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());
+    // "1. Open the door": the number of a list.
+    if digits && word.len() <= 3 && (before.is_empty() || before.ends_with('\n')) && (line_start || !before.is_empty())
+    {
+        return if next.complete && next.text.is_empty() { Verdict::Ends } else { Verdict::GoesOn };
+    }
+    if is(&NEVER) {
+        return Verdict::GoesOn;
+    }
+    if is(&BEFORE_NUMBER) {
+        return next.unless(|n| n.starts(|c| c.is_ascii_digit()));
+    }
+    if lower == "st" {
+        let street = before.rsplit(' ').next().is_some_and(|w| w.starts_with(char::is_uppercase));
+        return if street { next.by_word(|w| w.is_empty() || STARTERS.contains(&w)) } else { Verdict::GoesOn };
+    }
+    if lower == "a.m" || lower == "p.m" {
+        return next.by_word(|w| !AFTER_CLOCK.contains(&w));
+    }
+    let letters = |s: &str| !s.is_empty() && s.chars().all(char::is_alphabetic);
+    let single = |s: &str| letters(s) && s.chars().count() == 1;
+    // U.S., Ph.D., J. R. R. Tolkien
+    let initials = word.split('.').all(|p| letters(p) && p.len() <= 3) && word.contains('.')
+        || (single(word) && word != "I" && word.starts_with(char::is_uppercase));
+    if initials {
+        return next.by_word(|w| STARTERS.contains(&w));
+    }
+    let month_or_unit = is(&MAYBE);
+    if month_or_unit {
+        return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit()));
+    }
+    Verdict::Ends
+}
+
+/// Whether the newline at `at` ends a sentence: the end of a heading or list item, or a blank line or item after it.
+/// Lines that are merely wrapped go on.
+fn line_break(text: &str, at: usize, line_start: bool, complete: bool) -> Verdict {
+    let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+    let line = &text[start..at];
+    let begins_line = start > 0 || line_start;
+    if line.ends_with(':') || (begins_line && matches!(marker(line, true), Some(true))) {
+        return Verdict::Ends;
+    }
+    match marker(&text[at + 1..], complete) {
+        Some(true) => Verdict::Ends,
+        Some(false) => Verdict::GoesOn,
+        None => Verdict::Unknown,
+    }
+}
+
+/// Whether a line that starts like this is a heading, list item, table row, fence or blank; `None` while unclear.
+fn marker(line: &str, complete: bool) -> Option<bool> {
+    let mut chars = line.chars();
+    let Some(first) = chars.next() else { return complete.then_some(true) };
+    let spaced = |c: Option<char>| match c {
+        None if !complete => None,
+        c => Some(c.is_none_or(char::is_whitespace)),
+    };
+    match first {
+        '\n' | '#' | '|' | '•' | '>' => Some(true),
+        '`' => match line.chars().find(|c| *c != '`') {
+            None if !complete && line.len() < 3 => None,
+            _ => Some(line.starts_with("```")),
+        },
+        '-' | '*' | '+' | '–' => spaced(chars.next()),
+        '0'..='9' => {
+            let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+            let mut rest_chars = rest.chars();
+            match rest_chars.next() {
+                _ if line.len() - rest.len() > 3 => Some(false),
+                None if !complete => None,
+                Some('.' | ')') => spaced(rest_chars.next()),
+                _ => Some(false),
+            }
+        }
+        _ => Some(false),
+    }
+}

@@ -1,0 +1,234 @@
+//! The voice: Piper (VITS) on the process's ONNX Runtime, one sentence at a time.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use piper_rs::{ModelConfig, Piper};
+use serde::{Deserialize, Serialize};
+
+use super::espeak::Phonemizer;
+use super::pcm::Pcm;
+use super::phrase::{Clause, clauses};
+use super::spoken::{self, Language};
+use crate::budget::{Budget, Component, Reservation};
+use crate::error::{Error, Kind, Result};
+use crate::onnx;
+use crate::store::{self, Paths};
+use crate::units::{Bytes, SampleRate};
+
+/// Settings of the voice.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Model id, as `tercet models list` shows it; a Piper voice.
+    pub voice: String,
+    /// Speaker of a voice that has several, by number.
+    pub speaker: u32,
+    /// How words are read that are not written as words (numbers, units, abbreviations).
+    pub language: Language,
+    /// Speed of speech: 1 is the voice's own, 1.5 half as fast again.
+    pub speed: f32,
+    /// How much melody and rhythm vary: 1 is the voice's own, 0 says the same sentence the same way every time.
+    pub variation: f32,
+    /// Silence after a sentence, in milliseconds; half of it after a sentence cut at a clause.
+    pub sentence_gap_ms: u32,
+    /// Threads of the model. One is fast enough (a sixteenth of real time) and leaves the others to the rest.
+    pub threads: usize,
+    /// Folder of espeak-ng's data, where it is not where systems install it.
+    pub espeak_data: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            voice: "piper-en_US-joe-medium".into(),
+            speaker: 0,
+            language: Language::English,
+            speed: 1.0,
+            variation: 1.0,
+            sentence_gap_ms: 200,
+            threads: 1,
+            espeak_data: None,
+        }
+    }
+}
+
+impl Settings {
+    /// Adds every value that is out of range.
+    pub fn validate(&self, problems: &mut Vec<String>) {
+        if self.voice.trim().is_empty() {
+            problems.push("voice is empty; name a voice of `tercet models list`".into());
+        }
+        if !(0.5..=2.0).contains(&self.speed) {
+            problems.push(format!("speed is {}; it must lie between 0.5 and 2", self.speed));
+        }
+        if !(0.0..=1.5).contains(&self.variation) {
+            problems.push(format!("variation is {}; it must lie between 0 and 1.5", self.variation));
+        }
+        if self.sentence_gap_ms > 2_000 {
+            problems.push(format!("sentence_gap_ms is {}; at most 2000", self.sentence_gap_ms));
+        }
+        if !(1..=64).contains(&self.threads) {
+            problems.push(format!("threads is {}; it must lie between 1 and 64", self.threads));
+        }
+    }
+}
+
+/// Said once while loading, so that the first sentence of a conversation finds everything touched and allocated. As
+/// long as sentences get: the memory measured then is the memory a conversation takes.
+const WARM_UP: &str = "This is how long a sentence may become before it is cut, and it is spoken once to nobody at all, \
+                       so that every part of the voice has been used before somebody waits for an answer from it.";
+
+/// Resident bytes beyond the model file: its graph, weights packed for the kernels, espeak-ng's dictionary.
+const BESIDE_WEIGHTS: Bytes = Bytes::mb(30);
+
+/// A loaded voice. Used by one thread at a time; several voices may exist, espeak-ng guards itself.
+pub struct Voice {
+    piper: Piper,
+    phonemizer: Phonemizer,
+    /// Phonemes the model knows.
+    known: HashSet<char>,
+    settings: Settings,
+    rate: SampleRate,
+    scales: Scales,
+    /// Held as long as the voice is.
+    reservation: Option<Reservation>,
+}
+
+/// Inference parameters: the voice's own, adjusted by the settings.
+#[derive(Debug, Clone, Copy)]
+struct Scales {
+    length: f32,
+    noise: f32,
+    noise_w: f32,
+}
+
+impl Voice {
+    /// What [`Voice::load`] will reserve.
+    ///
+    /// # Errors
+    /// As [`store::locate`].
+    pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
+        let model = store::locate(paths, &settings.voice)?;
+        let file = std::fs::metadata(&model).map_err(|e| Error::io("read", &model, e))?;
+        Ok(Bytes(file.len()) + BESIDE_WEIGHTS)
+    }
+
+    /// Loads the voice and says one sentence to nobody.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for a model or espeak data that is missing, [`Kind::Corrupt`] for a model that is no Piper
+    /// voice, [`Kind::Config`] for a speaker it does not have, [`Kind::OverBudget`] before anything is loaded.
+    pub fn load(settings: &Settings, paths: &Paths, budget: &Budget) -> Result<Self> {
+        let model = store::locate(paths, &settings.voice)?;
+        let config = store::locate_file(paths, &settings.voice, &config_name(&model))?;
+        let estimate = Self::estimate(settings, paths)?;
+        onnx::init_reserved(&store::locate(paths, "onnxruntime")?, budget)?;
+        let what = format!("voice {}", settings.voice);
+        let (mut voice, reservation) = onnx::load_measured(budget, Component::Tts, what, estimate, || {
+            let mut voice = Self::open(settings, &model, &config)?;
+            voice.synthesize(WARM_UP).map_err(|e| not_a_voice(&model).because(e))?;
+            Ok(voice)
+        })?;
+        voice.reservation = Some(reservation);
+        Ok(voice)
+    }
+
+    fn open(settings: &Settings, model: &Path, config: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(config).map_err(|e| Error::io("read", config, e))?;
+        let config: ModelConfig = serde_json::from_str(&text).map_err(|e| not_a_voice(config).because(e))?;
+        let speakers = config.num_speakers.max(1);
+        if settings.speaker >= speakers {
+            return Err(Error::new(
+                Kind::Config,
+                format!("speak.speaker is {}, but the voice {} has {speakers}", settings.speaker, settings.voice),
+            )
+            .remedy(format!("choose a number from 0 to {}", speakers - 1)));
+        }
+        let own = &config.inference;
+        let scales = Scales {
+            length: own.length_scale / settings.speed.clamp(0.25, 4.0),
+            noise: own.noise_scale * settings.variation,
+            noise_w: own.noise_w * settings.variation,
+        };
+        Ok(Self {
+            phonemizer: Phonemizer::new(settings.espeak_data.as_deref(), &config.espeak.voice)?,
+            known: config.phoneme_id_map.keys().copied().collect(),
+            settings: settings.clone(),
+            rate: SampleRate(config.audio.sample_rate),
+            scales,
+            reservation: None,
+            piper: Piper::from_session(onnx::session(model, settings.threads)?, config),
+        })
+    }
+
+    /// Rate of the sound it makes.
+    pub fn rate(&self) -> SampleRate {
+        self.rate
+    }
+
+    /// What the voice has on the ledger.
+    pub fn reserved(&self) -> Bytes {
+        self.reservation.as_ref().map_or(Bytes::ZERO, Reservation::bytes)
+    }
+
+    /// Speaks one sentence (as [`Chunker`](super::Chunker) gives them): trimmed, so that it is audible from the first
+    /// milliseconds, limited, and followed by the gap that belongs after it. Nothing to pronounce gives no sound.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] when the model fails to run.
+    pub fn synthesize(&mut self, sentence: &str) -> Result<Pcm> {
+        let clauses = clauses(&spoken::normalize(sentence, self.settings.language));
+        let ipa = self.phonemes(&clauses)?;
+        let mut pcm = Pcm::empty(self.rate);
+        if !ipa.contains(|c: char| c.is_alphabetic() && self.known.contains(&c)) {
+            return Ok(pcm);
+        }
+        let Scales { length, noise, noise_w } = self.scales;
+        let speaker = i64::from(self.settings.speaker);
+        (pcm.samples, _) = self
+            .piper
+            .create(&ipa, true, Some(speaker), Some(length), Some(noise), Some(noise_w))
+            .map_err(|e| Error::new(Kind::Internal, format!("the voice {} failed", self.settings.voice)).because(e))?;
+        pcm.limit_peak();
+        pcm.trim();
+        if !pcm.samples.is_empty() {
+            let ends = clauses.last().is_some_and(|c| matches!(c.mark, '.' | '!' | '?'));
+            let gap_ms = u64::from(self.settings.sentence_gap_ms);
+            pcm.append_silence(if ends { gap_ms } else { gap_ms / 2 });
+        }
+        Ok(pcm)
+    }
+
+    /// Phonemes of the clauses with their marks between them.
+    fn phonemes(&self, clauses: &[Clause]) -> Result<String> {
+        let mut out = String::new();
+        for clause in clauses {
+            let ipa = self.phonemizer.phonemes(&clause.text)?;
+            if ipa.is_empty() {
+                continue;
+            }
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(&ipa);
+            out.push(clause.mark);
+        }
+        Ok(out)
+    }
+}
+
+/// Piper keeps a voice's configuration beside its model, under the model's name and ".json".
+fn config_name(model: &Path) -> String {
+    let name = model.file_name().unwrap_or_default().to_string_lossy();
+    format!("{name}.json")
+}
+
+fn not_a_voice(file: &Path) -> Error {
+    Error::new(Kind::Corrupt, format!("{} is no Piper voice that tercet can use", file.display()))
+        .remedy("run `tercet models verify`, then `tercet models fetch` to get it again")
+}
+
+#[cfg(test)]
+#[path = "tests/tts.rs"]
+mod tests;
