@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "voice")]
+use crate::speak;
 use crate::{audio, budget, dialog, tools};
 
 /// Everything that can be configured.
@@ -9,6 +11,11 @@ use crate::{audio, budget, dialog, tools};
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     pub audio: audio::Settings,
+    #[cfg(feature = "voice")]
+    pub speak: speak::Settings,
+    #[cfg(not(feature = "voice"))]
+    #[serde(skip_serializing)]
+    pub speak: LeftOut,
     pub dialog: dialog::Settings,
     pub tools: tools::Settings,
     pub budget: budget::Settings,
@@ -26,6 +33,8 @@ impl Settings {
             all.extend(problems.into_iter().map(|p| (name, p)));
         };
         section("audio", &|p| self.audio.validate(p));
+        #[cfg(feature = "voice")]
+        section("speak", &|p| self.speak.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
         section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));
