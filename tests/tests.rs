@@ -4,5 +4,6 @@
 mod architecture;
 mod bad_input;
 mod devices;
+mod models;
 mod support;
 mod systemd;

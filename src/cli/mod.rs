@@ -9,6 +9,7 @@ use crate::error::{Kind, Result};
 
 pub mod config;
 pub mod devices;
+pub mod models;
 pub mod out;
 pub mod plan;
 
@@ -51,6 +52,8 @@ pub struct Context {
 enum Command {
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
+    /// List, fetch and verify models
+    Models(models::Args),
     /// Check or show the configuration
     Config(config::Args),
     /// List microphones and loudspeakers, or try them
@@ -61,6 +64,7 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<()> {
         match self {
             Command::Plan(args) => plan::run(args, ctx),
+            Command::Models(args) => models::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
             Command::Devices(args) => devices::run(args, ctx),
         }
