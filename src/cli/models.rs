@@ -177,7 +177,8 @@ impl Show {
                 }
             }
             Event::Progress { bytes } => self.bar.set_position(bytes),
-            Event::Downloaded => self.bar.finish(),
+            // Not `finish`: a download that failed stays as far as it came.
+            Event::Downloaded => self.bar.abandon(),
             Event::Step { doing, what } => {
                 tracing::debug!("{doing} {what}");
                 if doing == "converting" {
