@@ -120,6 +120,13 @@ fn open(model: &Path, intra_threads: usize) -> ort::Result<Session> {
     builder.commit_from_file(model)
 }
 
+/// What the sessions of these model files will take together: about each file's size once as weights and once as what
+/// ONNX Runtime makes of them, and some scratch.
+pub fn session_estimate<P: AsRef<Path>>(models: &[P]) -> Bytes {
+    let files = models.iter().filter_map(|m| std::fs::metadata(m).ok());
+    files.map(|m| Bytes(m.len() * 2 + 1_500_000)).sum()
+}
+
 /// The error of a run, naming the model.
 pub fn run_error(model: &str, cause: ort::Error) -> Error {
     Error::new(Kind::Internal, format!("the model {model} failed to run"))

@@ -5,5 +5,6 @@ mod architecture;
 mod bad_input;
 mod devices;
 mod models;
+mod hearing;
 mod support;
 mod systemd;

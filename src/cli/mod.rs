@@ -10,8 +10,12 @@ use crate::error::{Kind, Result};
 pub mod config;
 pub mod devices;
 pub mod models;
+#[cfg(feature = "voice")]
+pub mod listen;
 pub mod out;
 pub mod plan;
+#[cfg(feature = "voice")]
+pub mod transcribe;
 
 /// A voice agent that lives on one small machine.
 ///
@@ -58,6 +62,10 @@ enum Command {
     Config(config::Args),
     /// List microphones and loudspeakers, or try them
     Devices(devices::Args),
+    #[cfg(feature = "voice")]
+    Listen(listen::Args),
+    #[cfg(feature = "voice")]
+    Transcribe(transcribe::Args),
 }
 
 impl Command {
@@ -67,6 +75,10 @@ impl Command {
             Command::Models(args) => models::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
             Command::Devices(args) => devices::run(args, ctx),
+            #[cfg(feature = "voice")]
+            Command::Listen(args) => listen::run(args, ctx),
+            #[cfg(feature = "voice")]
+            Command::Transcribe(args) => transcribe::run(args, ctx),
         }
     }
 }

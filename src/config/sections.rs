@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "voice")]
 use crate::speak;
+use crate::hear;
 use crate::{audio, budget, dialog, tools};
 
 /// Everything that can be configured.
@@ -16,6 +17,7 @@ pub struct Settings {
     #[cfg(not(feature = "voice"))]
     #[serde(skip_serializing)]
     pub speak: LeftOut,
+    pub hear: hear::Settings,
     pub dialog: dialog::Settings,
     pub tools: tools::Settings,
     pub budget: budget::Settings,
@@ -35,6 +37,7 @@ impl Settings {
         section("audio", &|p| self.audio.validate(p));
         #[cfg(feature = "voice")]
         section("speak", &|p| self.speak.validate(p));
+        section("hear", &|p| self.hear.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
         section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));

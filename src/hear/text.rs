@@ -1,0 +1,187 @@
+//! What a speech recogniser writes, made into what a person said. Pure functions on text.
+
+/// Removes what nobody said: `[BLANK_AUDIO]`, `(music)`, `*coughs*`, notes, speaker dashes, doubled spaces.
+pub fn clean(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut closing: Option<char> = None;
+    for c in raw.chars() {
+        match (closing, c) {
+            (Some(end), c) if c == end => closing = None,
+            (Some(_), _) => {}
+            (None, '[') => closing = Some(']'),
+            (None, '(') => closing = Some(')'),
+            (None, '{') => closing = Some('}'),
+            (None, '*') => closing = Some('*'),
+            (None, '♪' | '♫' | '\u{fffd}') => {}
+            (None, c) => text.push(c),
+        }
+    }
+    let words: Vec<&str> = text.split_whitespace().filter(|w| !matches!(*w, "-" | "--" | ">>" | ">")).collect();
+    let text = words.join(" ");
+    let text = text.trim_start_matches(['-', '>', ',', '.', ' ']).trim_end();
+    if text.chars().any(char::is_alphanumeric) { text.to_owned() } else { String::new() }
+}
+
+/// Lower-case words without punctuation: how transcripts are compared. An apostrophe stays within a word.
+pub fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '’'))
+        .map(|w| w.replace('’', "'").trim_matches('\'').to_lowercase())
+        .filter(|w| !w.is_empty())
+        .collect()
+}
+
+/// What Whisper writes when it hears nothing in particular: the ends of the videos it was trained on.
+const HALLUCINATIONS: [&str; 22] = [
+    "you",
+    "thank you",
+    "thank you very much",
+    "thank you so much",
+    "thanks",
+    "thanks for watching",
+    "thank you for watching",
+    "bye",
+    "bye bye",
+    "so",
+    "oh",
+    "uh",
+    "um",
+    "hmm",
+    "mm",
+    "mmm",
+    "mm hmm",
+    "i'm sorry",
+    "the",
+    "a",
+    "i",
+    "beep",
+];
+
+/// Whether this is something Whisper also writes when nobody spoke; believe it only with good evidence of speech.
+pub fn is_doubtful(text: &str) -> bool {
+    let words = words(text);
+    let joined = words.join(" ");
+    HALLUCINATIONS.contains(&joined.as_str())
+        || joined.starts_with("subtitles by")
+        || joined.starts_with("please subscribe")
+}
+
+/// Whether the text goes round in circles: the decoder was stuck, whatever was said.
+pub fn is_looping(text: &str) -> bool {
+    let words = words(text);
+    (1..=6).any(|n| {
+        let repeats = if n == 1 { 6 } else { 4 };
+        words.windows(n * repeats).any(|w| w.chunks(n).all(|c| c == &w[..n]))
+    })
+}
+
+/// The text without a wake phrase at its start ("Alexa, what time is it?" → "What time is it?"), spelled about like
+/// `phrase`; a recogniser may have heard the end of the phrase again or in another spelling.
+pub fn without_phrase(text: &str, phrase: &str) -> String {
+    let wanted: Vec<String> = words(phrase);
+    let sound = wanted.concat();
+    if sound.is_empty() {
+        return text.to_owned();
+    }
+    // Ends of the first few words, as byte positions, and the letters up to there.
+    let mut letters = String::new();
+    let mut best: Option<usize> = None;
+    for (end, word) in leading_words(text, wanted.len() + 1) {
+        letters += &word;
+        if close(&letters, &sound) {
+            best = Some(end);
+        }
+    }
+    match best {
+        Some(end) => capitalise(text[end..].trim_start_matches(|c: char| !c.is_alphanumeric())),
+        None => text.to_owned(),
+    }
+}
+
+fn leading_words(text: &str, count: usize) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut word = String::new();
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        if c.is_alphanumeric() || c == '\'' {
+            word.extend(c.to_lowercase());
+        } else if !word.is_empty() {
+            found.push((at, std::mem::take(&mut word)));
+            if found.len() == count {
+                break;
+            }
+        }
+    }
+    found
+}
+
+/// Equal but for a quarter of the letters.
+fn close(a: &str, b: &str) -> bool {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    edit_distance(&a, &b) * 4 <= b.len()
+}
+
+/// Insertions, deletions and replacements between two sequences.
+pub fn edit_distance<T: PartialEq>(a: &[T], b: &[T]) -> usize {
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn capitalise(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|c| c.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn annotations_are_not_speech() {
+        for nothing in ["[BLANK_AUDIO]", " (music)", "*coughs*", "♪ ♪", " .", "[Music] (laughs)", "-", "(unclosed"]
+        {
+            assert_eq!(clean(nothing), "", "{nothing}");
+        }
+        assert_eq!(clean("  Turn on  the lights. [BLANK_AUDIO]"), "Turn on the lights.");
+        assert_eq!(clean(">> - What time is it?"), "What time is it?");
+    }
+
+    #[test]
+    fn stock_phrases_are_doubtful_and_sentences_with_them_are_not() {
+        assert!(is_doubtful("Thank you.") && is_doubtful("you") && is_doubtful("Thanks for watching!"));
+        assert!(!is_doubtful("Thank you, that is enough.") && !is_doubtful("Stop.") && !is_doubtful("Yes."));
+    }
+
+    #[test]
+    fn loops_are_seen_and_lists_are_not() {
+        assert!(is_looping("I'm I'm I'm I'm I'm I'm"));
+        assert!(is_looping("of the city of the city of the city of the city of"));
+        assert!(!is_looping("no no no, not that one"));
+        assert!(!is_looping("row row row your boat gently down the stream"));
+    }
+
+    #[test]
+    fn the_wake_phrase_is_no_part_of_the_question() {
+        assert_eq!(without_phrase("Alexa, what time is it?", "Alexa"), "What time is it?");
+        assert_eq!(without_phrase("Alexa what's new", "Alexa"), "What's new");
+        assert_eq!(without_phrase("Alexia. Stop.", "Alexa"), "Stop.");
+        assert_eq!(without_phrase("Hey, Jarvis, stop.", "hey Jarvis"), "Stop.");
+        assert_eq!(without_phrase("Hey Jarvas stop", "hey Jarvis"), "Stop");
+        assert_eq!(without_phrase("Alexa.", "Alexa"), "");
+        for kept in ["What time is it?", "Hey, what is new?", "Is Alexa a name?", "Relax.", ""] {
+            assert_eq!(without_phrase(kept, "Alexa"), kept);
+        }
+    }
+
+    #[test]
+    fn words_ignore_case_and_punctuation() {
+        assert_eq!(words("It's 7 o’clock, \"isn't\" it?"), ["it's", "7", "o'clock", "isn't", "it"]);
+    }
+}
