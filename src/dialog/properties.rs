@@ -104,6 +104,8 @@ impl World {
                     self.send(match kind % 8 {
                         0 | 1 => Event::PlaybackStarted { work, sentence },
                         2 => Event::SpeakFailed { work },
+                        // A sentence that was never handed out.
+                        3 => Event::PlaybackStarted { work, sentence: sentence + 50 },
                         _ => Event::PlaybackDone { work, sentence },
                     });
                 }
@@ -125,6 +127,10 @@ impl World {
         if self.job.is_some_and(|(w, _)| w == work) || self.said.is_some_and(|(w, _)| w == work) {
             return;
         }
+        if let Some((work, last)) = self.said {
+            let future = Event::PlaybackDone { work, sentence: last + 1 + u32::from(kind) };
+            assert_eq!(self.dialog.clone().step(self.now, future), self.dialog.clone().step(self.now, nothing()));
+        }
         let jobs = ["transcribe", "interpret", "generate", "tool"];
         let event = match kind % 8 {
             0 => Event::PlaybackDone { work, sentence: 0 },
@@ -132,8 +138,7 @@ impl World {
             2 => Event::SpeakFailed { work },
             k => answer(jobs[usize::from(k) % 4], work, kind),
         };
-        let nothing = Event::PlaybackDone { work: WorkId { turn: TurnId(u64::MAX), revision: 0 }, sentence: 0 };
-        let expected = self.dialog.clone().step(self.now, nothing);
+        let expected = self.dialog.clone().step(self.now, nothing());
         let got = self.dialog.clone().step(self.now, event.clone());
         assert_eq!(got, expected, "stale {event:?}");
         self.send(event);
@@ -282,6 +287,11 @@ impl World {
         assert_eq!(self.mode, Mode::Asleep);
         assert!(self.job.is_none() && self.saying.is_empty());
     }
+}
+
+/// An event that says nothing: only time passes.
+fn nothing() -> Event {
+    Event::PlaybackDone { work: WorkId { turn: TurnId(u64::MAX), revision: 0 }, sentence: 0 }
 }
 
 fn plain(kind: u8) -> Event {
