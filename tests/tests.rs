@@ -4,7 +4,7 @@
 mod architecture;
 mod bad_input;
 mod devices;
-mod models;
 mod hearing;
+mod models;
 mod support;
 mod systemd;

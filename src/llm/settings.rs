@@ -1,8 +1,12 @@
 //! How the language model is run.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::Sampling;
+use crate::error::Result;
+use crate::store::{self, Paths};
 
 /// What computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +90,8 @@ impl Default for Options {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// A model of the manifest (`pocket`), or the path of a GGUF file.
+    pub model: String,
     /// What computes: `auto`, `cpu` or `reference`.
     pub backend: BackendKind,
     /// Threads that compute; 0: one for each processor, at most 8.
@@ -100,6 +106,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            model: "pocket".into(),
             backend: BackendKind::Auto,
             threads: 0,
             context_tokens: 4096,
@@ -110,6 +117,17 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Where the model's file is.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::NotFound`] where a model of the manifest is not installed.
+    pub fn model_path(&self, paths: &Paths) -> Result<PathBuf> {
+        if self.model.ends_with(".gguf") || self.model.contains('/') {
+            return Ok(PathBuf::from(&self.model));
+        }
+        store::locate(paths, &self.model)
+    }
+
     pub fn options(&self) -> Options {
         Options {
             backend: self.backend,

@@ -85,7 +85,8 @@ pub enum Sound {
 pub enum When {
     /// This long after the session's start.
     AfterStart { delay: Duration },
-    /// When something has been played since the cue before began, and the loudspeaker has been silent for `delay`.
+    /// When a reply (more than an earcon) has been played since the cue before ended, and the loudspeaker has been
+    /// silent for `delay`.
     /// As first cue: this long after the start.
     AfterReply { delay: Duration },
     /// This long after the cue before began, whatever tercet does: to talk over a reply.

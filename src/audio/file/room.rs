@@ -14,6 +14,8 @@ use crate::units::SampleRate;
 /// Rate of the loudspeaker and of the recording of replies.
 pub(super) const OUT_RATE: SampleRate = SampleRate(24_000);
 pub(super) const BLOCK_MS: u64 = 10;
+/// Less sound than this is an earcon, not a reply.
+const REPLY_MIN_MS: u64 = 400;
 const IN_BLOCK: usize = 160;
 const OUT_BLOCK: usize = 240;
 /// Speech queued for the loudspeaker.
@@ -33,7 +35,8 @@ pub(super) struct State {
     cue_began_ms: u64,
     cue_ended_ms: u64,
     /// Something has been heard since the last cue began.
-    replied: bool,
+    /// Sound from the loudspeaker since the last cue ended.
+    reply_ms: u64,
     reply_last_ms: Option<u64>,
     in_reply: bool,
     pub(super) ended: bool,
@@ -74,7 +77,7 @@ impl State {
             playing: None,
             cue_began_ms: 0,
             cue_ended_ms: 0,
-            replied: false,
+            reply_ms: 0,
             reply_last_ms: None,
             in_reply: false,
             ended: false,
@@ -163,7 +166,9 @@ impl State {
                 self.events.push(Event::ReplyStart { at_ms: now });
             }
             self.in_reply = true;
-            self.replied = true;
+            if self.playing.is_none() {
+                self.reply_ms += BLOCK_MS;
+            }
             self.reply_last_ms = Some(now + BLOCK_MS);
         } else if self.in_reply && self.silent_for(300) {
             self.in_reply = false;
@@ -178,7 +183,7 @@ impl State {
 
     /// A reply to the last cue has come and has been over for `quiet`, or none came in time.
     fn answered(&mut self, quiet: Duration) -> bool {
-        if self.replied {
+        if self.reply_ms >= REPLY_MIN_MS {
             return self.silent_for(quiet.as_millis() as u64);
         }
         let late = self.now_ms() >= self.cue_ended_ms + self.script.reply_timeout.as_millis() as u64;
@@ -206,7 +211,7 @@ impl State {
         if let Some((_, pcm)) = self.cues.pop_front() {
             self.cue_began_ms = self.now_ms();
             self.cue_ended_ms = self.now_ms();
-            self.replied = false;
+            self.reply_ms = 0;
             self.events.push(Event::CueStart { cue: self.current(), at_ms: self.now_ms() });
             self.playing = (!pcm.is_empty()).then_some((pcm, 0));
         }
