@@ -104,12 +104,14 @@ struct Scales {
 }
 
 impl Voice {
-    /// What [`Voice::load`] will reserve; known before the voice is fetched.
+    /// What [`Voice::load`] will reserve.
     ///
     /// # Errors
-    /// As [`store::size`].
+    /// As [`store::locate`].
     pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
-        Ok(store::size(paths, &settings.voice, None)? + BESIDE_WEIGHTS)
+        let model = store::locate(paths, &settings.voice)?;
+        let file = std::fs::metadata(&model).map_err(|e| Error::io("read", &model, e))?;
+        Ok(Bytes(file.len()) + BESIDE_WEIGHTS)
     }
 
     /// Loads the voice and says one sentence to nobody.
