@@ -123,7 +123,7 @@ fn the_microphone_is_heard() {
     let Some(pulse) = Pulse::start("the_microphone_is_heard") else { return };
     let wav = pulse.dir().join("heard.wav");
     let mut c = pulse.tercet();
-    c.args(["devices", "test", "--json", "--seconds", "4", "--record"]).arg(&wav);
+    c.args(["devices", "test", "--json", "--set", "audio.volume=100", "--seconds", "4", "--record"]).arg(&wav);
     let mut run = Running::start(c);
     run.until("first_sound");
     pulse.speak_into_mic(&tone(440.0, 22_050, 1.5), 22_050);
@@ -142,7 +142,7 @@ fn the_loudspeaker_is_heard_and_stops_when_told() {
     let file = write_tone(&pulse, 600.0, 22_050, 3.0);
     let recording = pulse.record_speaker();
     let mut c = pulse.tercet();
-    c.args(["devices", "test", "--json", "--play"]).arg(&file);
+    c.args(["devices", "test", "--json", "--set", "audio.volume=100", "--play"]).arg(&file);
     let mut run = Running::start(c);
     let played = run.until("played");
     assert_eq!(run.exit_code(), Some(0));
@@ -153,7 +153,7 @@ fn the_loudspeaker_is_heard_and_stops_when_told() {
 
     let recording = pulse.record_speaker();
     let mut c = pulse.tercet();
-    c.args(["devices", "test", "--json", "--stop-after", "1", "--play"]).arg(&file);
+    c.args(["devices", "test", "--json", "--set", "audio.volume=100", "--stop-after", "1", "--play"]).arg(&file);
     let mut run = Running::start(c);
     run.until("stopped");
     let played = run.until("played");
@@ -173,7 +173,7 @@ fn the_microphone_may_go_away_and_come_back() {
     let Some(pulse) = Pulse::start("the_microphone_may_go_away_and_come_back") else { return };
     let wav = pulse.dir().join("heard.wav");
     let mut c = pulse.tercet();
-    c.args(["devices", "test", "--json", "--seconds", "6", "--record"]).arg(&wav);
+    c.args(["devices", "test", "--json", "--set", "audio.volume=100", "--seconds", "6", "--record"]).arg(&wav);
     let mut run = Running::start(c);
     run.until("first_sound");
     pulse.speak_into_mic(&tone(440.0, 48_000, 0.5), 48_000);
@@ -197,7 +197,7 @@ fn a_loudspeaker_that_goes_away_drops_the_reply_and_says_so() {
     let file = write_tone(&pulse, 600.0, 22_050, 20.0);
     let recording = pulse.record_speaker();
     let mut c = pulse.tercet();
-    c.args(["devices", "test", "--json", "--play"]).arg(&file).stderr(Stdio::piped());
+    c.args(["devices", "test", "--json", "--set", "audio.volume=100", "--play"]).arg(&file).stderr(Stdio::piped());
     let mut run = Running::start(c);
     run.until("playing");
     wait("sound", || seconds_of(&recording.so_far(), RATE, 600.0) > 0.3);
@@ -217,7 +217,12 @@ fn the_loudspeaker_is_heard_by_the_microphone_when_looped_back() {
     pulse.loopback_db(-10.0);
     let file = write_tone(&pulse, 600.0, 48_000, 3.0);
     let recording = pulse.record("mic");
-    let out = pulse.tercet().args(["devices", "test", "--json", "--play"]).arg(&file).output().expect("runs");
+    let out = pulse
+        .tercet()
+        .args(["devices", "test", "--json", "--set", "audio.volume=100", "--play"])
+        .arg(&file)
+        .output()
+        .expect("runs");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let pcm = recording.finish();
     let loudest = pcm.chunks_exact(RATE as usize / 10).map(|x| amplitude(x, RATE, 600.0)).fold(0.0, f64::max);

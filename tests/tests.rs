@@ -5,5 +5,6 @@ mod architecture;
 mod bad_input;
 mod devices;
 mod hearing;
+mod models;
 mod support;
 mod systemd;

@@ -23,6 +23,13 @@ use crate::units::{Bytes, SampleRate};
 const RING: Duration = Duration::from_secs(2);
 /// Most that one read takes.
 const GULP: Duration = Duration::from_millis(500);
+
+/// What an open microphone of this kind holds: ring, one gulp, and the resampler's blocks.
+pub(super) fn bytes(rate: SampleRate, channels: usize, resampler: &Resampler) -> Bytes {
+    let frames = |d: Duration| rate.samples_in_ms(d.as_millis() as u64);
+    Bytes(4 * (frames(RING) * channels + frames(GULP)) as u64 + resampler.heap_bytes())
+}
+
 pub(super) struct Microphone {
     settings: Settings,
     reservation: Reservation,
@@ -148,8 +155,7 @@ impl Live {
         let channels = usize::from(config.channels);
         let resampler = Resampler::new(rate, SampleRate::HEARING)?;
         let frames = |d: Duration| rate.samples_in_ms(d.as_millis() as u64);
-        let ring_bytes = 4 * (frames(RING) * channels) as u64;
-        reservation.resize(Bytes(ring_bytes + 4 * frames(GULP) as u64 + resampler.heap_bytes()))?;
+        reservation.resize(bytes(rate, channels, &resampler))?;
         let line = Arc::new(Line::default());
         let mut ring = None;
         let stream = with_fallback(config, |config| {
@@ -160,7 +166,7 @@ impl Live {
         let stream =
             stream.and_then(|s| s.play().map(|()| s)).map_err(|e| device::device_error(Direction::In, wanted, &e))?;
         let ring = ring.ok_or_else(|| Error::new(Kind::Internal, "the microphone was opened without a ring"))?;
-        reservation.record_measured(Bytes(ring_bytes + 4 * frames(GULP) as u64 + resampler.heap_bytes()));
+        reservation.record_measured(bytes(rate, channels, &resampler));
         tracing::info!(device = %device, rate = rate.0, channels, %format, "microphone open");
         Ok(Self {
             _stream: stream,

@@ -155,6 +155,22 @@ impl Settings {
     }
 }
 
+/// What the live devices will reserve, by name. Their own rates are known only once they are open: 48 kHz stereo is what
+/// most have.
+#[cfg(feature = "sound")]
+pub fn estimate(settings: &Settings) -> Vec<(&'static str, crate::units::Bytes)> {
+    const USUAL: SampleRate = SampleRate(48_000);
+    let microphone = Resampler::new(USUAL, SampleRate::HEARING).map(|r| capture::bytes(USUAL, 2, &r));
+    let loudspeaker = queue::bytes(USUAL, settings.queue_ms);
+    vec![("microphone", microphone.unwrap_or_default()), ("loudspeaker", loudspeaker)]
+}
+
+/// Without live devices there is nothing to reserve.
+#[cfg(not(feature = "sound"))]
+pub fn estimate(_: &Settings) -> Vec<(&'static str, crate::units::Bytes)> {
+    Vec::new()
+}
+
 /// Opens the live microphone and loudspeaker.
 ///
 /// # Errors

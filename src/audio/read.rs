@@ -268,6 +268,27 @@ mod tests {
         }
     }
 
+    /// `sox -n -r 44100 -c 2 -b 24 tone.flac synth 0.5 sine 440 vol 0.5 remix 1 1v0`
+    const FLAC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tone.flac");
+
+    #[test]
+    fn flac_is_read_and_a_truncated_one_refused() {
+        let clip = read_file(Path::new(FLAC)).unwrap();
+        assert_eq!((clip.rate, clip.samples.len()), (SampleRate(44_100), 22_050));
+        let pcm = read_16k(Path::new(FLAC)).unwrap();
+        assert_eq!(pcm.len(), 8_000);
+        for (i, got) in pcm.iter().enumerate().take(7_500).skip(500) {
+            let want = 0.25 * (2.0 * std::f32::consts::PI * 440.0 * i as f32 / 16_000.0).sin();
+            assert!((got - want).abs() < 0.003, "sample {i}: {got} for {want}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let (bytes, path) = (std::fs::read(FLAC).unwrap(), dir.path().join("cut.flac"));
+        std::fs::write(&path, &bytes[..bytes.len() * 2 / 3]).unwrap();
+        let e = read_file(&path).expect_err("truncated");
+        assert_eq!(e.kind(), Kind::Corrupt);
+        assert!(e.to_string().contains("truncated") || e.to_string().contains("after"), "{e}");
+    }
+
     #[test]
     fn what_cannot_be_read_names_the_file_and_a_remedy() {
         let dir = tempfile::tempdir().unwrap();

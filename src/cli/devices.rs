@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Context, out};
 use crate::audio::{self, Read, Settings, WavWriter};
 use crate::budget::Budget;
+use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
 
@@ -114,7 +115,8 @@ fn list(as_json: bool) -> Result<()> {
 
 impl Test {
     fn run(&self, as_json: bool, ctx: &Context) -> Result<()> {
-        let mut settings = Settings { volume: 100, ..Settings::default() };
+        let mut settings =
+            config::load(&config::Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?.settings.audio;
         settings.input = self.input.clone().unwrap_or(settings.input);
         settings.output = self.output.clone().unwrap_or(settings.output);
         let report = Report { as_json, quiet: ctx.global.quiet, start: Instant::now() };

@@ -11,8 +11,13 @@ pub mod config;
 pub mod devices;
 #[cfg(feature = "voice")]
 pub mod listen;
+pub mod models;
 pub mod out;
 pub mod plan;
+#[cfg(feature = "voice")]
+pub mod run;
+#[cfg(feature = "voice")]
+mod show;
 #[cfg(feature = "voice")]
 pub mod transcribe;
 
@@ -51,12 +56,27 @@ pub struct Context {
     pub global: Global,
 }
 
+impl Context {
+    /// The effective settings: files, environment and flags.
+    ///
+    /// # Errors
+    /// Names every problem of the configuration.
+    pub fn settings(&self) -> Result<crate::config::Settings> {
+        let request = crate::config::Request::from_process(self.global.config.as_deref(), &self.global.set);
+        Ok(crate::config::load(&request)?.settings)
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
+    /// List, fetch and verify models
+    Models(models::Args),
     /// Check or show the configuration
     Config(config::Args),
+    #[cfg(feature = "voice")]
+    Run(run::Args),
     /// List microphones and loudspeakers, or try them
     Devices(devices::Args),
     #[cfg(feature = "voice")]
@@ -69,7 +89,10 @@ impl Command {
     fn run(self, ctx: &Context) -> Result<()> {
         match self {
             Command::Plan(args) => plan::run(args, ctx),
+            Command::Models(args) => models::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
+            #[cfg(feature = "voice")]
+            Command::Run(args) => run::run(args, ctx),
             Command::Devices(args) => devices::run(args, ctx),
             #[cfg(feature = "voice")]
             Command::Listen(args) => listen::run(args, ctx),

@@ -95,7 +95,12 @@ impl Table {
 
 /// A progress bar on stderr over `total` bytes; invisible when stderr is no terminal or `quiet` is set.
 pub fn progress_bytes(total: u64, label: &str, quiet: bool) -> ProgressBar {
-    bar(total, label, quiet, "{msg:24} [{bar:30}] {bytes:>10}/{total_bytes:10} {bytes_per_sec:>12} {eta:>4}")
+    bar(
+        total,
+        label,
+        quiet,
+        "{msg:24} [{bar:30}] {decimal_bytes:>10}/{decimal_total_bytes:10} {decimal_bytes_per_sec:>12} {eta:>4}",
+    )
 }
 
 /// A progress bar on stderr over `total` steps.

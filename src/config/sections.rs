@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{audio, budget, dialog, llm, tools};
 #[cfg(feature = "voice")]
-use crate::hear;
-use crate::{audio, budget, dialog, tools};
+use crate::{hear, speak};
 
 /// Everything that can be configured.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -12,7 +12,16 @@ use crate::{audio, budget, dialog, tools};
 pub struct Settings {
     pub audio: audio::Settings,
     #[cfg(feature = "voice")]
+    pub speak: speak::Settings,
+    #[cfg(not(feature = "voice"))]
+    #[serde(skip_serializing)]
+    pub speak: LeftOut,
+    #[cfg(feature = "voice")]
     pub hear: hear::Settings,
+    #[cfg(not(feature = "voice"))]
+    #[serde(skip_serializing)]
+    pub hear: LeftOut,
+    pub llm: llm::Settings,
     pub dialog: dialog::Settings,
     pub tools: tools::Settings,
     pub budget: budget::Settings,
@@ -31,7 +40,10 @@ impl Settings {
         };
         section("audio", &|p| self.audio.validate(p));
         #[cfg(feature = "voice")]
+        section("speak", &|p| self.speak.validate(p));
+        #[cfg(feature = "voice")]
         section("hear", &|p| self.hear.validate(p));
+        section("llm", &|p| self.llm.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
         section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));

@@ -1,1 +1,9 @@
-//! daemon
+//! The long-running process: loads every part under the budget, runs the pipeline, answers signals and systemd.
+
+#[cfg(feature = "voice")]
+mod assemble;
+mod signals;
+
+#[cfg(feature = "voice")]
+pub use assemble::{Loaded, load};
+pub use signals::Signals;

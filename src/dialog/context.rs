@@ -143,3 +143,99 @@ impl Formatter for Spaced {
         w.write_all(b": ")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::ToolCall;
+    use proptest::prelude::*;
+
+    fn turn(n: usize, words: usize) -> Vec<Message> {
+        vec![
+            Message::new(Role::User, format!("question {n} {}", "x ".repeat(words))),
+            Message::new(Role::Assistant, format!("answer {n}")),
+        ]
+    }
+
+    /// A word a token and three for each message's frame.
+    fn count(messages: &[Message]) -> usize {
+        messages.iter().map(|m| 3 + m.content.split_whitespace().count()).sum()
+    }
+
+    fn context() -> Context {
+        let tools = [ToolSchema { name: "stop".into(), description: String::new(), params: vec![] }];
+        Context::new(&Settings { reply_tokens: 20, ..Settings::default() }, &tools)
+    }
+
+    #[test]
+    fn the_prompt_is_what_the_model_was_trained_on() {
+        let c = context();
+        assert_eq!(
+            c.system().content,
+            "You are a friendly voice assistant. Reply briefly, as if speaking aloud.\nTools:\nstop()"
+        );
+        let call: ToolCall = serde_json::from_str(
+            r#"{"name":"set_timer","parameters":{"duration":"10 minutes","label":"pasta","n":[1,2]}}"#,
+        )
+        .expect("a call");
+        assert_eq!(
+            compact_json(&call),
+            r#"{"name": "set_timer", "parameters": {"duration": "10 minutes", "label": "pasta", "n": [1, 2]}}"#
+        );
+    }
+
+    #[test]
+    fn the_oldest_turns_go_first_and_the_pinned_block_never() {
+        let mut c = context();
+        for n in 0..10 {
+            c.remember(Duration::ZERO, turn(n, 10));
+        }
+        let exchange = [Message::new(Role::User, "and now?")];
+        let prompt = c.prompt(Duration::ZERO, &exchange, 120, count).expect("fits");
+        assert!(count(&prompt) <= 100);
+        assert_eq!(prompt.first(), Some(c.system()));
+        assert_eq!(prompt.last(), exchange.last());
+        assert!(prompt[1].content.starts_with("question 7"), "{prompt:?}");
+        assert_eq!(c.turns(), 3);
+        let e = c.prompt(Duration::ZERO, &exchange, 30, count).expect_err("does not fit");
+        assert_eq!(e.kind(), Kind::Unsupported);
+    }
+
+    #[test]
+    fn it_forgets() {
+        let mut c = context();
+        c.remember(Duration::from_secs(10), turn(1, 1));
+        c.forget_if_idle(Duration::from_secs(600));
+        assert_eq!(c.turns(), 1);
+        c.forget_if_idle(Duration::from_secs(610));
+        assert_eq!(c.turns(), 0);
+        let mut never = Context::new(&Settings { forget_after_min: 0, ..Settings::default() }, &[]);
+        never.remember(Duration::from_secs(1), turn(1, 1));
+        let p = never.prompt(Duration::from_secs(1), &turn(2, 1), 1000, count).expect("fits");
+        assert_eq!(p.len(), 3);
+    }
+
+    proptest! {
+        #[test]
+        fn prompts_fit_whatever_is_remembered(
+            turns in prop::collection::vec(0usize..60, 0..100),
+            asked in 0usize..40,
+            window in 60usize..400,
+        ) {
+            let mut c = context();
+            for (n, words) in turns.iter().enumerate() {
+                c.remember(Duration::ZERO, turn(n, *words));
+            }
+            prop_assert!(c.turns() <= TURNS_MAX);
+            let exchange = [Message::new(Role::User, "x ".repeat(asked))];
+            match c.prompt(Duration::ZERO, &exchange, window, count) {
+                Ok(p) => {
+                    prop_assert!(count(&p) + 20 <= window);
+                    prop_assert_eq!(p.first(), Some(c.system()));
+                    prop_assert_eq!(p.last(), exchange.last());
+                }
+                Err(_) => prop_assert!(count(&[c.system().clone(), exchange[0].clone()]) + 20 > window),
+            }
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //! [`Action`]s in order. [`Dialog::deadline`] says when a [`Event::Tick`] is due. Every piece of work that is started
 //! carries a [`WorkId`]; its results come back with that id, and stale ones are ignored.
 //!
-//! Invariants (property-tested):
+//! Invariants (property-tested in `properties.rs`):
 //! - Ticks alone bring every state back to [`State::Asleep`] within a bound: nothing wedges the conversation.
 //! - A sentence of new work is said only after the previous work finished or was stopped.
 //! - While it speaks, and for the echo guard after it, ears are [`Mode::Deaf`]; after that they never are.
@@ -18,7 +18,11 @@ use crate::units::WorkId;
 
 pub mod context;
 mod machine;
+#[cfg(test)]
+mod properties;
 mod speech;
+#[cfg(test)]
+mod tests;
 mod turn;
 mod words;
 

@@ -1,9 +1,24 @@
 //! The language model: GGUF files, ternary Llama models, and text generated from them.
 //!
-//! [`gguf`] reads files and believes nothing in them; [`quant`] turns stored blocks into numbers.
-//! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back.
+//! [`gguf`] reads files and believes nothing in them; [`quant`] turns stored blocks into numbers; [`backend`] computes;
+//! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back. Callers hold an [`Engine`]
+//! (weights, shared, never changing) and a [`Session`] (one timeline of tokens), and never see a tensor.
 
+pub mod backend;
 pub mod chat;
+mod engine;
 pub mod gguf;
+mod model;
+pub mod quant;
 pub mod reply;
+mod sampler;
+mod session;
+mod settings;
+pub mod timing;
 pub mod tokenizer;
+
+pub use engine::{Engine, Estimate, estimate};
+pub use model::Hyper;
+pub use sampler::{Sampler, Sampling};
+pub use session::{Finish, Generation, Session, Snapshot, WindowFull};
+pub use settings::{BackendKind, Options, Settings};

@@ -281,6 +281,12 @@ impl Tokenizer {
     }
 
     /// Whether generation ends here: the end of a text or of a turn, under any of the names models use.
+    /// Tokens that end a turn, ascending.
+    pub fn stops(&self) -> &[TokenId] {
+        &self.stops
+    }
+
+    /// Whether the token ends a turn.
     pub fn is_stop(&self, token: TokenId) -> bool {
         self.stops.binary_search(&token).is_ok()
     }

@@ -1,1 +1,113 @@
-//! pipeline
+//! Owner threads, bounded queues, cancellation: wires audio, hear, llm, speak, dialog and tools together.
+//!
+//! | thread | owns | queue in | when full |
+//! |---|---|---|---|
+//! | `ears` | microphone, detectors | none; the mode is one atomic | – |
+//! | `stt` | whisper.cpp | 2 utterances | drops the oldest (a newer one replaces it) |
+//! | `llm` | session, KV cache | 1 prompt | drops the oldest (a newer one replaces it) |
+//! | `tts` | Piper, espeak | 256 sentences and earcons | the reply fails |
+//! | `playback` | watches the loudspeaker | 256 stretches of sound | `tts` waits |
+//! | `tools` | configured commands | 4 calls | the call fails |
+//! | coordinator | the dialog, the memory, timers | 256 messages | senders wait |
+//!
+//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
+
+mod archive;
+mod cancel;
+mod coordinator;
+mod latency;
+mod listener;
+mod notice;
+mod queue;
+mod speaker;
+mod thinker;
+mod toolbench;
+mod transcriber;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+
+use crate::dialog::Event;
+use crate::units::WorkId;
+
+pub use archive::Archive;
+pub use coordinator::{Control, Parts, Pipeline};
+pub use latency::TurnLatency;
+pub use notice::{Notice, Observer};
+
+/// What the threads tell the coordinator.
+enum Msg {
+    Dialog(Event),
+    /// The microphone delivers.
+    Hearing,
+    Wake {
+        model: String,
+        score: f32,
+    },
+    Partial(String),
+    TurnEnded(Utterance),
+    Transcript {
+        work: WorkId,
+        text: Option<String>,
+        samples: usize,
+        took: Duration,
+    },
+    FirstToken {
+        work: WorkId,
+        at: Instant,
+    },
+    Sentence {
+        work: WorkId,
+        text: String,
+        at: Instant,
+    },
+    Thought {
+        work: WorkId,
+        thought: Thought,
+    },
+    /// A tool ran.
+    Tool {
+        work: WorkId,
+        outcome: crate::tools::Outcome,
+    },
+    /// The first sample of a sentence was heard.
+    Audible {
+        work: WorkId,
+        sentence: u32,
+        at: Instant,
+    },
+    Loudspeaker {
+        work: WorkId,
+        reason: String,
+    },
+    Microphone {
+        ok: bool,
+        reason: String,
+    },
+    Trouble {
+        part: &'static str,
+        message: String,
+    },
+    /// No more samples will come.
+    SourceEnded,
+    /// Asks for a sign of life.
+    Probe(Arc<AtomicBool>),
+    Stop,
+}
+
+/// What the ears held when the turn ended.
+struct Utterance {
+    sound: transcriber::Sound,
+    speech_end: Instant,
+    endpoint: Instant,
+}
+
+/// What the model wrote, and what it took.
+struct Thought {
+    text: String,
+    prompt_tokens: usize,
+    cached_tokens: usize,
+    tokens: usize,
+    took: Duration,
+}

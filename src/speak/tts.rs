@@ -104,14 +104,12 @@ struct Scales {
 }
 
 impl Voice {
-    /// What [`Voice::load`] will reserve.
+    /// What [`Voice::load`] will reserve; known before the voice is fetched.
     ///
     /// # Errors
-    /// As [`store::locate`].
+    /// As [`store::size`].
     pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
-        let model = store::locate(paths, &settings.voice)?;
-        let file = std::fs::metadata(&model).map_err(|e| Error::io("read", &model, e))?;
-        Ok(Bytes(file.len()) + BESIDE_WEIGHTS)
+        Ok(store::size(paths, &settings.voice, None)? + BESIDE_WEIGHTS)
     }
 
     /// Loads the voice and says one sentence to nobody.

@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
+use crate::units::Bytes;
 
 mod fetch;
 mod file;
@@ -53,6 +54,29 @@ pub fn locate_file(paths: &Paths, id: &str, name: &str) -> Result<PathBuf> {
         .find(|f| f.name == name)
         .ok_or_else(|| Error::new(Kind::Usage, format!("model {id} has no file {name}")))?;
     locate_entry(paths, model, entry)
+}
+
+/// Size of a model's file (the main one where `name` is `None`), for memory plans: what the manifest says, so that it is
+/// known before the model is fetched; for a model put there by hand, the file itself.
+///
+/// # Errors
+/// As [`locate_file`]; [`Kind::NotFound`] only for models put there by hand.
+pub fn size(paths: &Paths, id: &str, name: Option<&str>) -> Result<Bytes> {
+    let manifest = Manifest::builtin()?;
+    let model = manifest.model(id)?;
+    match (&model.origin, name) {
+        (Origin::ByHand { .. }, _) => {
+            let file = locate(paths, id)?;
+            let m = std::fs::metadata(&file).map_err(|e| Error::io("read", &file, e))?;
+            Ok(Bytes(m.len()))
+        }
+        (_, None) => Ok(Bytes(model.main_file()?.bytes)),
+        (_, Some(name)) => {
+            let entry = model.files().find(|f| f.name == name);
+            let entry = entry.ok_or_else(|| Error::new(Kind::Usage, format!("model {id} has no file {name}")))?;
+            Ok(Bytes(entry.bytes))
+        }
+    }
 }
 
 fn locate_entry(paths: &Paths, model: &Model, entry: &FileEntry) -> Result<PathBuf> {
@@ -114,6 +138,17 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let paths = Paths::new(dir.path());
         (dir, paths)
+    }
+
+    #[test]
+    fn sizes_are_known_before_fetching() {
+        let (_dir, paths) = paths();
+        assert_eq!(size(&paths, "pocket", None).expect("known"), Bytes(28_981_184));
+        let mel = size(&paths, "openwakeword", Some("melspectrogram.onnx")).expect("known");
+        assert!(mel > Bytes(100_000), "{mel}");
+        assert_eq!(size(&paths, "openwakeword", Some("x")).expect_err("no such file").kind(), Kind::Usage);
+        assert_eq!(size(&paths, "nope", None).expect_err("no such model").kind(), Kind::Usage);
+        assert_eq!(size(&paths, "ternary-bonsai-8b", None).expect_err("not there").kind(), Kind::NotFound);
     }
 
     #[test]

@@ -141,6 +141,8 @@ fn explain(package: &Package, dir: &Path, complaint: &str, status: &str) -> Erro
     }
     let network = [
         "NewConnectionError",
+        "NameResolutionError",
+        "Failed to resolve",
         "Connection refused",
         "Failed to establish a new connection",
         "name resolution",

@@ -145,6 +145,11 @@ impl Outcome {
         Self { result: json!({ "error": error.into() }), spoken: Some(spoken.into()), effect: None }
     }
 
+    /// For a call that was not run because too many wait already.
+    pub fn busy() -> Self {
+        Self::failed("busy", "Sorry, I am still busy with something else.")
+    }
+
     /// Whether the call did what it was asked to.
     pub fn is_ok(&self) -> bool {
         self.result.get("error").is_none()

@@ -306,7 +306,7 @@ impl Writer<'_> {
 
     fn item(&mut self, item: &Item<'_>, format: Format) -> Result<()> {
         let inner = *item.dims.last().unwrap_or(&0);
-        let blocks = format == Format::Q8_0 && item.dims.len() == 2 && inner % q8_0::BLOCK == 0;
+        let blocks = format == Format::Q8_0 && item.dims.len() == 2 && inner.is_multiple_of(q8_0::BLOCK);
         let kind = match item.weight {
             true if blocks => GGML_Q8_0,
             true => GGML_F16,

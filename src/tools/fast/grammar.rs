@@ -123,6 +123,7 @@ pub(super) const RULES: &[Group] = &[
             "@set <duration> (on the clock|on the timer|on a timer) [@for-what]",
             "(put|set) a timer on for <duration> [@for-what]",
             "<duration> on the (clock|timer)",
+            "(put|set) <duration> on (the|my|a) <label> timer",
             "<duration> for (the|my|our) <label>",
             "set <duration> for (the|my|our) <label>",
             // Counting down.
@@ -447,6 +448,7 @@ pub(super) const RULES: &[Group] = &[
         &[
             "@ask-sum <sum> [@equals]",
             "what (do|does|would) <sum> (equal|make|be|come to)",
+            "what <sum> (is|are|makes|equals)",
             "how much (do|does|would) <sum> (equal|make|be|come to)",
             "<spoken-sum> [equals|is|makes|equals what|is what]",
         ],

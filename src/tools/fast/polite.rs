@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::tools::number::is_number_word;
+
 /// Taken out wherever they stand.
 const HESITATION: &[&str] = &["um", "umm", "uh", "uhm", "er", "erm", "hmm", "mm", "please", "kindly"];
 
@@ -29,6 +31,7 @@ const OPENINGS: &[&str] = &[
     "quickly",
     "sorry",
     "excuse me",
+    "never mind",
     "yes",
     "yeah",
     "yep",
@@ -72,6 +75,7 @@ const OPENINGS: &[&str] = &[
     // Questions asked politely.
     "tell me",
     "do you know",
+    "you know",
     "do you happen to know",
     "let me know",
     "i want to know",
@@ -136,8 +140,10 @@ const ENDINGS: &[&str] = &[
     "as well",
 ];
 
+/// Takes out hesitation and stutter ("the the timer"); numbers may well stand twice.
 pub(super) fn drop_hesitation(t: &mut Vec<String>) {
     t.retain(|w| !HESITATION.contains(&w.as_str()));
+    t.dedup_by(|a, b| a == b && a.chars().all(char::is_alphabetic) && !is_number_word(a));
 }
 
 /// "Stop! Stop!" asks for one thing.

@@ -1,0 +1,152 @@
+//! `tercet run`: the daemon, live or on recordings.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{Context, out, show};
+use crate::audio;
+use crate::audio::file::{Cue, Script};
+use crate::budget::{Budget, Line, resident_now};
+use crate::daemon::{self, Signals};
+use crate::error::Result;
+use crate::pipeline::{Notice, TurnLatency};
+use crate::store::Paths;
+use crate::units::Bytes;
+
+/// Listens for the wake word and converses until stopped (SIGTERM or Ctrl-C)
+///
+/// With --input it hears recordings in place of a microphone, as a person would say them: the first at once, each
+/// further one when the reply to the one before is over; then it ends.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Hear these recordings (WAV or FLAC) in place of the microphone
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    input: Vec<PathBuf>,
+    /// Write what is said to this WAV in place of the loudspeaker (only with --input)
+    #[arg(long, value_name = "FILE", requires = "input")]
+    replies: Option<PathBuf>,
+    /// Write both voices to this WAV (only with --input)
+    #[arg(long, value_name = "FILE", requires = "input")]
+    mixed: Option<PathBuf>,
+    /// Pause between a reply and the next recording, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 800, requires = "input")]
+    pause_ms: u64,
+    /// Mix what is said back into what is heard at this level in dB (to try out echo; only with --input)
+    #[arg(long, value_name = "DB", requires = "input", allow_negative_numbers = true)]
+    echo_db: Option<f32>,
+    /// Show live what is heard, thought and said
+    #[arg(long)]
+    show: bool,
+    /// One JSON object per event on standard output
+    #[arg(long, conflicts_with = "show")]
+    json: bool,
+    /// End with tables of latency and memory
+    #[arg(long)]
+    report: bool,
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    let settings = ctx.settings()?;
+    let paths = Paths::from_env();
+    let loaded = daemon::load(&settings, &paths, |part| {
+        tracing::info!("loading: {part}");
+        if args.show {
+            out::note(format!("loading {part}"));
+        }
+    })?;
+    let room = if args.input.is_empty() {
+        loaded.open_devices(&settings)?
+    } else {
+        let room = audio::file::open(script(&args))?;
+        (room.source, room.output)
+    };
+    let budget = loaded.budget.clone();
+    let report: Arc<Mutex<Report>> = Arc::default();
+    let observer = observer(&args, settings.privacy.log_transcripts, budget.clone(), Arc::clone(&report));
+    let pipeline = loaded.start(&settings, room, Box::new(observer))?;
+    let (stop, alive) = (pipeline.control(), pipeline.control());
+    let signals = Signals::start(move || stop.stop(), move || alive.probe())?;
+    pipeline.join()?;
+    drop(signals);
+    if args.report {
+        let report = report.lock().unwrap_or_else(|p| p.into_inner());
+        if args.json {
+            out::json(&serde_json::json!({ "event": "report", "report": *report }))?;
+        } else {
+            out::line("")?;
+            show::latency_table(&report.latency).print()?;
+            out::line("")?;
+            show::memory_table(&report.memory, budget.cap(), report.resident).print()?;
+        }
+    }
+    Ok(())
+}
+
+/// What the conversation took, seen while its parts were alive.
+#[derive(Default, Serialize)]
+struct Report {
+    latency: Vec<TurnLatency>,
+    memory: Vec<Line>,
+    resident: Bytes,
+}
+
+impl Report {
+    fn look(&mut self, budget: &Budget) {
+        self.memory = budget.lines();
+        self.resident = resident_now();
+    }
+}
+
+fn script(args: &Args) -> Script {
+    let pause = Duration::from_millis(args.pause_ms);
+    let cue = |(i, path): (usize, &PathBuf)| match i {
+        0 => Cue::after_start(path, Duration::from_millis(500)),
+        _ => Cue::after_reply(path, pause),
+    };
+    Script {
+        cues: args.input.iter().enumerate().map(cue).collect(),
+        echo_db: args.echo_db,
+        replies_wav: args.replies.clone(),
+        mixed_wav: args.mixed.clone(),
+        ..Script::default()
+    }
+}
+
+/// Prints, logs and collects what happens.
+fn observer(
+    args: &Args,
+    log_transcripts: bool,
+    budget: Budget,
+    report: Arc<Mutex<Report>>,
+) -> impl FnMut(Duration, &Notice) + Send + use<> {
+    let (show, json) = (args.show, args.json);
+    move |at, notice| {
+        let mut report = report.lock().unwrap_or_else(|p| p.into_inner());
+        match notice {
+            Notice::Ready => {
+                Signals::ready();
+                tracing::info!("listening");
+                report.look(&budget);
+            }
+            // The end of a reply's way: everything it needs has been used.
+            Notice::Latency(l) => {
+                report.latency.push(l.clone());
+                report.look(&budget);
+            }
+            Notice::Heard { text: Some(text), .. } if log_transcripts => tracing::info!("heard: {text}"),
+            Notice::Saying { text, .. } if log_transcripts => tracing::info!("said: {text}"),
+            _ => {}
+        }
+        // A terminal that went away must not end the conversation.
+        let _ = if json {
+            out::json(&serde_json::json!({ "at_ms": at.as_millis() as u64, "notice": notice }))
+        } else if show {
+            show::notice(at, notice).map_or(Ok(()), out::line)
+        } else {
+            Ok(())
+        };
+    }
+}

@@ -1,0 +1,87 @@
+//! Loads every part of the agent, each under its reservation, in the order in which memory is best measured.
+
+use std::sync::Arc;
+
+use crate::audio::{self, Output, Source};
+use crate::budget::{Budget, Reservation};
+use crate::config::{self, Settings};
+use crate::error::Result;
+use crate::hear::{Ears, Stt};
+use crate::llm::Engine;
+use crate::onnx;
+use crate::pipeline::{Archive, Observer, Parts, Pipeline};
+use crate::speak::Voice;
+use crate::store::{self, Paths};
+use crate::tools::{Clock, Registry};
+
+/// Microphone and loudspeaker, live or from files.
+type Room = (Box<dyn Source>, Arc<dyn Output>);
+
+/// Everything loaded and not yet started.
+pub struct Loaded {
+    pub budget: Budget,
+    ears: Ears,
+    stt: Stt,
+    engine: Arc<Engine>,
+    voice: Voice,
+    tools: Arc<Registry>,
+    archive: Option<Archive>,
+    standing: Vec<Reservation>,
+}
+
+/// Loads the models. The plan is checked first: what cannot fit is refused before anything is allocated.
+/// `step` is told what is being loaded.
+///
+/// # Errors
+/// Those of the parts: a model that is missing or corrupt, a budget that is too small, a bad tool configuration.
+pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> Result<Loaded> {
+    config::memory_plan(settings, paths)?.check()?;
+    let budget = Budget::new(config::effective_cap(settings).0);
+    let standing = settings.budget.reserve_standing(&budget)?;
+    let tools = Arc::new(Registry::new(&settings.tools, Some(&paths.state_dir()), Clock::system())?);
+
+    onnx::init_reserved(&store::locate(paths, "onnxruntime")?, &budget)?;
+    step("language model");
+    let engine = Engine::load(&settings.llm.model_path(paths)?, &settings.llm.options(), &budget)?;
+    step("speech recognition");
+    let stt = Stt::load(&settings.hear.stt, settings.hear.turn.max_utterance_s, paths, &budget)?;
+    step("voice");
+    let voice = Voice::load(&settings.speak, paths, &budget)?;
+    step("wake word and voice activity");
+    let ears = Ears::load(&settings.hear, paths, &budget)?;
+    let archive = settings.privacy.keep_audio.then(|| Archive::open(paths.state_dir().join("audio"))).transpose()?;
+    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, standing })
+}
+
+impl Loaded {
+    /// The live devices of the settings.
+    ///
+    /// # Errors
+    /// When there is no such device, with what to do about it.
+    pub fn open_devices(&self, settings: &Settings) -> Result<Room> {
+        audio::open(&settings.audio, &self.budget)
+    }
+
+    /// Starts the conversation.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`].
+    pub fn start(self, settings: &Settings, room: Room, observer: Box<dyn Observer>) -> Result<Pipeline> {
+        let (source, output) = room;
+        Pipeline::start(Parts {
+            partials: settings.hear.stt.partials,
+            dialog: settings.dialog.clone(),
+            sampling: settings.llm.sampling.clone(),
+            source,
+            output,
+            ears: self.ears,
+            stt: self.stt,
+            engine: self.engine,
+            voice: self.voice,
+            tools: self.tools,
+            archive: self.archive,
+            standing: self.standing,
+            observer,
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! The float kernels with AVX2, FMA and F16C: norm, quantization, SwiGLU, attention, dense dots.
+
+use std::arch::x86_64::*;
+
+use super::avx2::{load, load_f16, load_f32, store_f32};
+use super::kernels::{Float, HeadGroup};
+use super::scalar;
+use crate::llm::backend::MIN_ABSMAX;
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn sum_lanes(v: __m256) -> f32 {
+    let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+    let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
+    _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn max_lanes(v: __m256) -> f32 {
+    let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
+    let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
+    _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let mut sums = [_mm256_setzero_pd(); 2];
+    let whole = x.len() / 8 * 8;
+    for at in (0..whole).step_by(8) {
+        let v = load_f32(x, at);
+        let (a, b) = (_mm256_cvtps_pd(_mm256_castps256_ps128(v)), _mm256_cvtps_pd(_mm256_extractf128_ps::<1>(v)));
+        sums = [_mm256_fmadd_pd(a, a, sums[0]), _mm256_fmadd_pd(b, b, sums[1])];
+    }
+    let v = _mm256_add_pd(sums[0], sums[1]);
+    let v = _mm_add_pd(_mm256_castpd256_pd128(v), _mm256_extractf128_pd::<1>(v));
+    let tail: f64 = x[whole..].iter().map(|&v| f64::from(v) * f64::from(v)).sum();
+    let r = scalar::inverse_rms(_mm_cvtsd_f64(_mm_add_sd(v, _mm_unpackhi_pd(v, v))) + tail, x.len(), eps);
+    // Plain multiplications: the compiler makes vectors of them, and they round as the reference's do.
+    for ((o, v), w) in out.iter_mut().zip(x).zip(weight) {
+        *o = v * r * w;
+    }
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
+    let sign = _mm256_set1_ps(-0.0);
+    let whole = x.len() / 32 * 32;
+    let mut max = [_mm256_set1_ps(MIN_ABSMAX); 2];
+    for at in (0..whole).step_by(16) {
+        max = [0, 1].map(|i| _mm256_max_ps(_mm256_andnot_ps(sign, load_f32(x, at + 8 * i)), max[i]));
+    }
+    let absmax = x[whole..].iter().fold(max_lanes(_mm256_max_ps(max[0], max[1])), |m, v| m.max(v.abs()));
+    let s = 127.0 / absmax;
+    let scale = _mm256_set1_ps(s);
+    // The packs below interleave 128-bit halves; this puts the 32-bit groups back in order.
+    let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+    for at in (0..whole).step_by(32) {
+        // Conversion rounds half to even, the packs saturate to −128..127.
+        let v = [0, 8, 16, 24].map(|i| _mm256_cvtps_epi32(_mm256_mul_ps(load_f32(x, at + i), scale)));
+        let v = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
+        let to = &mut q[at..at + 32];
+        // SAFETY: 32 writable bytes; the store does not need alignment.
+        unsafe { _mm256_storeu_si256(to.as_mut_ptr().cast(), _mm256_permutevar8x32_epi32(v, order)) };
+    }
+    for (q, v) in q[whole..].iter_mut().zip(&x[whole..]) {
+        *q = (v * s).round_ties_even().clamp(-128.0, 127.0) as i8;
+    }
+    absmax / 127.0
+}
+
+#[target_feature(enable = "avx2")]
+pub(super) fn sums(q: &[i8], sums: &mut [i32]) {
+    let flip = _mm256_set1_epi8(-128);
+    for (q, sum) in q.chunks(64).zip(sums) {
+        if q.len() < 64 {
+            *sum = q.iter().map(|&v| i32::from(v)).sum();
+            continue;
+        }
+        // As unsigned bytes, 128 too large each: `sad` adds eight of them.
+        let bytes: &[u8] = bytemuck::cast_slice(q);
+        let part = |at| _mm256_sad_epu8(_mm256_xor_si256(load(bytes, at), flip), _mm256_setzero_si256());
+        let v = _mm256_add_epi64(part(0), part(32));
+        let v = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
+        *sum = _mm_cvtsi128_si32(_mm_add_epi64(v, _mm_unpackhi_epi64(v, v))) - 64 * 128;
+    }
+}
+
+/// `e^x`, relative error below 2e-7; arguments are clamped to ±87, where e^x is a normal number.
+///
+/// x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, 2ⁿ through the exponent.
+#[inline]
+#[target_feature(enable = "avx2,fma")]
+fn exp(x: __m256) -> __m256 {
+    let x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-87.0)), _mm256_set1_ps(87.0));
+    let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm256_mul_ps(
+        x,
+        _mm256_set1_ps(std::f32::consts::LOG2_E),
+    ));
+    // ln 2 in two parts, the first with few enough bits that n times it is exact.
+    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693_359_375), x);
+    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.121_944_4e-4), r);
+    let mut p = _mm256_set1_ps(1.0 / 5040.0);
+    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(c));
+    }
+    let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
+    _mm256_mul_ps(p, _mm256_castsi256_ps(power))
+}
+
+#[target_feature(enable = "avx2,fma")]
+pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    let whole = out.len() / 8 * 8;
+    let one = _mm256_set1_ps(1.0);
+    for at in (0..whole).step_by(8) {
+        let (g, u) = (load_f32(gate, at), load_f32(up, at));
+        let e = exp(_mm256_sub_ps(_mm256_setzero_ps(), g));
+        store_f32(out, at, _mm256_mul_ps(_mm256_div_ps(g, _mm256_add_ps(one, e)), u));
+    }
+    scalar::swiglu(&gate[whole..], &up[whole..], &mut out[whole..]);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
+    let hd = a.head_dim;
+    if hd % 16 != 0 {
+        return scalar::attend(a, scores, out);
+    }
+    let padded = a.len.next_multiple_of(16);
+    for (q, out) in a.q.chunks(4 * hd).zip(out.chunks_mut(4 * hd)) {
+        scores.clear();
+        scores.resize(q.len() / hd * padded, 0.0);
+        let part = HeadGroup { q, ..a };
+        match q.len() / hd {
+            1 => attend_heads::<1>(part, padded, scores, out),
+            2 => attend_heads::<2>(part, padded, scores, out),
+            3 => attend_heads::<3>(part, padded, scores, out),
+            _ => attend_heads::<4>(part, padded, scores, out),
+        }
+    }
+}
+
+/// `H` query heads over the same keys and values; `scores` is `[H, padded]`, `padded` a multiple of 16.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn attend_heads<const H: usize>(a: HeadGroup<'_>, padded: usize, scores: &mut [f32], out: &mut [f32]) {
+    let (hd, len) = (a.head_dim, a.len);
+    let scale = _mm256_set1_ps(1.0 / (hd as f32).sqrt());
+    let block = 8 * hd;
+    // Scores: a lane is a position, so each query element is broadcast and nothing is summed across lanes.
+    for p in (0..len).step_by(16) {
+        let k0 = &a.k[p / 8 * block..][..block];
+        // The cache ends with a whole block, but not always with a pair of them.
+        let k1 = a.k.get((p / 8 + 1) * block..(p / 8 + 2) * block).unwrap_or(k0);
+        let mut dots = [[_mm256_setzero_ps(); 2]; H];
+        for d in 0..hd {
+            let (v0, v1) = (load_f16(k0, 8 * d), load_f16(k1, 8 * d));
+            for h in 0..H {
+                let q = _mm256_set1_ps(a.q[h * hd + d]);
+                dots[h] = [_mm256_fmadd_ps(q, v0, dots[h][0]), _mm256_fmadd_ps(q, v1, dots[h][1])];
+            }
+        }
+        for h in 0..H {
+            store_f32(scores, h * padded + p, _mm256_mul_ps(dots[h][0], scale));
+            store_f32(scores, h * padded + p + 8, _mm256_mul_ps(dots[h][1], scale));
+        }
+    }
+    let mut sum = [0f32; H];
+    for h in 0..H {
+        let scores = &mut scores[h * padded..(h + 1) * padded];
+        scores[len..].fill(f32::NEG_INFINITY);
+        let mut max = load_f32(scores, 0);
+        for at in (8..padded).step_by(8) {
+            max = _mm256_max_ps(max, load_f32(scores, at));
+        }
+        let max = _mm256_set1_ps(max_lanes(max));
+        let mut total = _mm256_setzero_ps();
+        for at in (0..padded).step_by(8) {
+            let e = exp(_mm256_sub_ps(load_f32(scores, at), max));
+            // What is padded adds e^−87: nothing beside the maximum's e^0.
+            total = _mm256_add_ps(total, e);
+            store_f32(scores, at, e);
+        }
+        sum[h] = sum_lanes(total);
+    }
+    for d in (0..hd).step_by(16) {
+        let mut acc = [[_mm256_setzero_ps(); 2]; H];
+        for (p, v) in a.v.chunks_exact(hd).take(len).enumerate() {
+            let (v0, v1) = (load_f16(v, d), load_f16(v, d + 8));
+            for h in 0..H {
+                let w = _mm256_set1_ps(scores[h * padded + p]);
+                acc[h] = [_mm256_fmadd_ps(w, v0, acc[h][0]), _mm256_fmadd_ps(w, v1, acc[h][1])];
+            }
+        }
+        for h in 0..H {
+            let by = _mm256_set1_ps(1.0 / sum[h]);
+            store_f32(out, h * hd + d, _mm256_mul_ps(acc[h][0], by));
+            store_f32(out, h * hd + d + 8, _mm256_mul_ps(acc[h][1], by));
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+pub(super) fn dense_dot(ty: Float, row: &[u8], x: &[f32]) -> f32 {
+    let width = if ty == Float::F32 { 4 } else { 2 };
+    let whole = x.len() / 8 * 8;
+    let mut acc = [_mm256_setzero_ps(); 2];
+    for (i, (w, at)) in row.chunks_exact(8 * width).zip((0..whole).step_by(8)).enumerate() {
+        let w = match ty {
+            // SAFETY: 32 readable bytes; the load does not need alignment.
+            Float::F32 => unsafe { _mm256_loadu_ps(w.as_ptr().cast()) },
+            Float::F16 => _mm256_cvtph_ps(load_half(w)),
+            // A bf16 is the upper half of an f32.
+            Float::Bf16 => _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_cvtepu16_epi32(load_half(w)))),
+        };
+        acc[i % 2] = _mm256_fmadd_ps(w, load_f32(x, at), acc[i % 2]);
+    }
+    sum_lanes(_mm256_add_ps(acc[0], acc[1])) + scalar::dense_dot(ty, &row[whole * width..], &x[whole..])
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load_half(bytes: &[u8]) -> __m128i {
+    let s = &bytes[..16];
+    // SAFETY: 16 readable bytes; the load does not need alignment.
+    unsafe { _mm_loadu_si128(s.as_ptr().cast()) }
+}

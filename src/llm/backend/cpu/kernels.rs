@@ -1,0 +1,179 @@
+//! The table of kernels, filled for the instruction set that is there.
+//!
+//! [`super::scalar`] says what each entry computes; the other sets compute the same (integers exactly, floats to the
+//! tolerances of the conformance suite). An entry may only be called on a processor with its set's features, which
+//! [`Isa::detect`] and [`Kernels::of`] see to.
+
+use super::pack::{Int4, Packed, TILE};
+use super::scalar;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
+
+/// Instruction sets with kernels of their own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    Scalar,
+    /// AVX2, FMA and F16C.
+    Avx2,
+    /// AVX-512 F, BW and VNNI for the integer dots, AVX2 for the rest.
+    Avx512Vnni,
+}
+
+impl Isa {
+    /// All sets this processor has, best first.
+    pub fn available() -> Vec<Isa> {
+        let mut sets = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 =
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c");
+            let vnni = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vnni");
+            if avx2 && vnni {
+                sets.push(Isa::Avx512Vnni);
+            }
+            if avx2 {
+                sets.push(Isa::Avx2);
+            }
+        }
+        sets.push(Isa::Scalar);
+        sets
+    }
+
+    /// The best set this processor has.
+    pub fn detect() -> Isa {
+        Self::available().first().copied().unwrap_or(Isa::Scalar)
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Isa::Scalar => "scalar",
+            Isa::Avx2 => "AVX2",
+            Isa::Avx512Vnni => "AVX-512 VNNI",
+        }
+    }
+}
+
+/// One quantized row, for the ternary kernels.
+#[derive(Clone, Copy)]
+pub(crate) struct QuantRow<'a> {
+    /// `[cols]`.
+    pub(crate) q: &'a [i8],
+    /// Sum of each 64 of them, `[cols / 64]`.
+    pub(crate) sums: &'a [i32],
+    pub(crate) scale: f32,
+}
+
+/// One row quantized with a scale per 32, for the head.
+#[derive(Default)]
+pub(crate) struct HeadRow {
+    /// `[cols]`.
+    pub(crate) q: Vec<i8>,
+    /// `[cols / 32]`.
+    pub(crate) d: Vec<f32>,
+    /// Sum of each 32 of `q`.
+    pub(crate) sums: Vec<i32>,
+}
+
+/// One KV head's cache and the query heads that read it.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadGroup<'a> {
+    /// `[heads, head_dim]`, rotated.
+    pub(crate) q: &'a [f32],
+    /// fp16 bits, `[⌈context / 8⌉, head_dim, 8 positions]`.
+    pub(crate) k: &'a [u16],
+    /// fp16 bits, `[context, head_dim]`.
+    pub(crate) v: &'a [u16],
+    pub(crate) head_dim: usize,
+    /// Positions to attend to, at least 1.
+    pub(crate) len: usize,
+}
+
+/// How a dense head's weights are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Float {
+    F32,
+    F16,
+    Bf16,
+}
+
+pub(crate) type TernaryRow = unsafe fn(&Packed, usize, QuantRow<'_>, &mut [f32; TILE]);
+pub(crate) type TernaryRows = unsafe fn(&Packed, usize, &[QuantRow<'_>], &mut [[f32; TILE]]);
+
+/// What the backend calls.
+pub(crate) struct Kernels {
+    /// One tile times one row: `out[r] = y` of the tile's 16 rows.
+    pub(crate) ternary_row: TernaryRow,
+    /// One tile times several rows: `out[i][r]`.
+    pub(crate) ternary_rows: TernaryRows,
+    /// One tile of an int4 head times one row.
+    pub(crate) int4_row: unsafe fn(&Int4, usize, &HeadRow, &mut [f32; TILE]),
+    /// One stored Q8_0 row times one row.
+    pub(crate) q8_dot: unsafe fn(&[u8], &HeadRow) -> f32,
+    /// One stored dense row times one f32 row.
+    pub(crate) dense_dot: unsafe fn(Float, &[u8], &[f32]) -> f32,
+    /// Quantizes a row by the contract; returns its scale. Both slices are equally long.
+    pub(crate) quantize: unsafe fn(&[f32], &mut [i8]) -> f32,
+    /// Sums of each 64 quantized values (the last one may be of fewer).
+    pub(crate) sums: unsafe fn(&[i8], &mut [i32]),
+    /// `out = x · r · weight` (RMSNorm).
+    pub(crate) norm: unsafe fn(&[f32], &[f32], f32, &mut [f32]),
+    /// `out = g / (1 + e^−g) · u`.
+    pub(crate) swiglu: unsafe fn(&[f32], &[f32], &mut [f32]),
+    /// Attention of one head group; the vector is scratch, the slice gets `[heads, head_dim]`.
+    pub(crate) attend: unsafe fn(HeadGroup<'_>, &mut Vec<f32>, &mut [f32]),
+}
+
+impl Kernels {
+    /// The kernels of `isa`, or of the best set below it that this processor has.
+    pub(crate) fn of(isa: Isa) -> (Isa, Kernels) {
+        let sets = Isa::available();
+        let isa = if sets.contains(&isa) { isa } else { Isa::detect() };
+        let kernels = match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Kernels {
+                ternary_row: avx512::ternary_row,
+                ternary_rows: avx512::ternary_rows,
+                int4_row: avx512::int4_row,
+                ..Self::avx2()
+            },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => Self::avx2(),
+            _ => Self::scalar(),
+        };
+        (isa, kernels)
+    }
+
+    fn scalar() -> Kernels {
+        Kernels {
+            ternary_row: scalar::ternary_row,
+            ternary_rows: scalar::ternary_rows,
+            int4_row: scalar::int4_row,
+            q8_dot: scalar::q8_dot,
+            dense_dot: scalar::dense_dot,
+            quantize: scalar::quantize,
+            sums: scalar::sums,
+            norm: scalar::norm,
+            swiglu: scalar::swiglu,
+            attend: scalar::attend,
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn avx2() -> Kernels {
+        use super::avx2_float as float;
+        Kernels {
+            ternary_row: avx2::ternary_row,
+            ternary_rows: avx2::ternary_rows,
+            int4_row: avx2::int4_row,
+            q8_dot: avx2::q8_dot,
+            dense_dot: float::dense_dot,
+            quantize: float::quantize,
+            sums: float::sums,
+            norm: float::norm,
+            swiglu: float::swiglu,
+            attend: float::attend,
+        }
+    }
+}

@@ -1,0 +1,376 @@
+//! The CPU backend: integer dots in SIMD over weights repacked at load, work shared by a few threads.
+//!
+//! One layout ([`pack`]) serves every instruction set; [`kernels`] picks the set at run time. An operation on one row
+//! that is too small to share runs on the caller alone; linears, the head and attention are cut into chunks of tiles
+//! or heads that the threads of [`pool`] claim.
+
+use super::{Backend, FileRows, Footprint, KvShape, Part, shape};
+use crate::error::{Error, Kind, Result};
+use crate::llm::gguf::TensorType;
+use crate::llm::quant::{self, Ternary};
+use crate::units::TokenId;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx2_float;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+mod buffer;
+mod cache;
+mod head;
+mod kernels;
+mod pack;
+mod pool;
+mod scalar;
+mod share;
+
+pub use cache::Kv;
+pub use head::Head;
+pub use kernels::Isa;
+pub use pack::Packed;
+
+use buffer::Buffer;
+use kernels::{HeadGroup, Kernels, QuantRow};
+use pack::{TILE, UNIT};
+use pool::Pool;
+use share::Disjoint;
+
+/// The CPU backend: an instruction set and some threads.
+pub struct Cpu {
+    isa: Isa,
+    kernels: Kernels,
+    pool: Pool,
+}
+
+/// f32 `[capacity, cols]`.
+pub struct Rows {
+    cols: usize,
+    data: Buffer<f32>,
+}
+
+/// int8 `[capacity, cols]`, a scale a row, and the sum of each 64 columns (which undoes the codes' offset of one).
+pub struct Quant {
+    cols: usize,
+    q: Buffer<i8>,
+    scale: Vec<f32>,
+    /// `[capacity, ⌈cols / 64⌉]`.
+    sums: Vec<i32>,
+}
+
+impl Cpu {
+    /// `threads` threads, the caller's included, with the best kernels this processor has.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] where the system refuses a thread.
+    pub fn new(threads: usize) -> Result<Self> {
+        Self::with(threads, Isa::detect())
+    }
+
+    /// As [`Cpu::new`], with the kernels of `isa` if this processor has them, else the best it has.
+    ///
+    /// # Errors
+    /// As [`Cpu::new`].
+    pub fn with(threads: usize, isa: Isa) -> Result<Self> {
+        let (isa, kernels) = Kernels::of(isa);
+        Ok(Self { isa, kernels, pool: Pool::new(threads)? })
+    }
+
+    /// What [`Backend::describe`] says of such a backend.
+    pub(in crate::llm) fn describe_with(isa: Isa, threads: usize) -> String {
+        format!("cpu ({}, {threads} thread{})", isa.name(), if threads == 1 { "" } else { "s" })
+    }
+
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Runs `work(first, last)` over `0..n` in ranges that keep the threads busy and even.
+    fn share(&self, n: usize, work: impl Fn(usize, usize) + Sync) {
+        let grain = n.div_ceil(self.pool.threads() * 4).max(1);
+        self.pool.run(n.div_ceil(grain), &|chunk| work(chunk * grain, (chunk * grain + grain).min(n)));
+    }
+
+    /// `work(row)` for `n` rows, each too little to share with others.
+    fn each_row(&self, n: usize, work: impl Fn(usize) + Sync) {
+        if n == 1 {
+            return work(0);
+        }
+        self.share(n, |from, to| (from..to).for_each(&work));
+    }
+
+    /// `put(row of x, tile, y)` for every tile and row of `W x`.
+    fn linear_tiles(&self, w: &Packed, x: &[QuantRow<'_>], put: impl Fn(usize, usize, &[f32; TILE]) + Sync) {
+        self.share(w.tiles(), |from, to| {
+            if let [x] = x {
+                for tile in from..to {
+                    let mut y = [0f32; TILE];
+                    // SAFETY: the table holds kernels of a set this processor has.
+                    unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
+                    put(0, tile, &y);
+                }
+                return;
+            }
+            let mut y = vec![[0f32; TILE]; x.len()];
+            for tile in from..to {
+                // SAFETY: as above.
+                unsafe { (self.kernels.ternary_rows)(w, tile, x, &mut y) };
+                y.iter().enumerate().for_each(|(i, y)| put(i, tile, y));
+            }
+        });
+    }
+
+    fn linear_with(
+        &self,
+        op: &str,
+        (w, x, n): (&Packed, &Quant, usize),
+        y: &mut Rows,
+        put: impl Fn(&mut [f32], &[f32]) + Sync,
+    ) -> Result<()> {
+        shape(w.cols == x.cols && w.rows == y.cols && x.holds(n) && y.holds(n), op)?;
+        let rows: Vec<QuantRow<'_>> = (0..n).map(|i| x.row(i)).collect();
+        let cols = y.cols;
+        let out = Disjoint::new(&mut y.data);
+        self.linear_tiles(w, &rows, |i, tile, tile_y| {
+            let len = TILE.min(cols - tile * TILE);
+            // SAFETY: every (row, tile) pair is visited once and has its own elements.
+            put(unsafe { out.slice(i * cols + tile * TILE, len) }, &tile_y[..len]);
+        });
+        Ok(())
+    }
+
+    /// Quantizes what `fill` writes into a scratch row, for each of `n` rows.
+    fn quantize_rows(&self, n: usize, out: &mut Quant, fill: impl Fn(usize, &mut [f32]) + Sync) {
+        let (cols, units) = (out.cols, out.cols.div_ceil(UNIT));
+        let (q, scale, sums) = (Disjoint::new(&mut out.q), Disjoint::new(&mut out.scale), Disjoint::new(&mut out.sums));
+        self.each_row(n, |i| {
+            // SAFETY: each row is visited once and has its own elements.
+            let (q, scale, sums) =
+                unsafe { (q.slice(i * cols, cols), scale.slice(i, 1), sums.slice(i * units, units)) };
+            with_scratch(cols, |row| {
+                fill(i, row);
+                // SAFETY: the table holds kernels of a set this processor has.
+                unsafe {
+                    scale[0] = (self.kernels.quantize)(row, q);
+                    (self.kernels.sums)(q, sums);
+                }
+            });
+        });
+    }
+}
+
+thread_local! {
+    /// One row of floats, or one head group's scores, for the kernel that runs on this thread.
+    static SCRATCH: std::cell::RefCell<Vec<f32>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+fn with_scratch<T>(len: usize, f: impl FnOnce(&mut [f32]) -> T) -> T {
+    SCRATCH.with_borrow_mut(|v| {
+        if v.len() < len {
+            v.resize(len, 0.0);
+        }
+        f(&mut v[..len])
+    })
+}
+
+impl Rows {
+    fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.cols..(i + 1) * self.cols]
+    }
+
+    fn holds(&self, n: usize) -> bool {
+        n * self.cols <= self.data.len()
+    }
+}
+
+impl Quant {
+    fn holds(&self, n: usize) -> bool {
+        n <= self.scale.len()
+    }
+
+    fn row(&self, i: usize) -> QuantRow<'_> {
+        let units = self.cols.div_ceil(UNIT);
+        QuantRow {
+            q: &self.q[i * self.cols..(i + 1) * self.cols],
+            sums: &self.sums[i * units..(i + 1) * units],
+            scale: self.scale[i],
+        }
+    }
+}
+
+impl Footprint for Rows {
+    fn resident(&self) -> u64 {
+        self.data.resident()
+    }
+}
+
+impl Footprint for Quant {
+    fn resident(&self) -> u64 {
+        self.q.resident() + (size_of_val(self.scale.as_slice()) + size_of_val(self.sums.as_slice())) as u64
+    }
+}
+
+impl Backend for Cpu {
+    type Rows = Rows;
+    type Quant = Quant;
+    type Linear = Packed;
+    type Embedding = FileRows;
+    type Head = Head;
+    type Kv = Kv;
+
+    fn describe(&self) -> String {
+        Self::describe_with(self.isa, self.pool.threads())
+    }
+
+    fn rows_bytes(&self, capacity: usize, cols: usize) -> u64 {
+        Buffer::<f32>::bytes(capacity * cols)
+    }
+    fn quant_bytes(&self, capacity: usize, cols: usize) -> u64 {
+        Buffer::<i8>::bytes(capacity * cols) + (capacity * 4 * (1 + cols.div_ceil(UNIT))) as u64
+    }
+    fn linear_bytes(&self, rows: usize, cols: usize, group: Option<usize>) -> u64 {
+        Packed::bytes(rows, cols, group)
+    }
+    fn head_bytes(&self, ty: TensorType, rows: usize, cols: usize) -> u64 {
+        Head::bytes(ty, rows, cols)
+    }
+    fn kv_bytes(&self, shape: &KvShape) -> u64 {
+        Kv::bytes(shape)
+    }
+
+    fn rows(&self, capacity: usize, cols: usize) -> Result<Rows> {
+        Ok(Rows { cols, data: Buffer::zeroed(capacity * cols)? })
+    }
+    fn quant(&self, capacity: usize, cols: usize) -> Result<Quant> {
+        Ok(Quant {
+            cols,
+            q: Buffer::zeroed(capacity * cols)?,
+            scale: vec![0.0; capacity],
+            sums: vec![0; capacity * cols.div_ceil(UNIT)],
+        })
+    }
+    fn kv(&self, shape: &KvShape) -> Result<Kv> {
+        Kv::new(shape)
+    }
+    fn linear(&self, parts: &[Part<'_>]) -> Result<Packed> {
+        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        Packed::new(parts, &self.pool)
+    }
+    fn embedding(&self, table: FileRows) -> Result<FileRows> {
+        Ok(table)
+    }
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Head> {
+        Head::new(ty, rows, cols, bytes, &self.pool)
+    }
+
+    fn write_rows(&self, to: &mut Rows, data: &[f32]) -> Result<()> {
+        shape(data.len() <= to.data.len() && data.len().is_multiple_of(to.cols), "write_rows")?;
+        to.data[..data.len()].copy_from_slice(data);
+        Ok(())
+    }
+    fn read_rows(&self, from: &Rows, n: usize) -> Result<Vec<f32>> {
+        shape(from.holds(n), "read_rows")?;
+        Ok(from.data[..n * from.cols].to_vec())
+    }
+    fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
+        shape(to.holds(scales.len()) && q.len() == scales.len() * to.cols, "write_quant")?;
+        to.q[..q.len()].copy_from_slice(q);
+        to.scale[..scales.len()].copy_from_slice(scales);
+        for (q, sums) in q.chunks_exact(to.cols).zip(to.sums.chunks_exact_mut(to.cols.div_ceil(UNIT))) {
+            // SAFETY: the table holds kernels of a set this processor has.
+            unsafe { (self.kernels.sums)(q, sums) };
+        }
+        Ok(())
+    }
+    fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
+        shape(from.holds(n), "read_quant")?;
+        Ok((from.q[..n * from.cols].to_vec(), from.scale[..n].to_vec()))
+    }
+    fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
+        kv.save(len)
+    }
+    fn load_kv(&self, kv: &mut Kv, len: usize, saved: &[u8]) -> Result<()> {
+        kv.load(len, saved)
+    }
+
+    fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
+        shape(x.holds(tokens.len()) && table.tensor.cols() == x.cols, "embed")?;
+        for (token, row) in tokens.iter().zip(x.data.chunks_exact_mut(x.cols)) {
+            table.row(*token, row)?;
+        }
+        Ok(())
+    }
+
+    fn norm_quantize(&self, x: &Rows, n: usize, weight: &[f32], eps: f32, out: &mut Quant) -> Result<()> {
+        shape(x.holds(n) && out.holds(n) && x.cols == out.cols && weight.len() == x.cols, "norm_quantize")?;
+        // SAFETY: the table holds kernels of a set this processor has.
+        self.quantize_rows(n, out, |i, row| unsafe { (self.kernels.norm)(x.row(i), weight, eps, row) });
+        Ok(())
+    }
+
+    fn quantize(&self, x: &Rows, n: usize, out: &mut Quant) -> Result<()> {
+        shape(x.holds(n) && out.holds(n) && x.cols == out.cols, "quantize")?;
+        self.quantize_rows(n, out, |i, row| row.copy_from_slice(x.row(i)));
+        Ok(())
+    }
+
+    fn linear_into(&self, w: &Packed, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
+        self.linear_with("linear_into", (w, x, n), y, |y, v| y.copy_from_slice(v))
+    }
+
+    fn linear_add(&self, w: &Packed, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
+        self.linear_with("linear_add", (w, x, n), y, |y, v| y.iter_mut().zip(v).for_each(|(y, v)| *y += v))
+    }
+
+    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
+        shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        let cols = qkv.cols;
+        let rows = Disjoint::new(&mut qkv.data);
+        let kv = kv.writer(layer);
+        self.each_row(n, |i| {
+            // SAFETY: each row is visited once; it has its own elements and its own position in the cache.
+            unsafe { kv.rope_append(rows.slice(i * cols, cols), start + i) };
+        });
+        Ok(())
+    }
+
+    fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
+        let s = kv.shape();
+        let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
+        shape(fit && kv.fits(layer, start, n), "attend")?;
+        let group = s.heads / s.kv_heads * s.head_dim;
+        let cols = out.cols;
+        let to = Disjoint::new(&mut out.data);
+        let one = |i: usize, head: usize| {
+            let (k, v) = kv.head(layer, head);
+            let q = &qkv.row(i)[head * group..(head + 1) * group];
+            let a = HeadGroup { q, k, v, head_dim: s.head_dim, len: start + i + 1 };
+            // SAFETY: every (row, KV head) pair is visited once and has its own elements.
+            let to = unsafe { to.slice(i * cols + head * group, group) };
+            // SAFETY: the table holds kernels of a set this processor has.
+            SCRATCH.with_borrow_mut(|scores| unsafe { (self.kernels.attend)(a, scores, to) });
+        };
+        // Later rows attend to more: neighbouring rows go to different threads, so that no thread gets all the long ones.
+        self.pool.run(n * s.kv_heads, &|i| one(i / s.kv_heads, i % s.kv_heads));
+        Ok(())
+    }
+
+    fn swiglu_quantize(&self, gate_up: &Rows, n: usize, out: &mut Quant) -> Result<()> {
+        shape(gate_up.cols == 2 * out.cols && gate_up.holds(n) && out.holds(n), "swiglu_quantize")?;
+        let cols = out.cols;
+        self.quantize_rows(n, out, |i, row| {
+            let (gate, up) = gate_up.row(i).split_at(cols);
+            // SAFETY: the table holds kernels of a set this processor has.
+            unsafe { (self.kernels.swiglu)(gate, up, row) };
+        });
+        Ok(())
+    }
+
+    fn logits(&self, head: &Head, weight: &[f32], eps: f32, x: &Rows, row: usize, logits: &mut [f32]) -> Result<()> {
+        shape(x.holds(row + 1) && weight.len() == x.cols && head.shape() == (logits.len(), x.cols), "logits")?;
+        let mut normed = vec![0f32; x.cols];
+        // SAFETY: the table holds kernels of a set this processor has.
+        unsafe { (self.kernels.norm)(x.row(row), weight, eps, &mut normed) };
+        self.head_times(head, &normed, logits)
+    }
+}

@@ -1,0 +1,148 @@
+//! The kernels without vectors: for processors that have none of the others, and to read beside them.
+
+use half::{bf16, f16};
+
+use super::kernels::{Float, HeadGroup, HeadRow, QuantRow};
+use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT_BYTES, sixteen};
+use crate::llm::backend::MIN_ABSMAX;
+
+/// Adds a tile's unit times 64 quantized values: `Σ code·q`.
+fn add_unit(unit: &[u8], q: &[i8], dot: &mut [i32; TILE]) {
+    for (vector, q) in unit.chunks_exact(64).zip(q.chunks_exact(16)) {
+        for (lane, dot) in dot.iter_mut().enumerate() {
+            for j in 0..4 {
+                let byte = vector[4 * lane + j];
+                for f in 0..4 {
+                    *dot += i32::from((byte >> (2 * f)) & 3) * i32::from(q[4 * f + j]);
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
+    let codes = w.tile(tile);
+    let groups = w.groups(tile);
+    let units = groups.map_or(x.sums.len(), |g| g.units);
+    let mut sum = [0f32; TILE];
+    let steps = codes.chunks(units * UNIT_BYTES).zip(x.q.chunks(units * 64)).zip(x.sums.chunks(units));
+    for (g, ((codes, q), sums)) in steps.enumerate() {
+        let mut dot = [-sums.iter().sum::<i32>(); TILE];
+        for (unit, q) in codes.chunks_exact(UNIT_BYTES).zip(q.chunks_exact(64)) {
+            add_unit(unit, q, &mut dot);
+        }
+        match groups {
+            None => sum = dot.map(|d| d as f32),
+            Some(of) => {
+                for ((s, d), scale) in sum.iter_mut().zip(dot).zip(sixteen(of.scales, g * TILE)) {
+                    *s += f16::from_bits(*scale).to_f32() * d as f32;
+                }
+            }
+        }
+    }
+    for ((o, s), scale) in out.iter_mut().zip(sum).zip(w.row_scale(tile)) {
+        *o = s * (scale * x.scale);
+    }
+}
+
+pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    for (x, out) in x.iter().zip(out) {
+        ternary_row(w, tile, *x, out);
+    }
+}
+
+pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
+    let (codes, scales) = w.tile(tile);
+    *out = [0.0; TILE];
+    for (b, block) in codes.chunks_exact(INT4_BLOCK_BYTES).enumerate() {
+        let q = &x.q[32 * b..32 * b + 32];
+        let scales = sixteen(scales, b * TILE);
+        for (lane, out) in out.iter_mut().enumerate() {
+            let mut dot = -8 * x.sums[b];
+            for (v, vector) in block.chunks_exact(64).enumerate() {
+                for j in 0..4 {
+                    let byte = vector[4 * lane + j];
+                    dot += i32::from(byte & 15) * i32::from(q[8 * v + j]);
+                    dot += i32::from(byte >> 4) * i32::from(q[8 * v + 4 + j]);
+                }
+            }
+            *out += dot as f32 * (f16::from_bits(scales[lane]).to_f32() * x.d[b]);
+        }
+    }
+}
+
+pub(super) fn q8_dot(row: &[u8], x: &HeadRow) -> f32 {
+    let mut sum = 0.0;
+    for (b, block) in row.chunks_exact(34).enumerate() {
+        let d = f16::from_le_bytes([block[0], block[1]]).to_f32();
+        let q = &x.q[32 * b..32 * b + 32];
+        let dot: i32 = block[2..].iter().zip(q).map(|(&w, &q)| i32::from(w as i8) * i32::from(q)).sum();
+        sum += dot as f32 * (d * x.d[b]);
+    }
+    sum
+}
+
+pub(super) fn dense_dot(ty: Float, row: &[u8], x: &[f32]) -> f32 {
+    let half = |b: &[u8]| u16::from_le_bytes([b[0], b[1]]);
+    match ty {
+        Float::F32 => row.chunks_exact(4).zip(x).map(|(b, x)| f32::from_le_bytes([b[0], b[1], b[2], b[3]]) * x).sum(),
+        Float::F16 => row.chunks_exact(2).zip(x).map(|(b, x)| f16::from_bits(half(b)).to_f32() * x).sum(),
+        Float::Bf16 => row.chunks_exact(2).zip(x).map(|(b, x)| bf16::from_bits(half(b)).to_f32() * x).sum(),
+    }
+}
+
+pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
+    let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
+    let s = 127.0 / absmax;
+    for (q, v) in q.iter_mut().zip(x) {
+        *q = (v * s).round_ties_even().clamp(-128.0, 127.0) as i8;
+    }
+    absmax / 127.0
+}
+
+pub(super) fn sums(q: &[i8], sums: &mut [i32]) {
+    for (q, sum) in q.chunks(64).zip(sums) {
+        *sum = q.iter().map(|&v| i32::from(v)).sum();
+    }
+}
+
+/// `1/√(mean(x²) + eps)`, summed in f64.
+pub(super) fn inverse_rms(sum_of_squares: f64, n: usize, eps: f32) -> f32 {
+    (1.0 / (sum_of_squares / n as f64 + f64::from(eps)).sqrt()) as f32
+}
+
+pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
+    let r = inverse_rms(x.iter().map(|&v| f64::from(v) * f64::from(v)).sum(), x.len(), eps);
+    for ((o, v), w) in out.iter_mut().zip(x).zip(weight) {
+        *o = v * r * w;
+    }
+}
+
+pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
+    for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
+        *o = g / (1.0 + (-g).exp()) * u;
+    }
+}
+
+pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
+    let hd = a.head_dim;
+    let scale = 1.0 / (hd as f32).sqrt();
+    for (q, out) in a.q.chunks_exact(hd).zip(out.chunks_exact_mut(hd)) {
+        scores.clear();
+        for p in 0..a.len {
+            let at = p / 8 * hd * 8 + p % 8;
+            let dot: f32 = q.iter().enumerate().map(|(d, q)| q * f16::from_bits(a.k[at + 8 * d]).to_f32()).sum();
+            scores.push(dot * scale);
+        }
+        let max = scores.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+        scores.iter_mut().for_each(|v| *v = (*v - max).exp());
+        let sum: f32 = scores.iter().sum();
+        out.fill(0.0);
+        for (w, v) in scores.iter().zip(a.v.chunks_exact(hd)) {
+            for (o, v) in out.iter_mut().zip(v) {
+                *o += w * f16::from_bits(*v).to_f32();
+            }
+        }
+        out.iter_mut().for_each(|o| *o /= sum);
+    }
+}

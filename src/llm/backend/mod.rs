@@ -1,0 +1,230 @@
+//! The seam between the model and the machine: the operations one token needs.
+//!
+//! [`reference`] defines what each operation means; every other backend is judged against it by one conformance suite
+//! ([`conformance`], a test module). Operations are fused where a backend gains from it and no further, so that the
+//! same nine serve one token (decode) and a chunk of them (prefill).
+//!
+//! Notation: `n` rows (tokens) are live in a buffer that may hold more. Matrices are row-major, one row a token.
+//!
+//! # The numeric contract (W1.58A8)
+//! A row `x` is quantized as `s = 127 / max(|x|, 1e-5)`, `q = clamp(round_half_even(x·s), −128, 127)`; its scale is `1/s`,
+//! computed as `max(|x|, 1e-5) / 127`. A ternary linear is the exact integer dot of `q` with its codes, scaled once per
+//! group. Everything else is f32; where sums are f64 it says so.
+
+use std::sync::Arc;
+
+use super::gguf::{Gguf, TensorInfo, TensorType};
+use super::quant::Ternary;
+use crate::error::{Error, Kind, Result};
+use crate::units::TokenId;
+
+pub mod cpu;
+pub mod reference;
+
+/// What one session's KV cache must hold.
+#[derive(Debug, Clone)]
+pub struct KvShape {
+    pub layers: usize,
+    /// Positions.
+    pub context: usize,
+    pub heads: usize,
+    /// Divides `heads`.
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub rope: Arc<Rope>,
+}
+
+impl KvShape {
+    /// Columns of a row of `[q heads | k heads | v heads]`.
+    pub fn qkv_cols(&self) -> usize {
+        (self.heads + 2 * self.kv_heads) * self.head_dim
+    }
+
+    /// Columns of a row of attention's output.
+    pub fn out_cols(&self) -> usize {
+        self.heads * self.head_dim
+    }
+}
+
+/// Rotary embedding of adjacent pairs: cosine and sine for every position and pair.
+#[derive(Debug)]
+pub struct Rope {
+    /// Rotated pairs of a head; dimensions from `2·pairs` on are left as they are.
+    pub pairs: usize,
+    /// `[context, pairs]` of (cos, sin) of `position · base^(−2·pair / (2·pairs)) / factor[pair]`.
+    pub table: Vec<(f32, f32)>,
+}
+
+impl Rope {
+    /// The table for `context` positions; `factors` (one per pair) divide the frequencies, as Llama 3.1 does.
+    pub fn new(context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Self {
+        let frequency = |i: usize| {
+            let f = base.powf(-(i as f64) / pairs as f64);
+            factors.map_or(f, |by| f / f64::from(by[i]))
+        };
+        let frequencies: Vec<f64> = (0..pairs).map(frequency).collect();
+        let table = (0..context)
+            .flat_map(|p| frequencies.iter().map(move |f| (p as f64 * f).sin_cos()))
+            .map(|(sin, cos)| (cos as f32, sin as f32))
+            .collect();
+        Self { pairs, table }
+    }
+
+    /// The pairs of `position`.
+    pub fn at(&self, position: usize) -> &[(f32, f32)] {
+        &self.table[position * self.pairs..(position + 1) * self.pairs]
+    }
+
+    pub fn bytes(context: usize, pairs: usize) -> u64 {
+        (context * pairs * size_of::<(f32, f32)>()) as u64
+    }
+}
+
+/// A ternary matrix on its way into a backend, with a factor for its output (1 unless the file has a `.scale` tensor).
+pub struct Part<'a> {
+    pub weights: Ternary<'a>,
+    pub factor: f32,
+}
+
+/// Rows of a tensor in the mapped file: the embedding table, read where it lies.
+#[derive(Clone)]
+pub struct FileRows {
+    pub file: Arc<Gguf>,
+    pub tensor: TensorInfo,
+}
+
+impl FileRows {
+    /// Row `token` decoded into `out` (`[cols]`, f32).
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where the token is outside the table.
+    pub fn row(&self, token: TokenId, out: &mut [f32]) -> Result<()> {
+        let data = self.file.data(&self.tensor);
+        let row_bytes = data.len() / self.tensor.rows().max(1);
+        let at = token.0 as usize * row_bytes;
+        let bytes = data.get(at..at + row_bytes).ok_or_else(|| {
+            Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))
+        })?;
+        super::quant::decode(self.tensor.ty, bytes, out)
+    }
+}
+
+/// Memory that can say how much of it is really there.
+pub trait Footprint {
+    /// Bytes resident now.
+    fn resident(&self) -> u64;
+}
+
+/// One way to run the model. All operations check that the shapes they are given fit each other and return
+/// [`Kind::Internal`] where they do not; a device backend may also return [`Kind::Device`].
+pub trait Backend: Send + Sync + 'static {
+    /// f32 `[capacity, cols]`.
+    type Rows: Footprint + Send;
+    /// int8 `[capacity, cols]` with an f32 scale a row.
+    type Quant: Footprint + Send;
+    /// Ternary `[out, in]`, in the backend's own layout.
+    type Linear: Footprint + Send + Sync;
+    /// The embedding table.
+    type Embedding: Send + Sync;
+    /// The output matrix `[vocabulary, width]`.
+    type Head: Footprint + Send + Sync;
+    /// One session's keys and values, fp16.
+    type Kv: Footprint + Send;
+
+    /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
+    fn describe(&self) -> String;
+
+    // ---- sizes, before anything is allocated ----
+
+    fn rows_bytes(&self, capacity: usize, cols: usize) -> u64;
+    fn quant_bytes(&self, capacity: usize, cols: usize) -> u64;
+    /// `group`: columns that share a scale, `None` for one scale a tensor.
+    fn linear_bytes(&self, rows: usize, cols: usize, group: Option<usize>) -> u64;
+    fn head_bytes(&self, ty: TensorType, rows: usize, cols: usize) -> u64;
+    fn kv_bytes(&self, shape: &KvShape) -> u64;
+
+    // ---- memory ----
+
+    fn rows(&self, capacity: usize, cols: usize) -> Result<Self::Rows>;
+    fn quant(&self, capacity: usize, cols: usize) -> Result<Self::Quant>;
+    fn kv(&self, shape: &KvShape) -> Result<Self::Kv>;
+    /// Stacks `parts` (same number of columns) into one matrix, reading each stored row once.
+    fn linear(&self, parts: &[Part<'_>]) -> Result<Self::Linear>;
+    fn embedding(&self, table: FileRows) -> Result<Self::Embedding>;
+    /// `bytes` holds `rows × cols` weights of `ty`.
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Self::Head>;
+
+    /// Writes rows from 0 on; `data` is `[n, cols]`.
+    fn write_rows(&self, to: &mut Self::Rows, data: &[f32]) -> Result<()>;
+    /// The first `n` rows, `[n, cols]`.
+    fn read_rows(&self, from: &Self::Rows, n: usize) -> Result<Vec<f32>>;
+    /// Writes quantized rows from 0 on; `q` is `[n, cols]`, `scales` `[n]`.
+    fn write_quant(&self, to: &mut Self::Quant, q: &[i8], scales: &[f32]) -> Result<()>;
+    /// The first `n` quantized rows and their scales.
+    fn read_quant(&self, from: &Self::Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)>;
+    /// Keys and values of positions `0..len` of all layers, in a form only [`Backend::load_kv`] of the same kind reads.
+    fn save_kv(&self, kv: &Self::Kv, len: usize) -> Result<Vec<u8>>;
+    fn load_kv(&self, kv: &mut Self::Kv, len: usize, saved: &[u8]) -> Result<()>;
+
+    // ---- operations ----
+
+    /// `x[i] = table[tokens[i]]`.
+    fn embed(&self, table: &Self::Embedding, tokens: &[TokenId], x: &mut Self::Rows) -> Result<()>;
+
+    /// `out = quantize(x · r · weight)`, `r = 1/√(mean(x²) + eps)` with the mean in f64; `weight` is `[cols]`.
+    fn norm_quantize(&self, x: &Self::Rows, n: usize, weight: &[f32], eps: f32, out: &mut Self::Quant) -> Result<()>;
+
+    /// `out = quantize(x)`.
+    fn quantize(&self, x: &Self::Rows, n: usize, out: &mut Self::Quant) -> Result<()>;
+
+    /// `y = W x`: for one scale a tensor `y = dot · (row_scale · x_scale)`, for groups
+    /// `y = (Σ_g d_g · dot_g) · (row_scale · x_scale)`, groups summed in order. `W` is `[out, in]`, `x` `[n, in]`, `y` `[n, out]`.
+    fn linear_into(&self, w: &Self::Linear, x: &Self::Quant, n: usize, y: &mut Self::Rows) -> Result<()>;
+
+    /// `y += W x`, as [`Backend::linear_into`].
+    fn linear_add(&self, w: &Self::Linear, x: &Self::Quant, n: usize, y: &mut Self::Rows) -> Result<()>;
+
+    /// Rotates the queries and keys of `qkv` (`[n, q heads | k heads | v heads]`) for positions `start..start + n`, leaves
+    /// the rotated queries in place and writes keys and values, rounded to fp16, into `layer` of the cache. A pair
+    /// `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`.
+    fn rope_append(&self, qkv: &mut Self::Rows, n: usize, layer: usize, start: usize, kv: &mut Self::Kv) -> Result<()>;
+
+    /// Causal attention of rows `0..n` at positions `start..start + n` over the cache's positions up to their own:
+    /// `out = softmax(q·kᵀ / √head_dim) · v`; query head `h` reads KV head `h / (heads / kv_heads)`. `out` is `[n, heads·head_dim]`.
+    fn attend(
+        &self,
+        qkv: &Self::Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        kv: &Self::Kv,
+        out: &mut Self::Rows,
+    ) -> Result<()>;
+
+    /// `out = quantize(g / (1 + e^−g) · u)` for rows `[g | u]` of `gate_up` (`[n, 2·cols]`).
+    fn swiglu_quantize(&self, gate_up: &Self::Rows, n: usize, out: &mut Self::Quant) -> Result<()>;
+
+    /// `logits = H · rmsnorm(x[row])`. Where `H` is Q4_0 or Q8_0 the normed row is quantized to int8 with a scale per 32
+    /// (`d = max|x|/127` rounded to fp16, `q = round_half_even(x·127/max|x|)`) and `logit = Σ_block dot · (d_w · d_x)`, blocks
+    /// in order; where it is ternary, as [`Backend::linear_into`]; else the product is f32.
+    fn logits(
+        &self,
+        head: &Self::Head,
+        weight: &[f32],
+        eps: f32,
+        x: &Self::Rows,
+        row: usize,
+        logits: &mut [f32],
+    ) -> Result<()>;
+}
+
+/// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not fit.
+pub(crate) fn shape(ok: bool, op: &str) -> Result<()> {
+    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not fit each other"))) }
+}
+
+/// Smallest `max|x|` a row is quantized with.
+pub const MIN_ABSMAX: f32 = 1e-5;
+
+/// Int8 rows' scale per this many columns, where the head wants finer scales.
+pub const HEAD_BLOCK: usize = 32;

@@ -1,0 +1,456 @@
+//! The truth: every operation written the plain way, one loop a sum. Slow, single-threaded, used by tests and by
+//! `--backend reference`.
+
+use half::f16;
+
+use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Part, shape};
+use crate::error::Result;
+use crate::llm::gguf::TensorType;
+use crate::llm::quant::{self, Groups, Ternary};
+use crate::units::TokenId;
+
+/// The plain backend.
+#[derive(Default)]
+pub struct Reference;
+
+/// f32 `[capacity, cols]`.
+pub struct Rows {
+    cols: usize,
+    data: Vec<f32>,
+}
+
+/// int8 `[capacity, cols]`, a scale a row.
+pub struct Quant {
+    cols: usize,
+    q: Vec<i8>,
+    scale: Vec<f32>,
+}
+
+/// Trits `[rows, cols]`; the scale of each group of `group` columns `[rows, cols / group]`; a factor a row.
+pub struct Linear {
+    rows: usize,
+    cols: usize,
+    group: usize,
+    trits: Vec<i8>,
+    group_scale: Vec<f32>,
+    row_scale: Vec<f32>,
+}
+
+/// The output matrix, by how its product is defined.
+pub enum Head {
+    /// Integers `[rows, cols]` and a scale per 32 (Q4_0, Q8_0).
+    Blocks {
+        cols: usize,
+        q: Vec<i8>,
+        d: Vec<f32>,
+    },
+    Dense {
+        cols: usize,
+        w: Vec<f32>,
+    },
+    Ternary(Linear),
+}
+
+/// Keys and values `[layer, position, kv head, dim]`.
+pub struct Kv {
+    shape: KvShape,
+    k: Vec<f16>,
+    v: Vec<f16>,
+}
+
+fn bytes_of<T>(v: &[T]) -> u64 {
+    size_of_val(v) as u64
+}
+
+impl Footprint for Rows {
+    fn resident(&self) -> u64 {
+        bytes_of(&self.data)
+    }
+}
+impl Footprint for Quant {
+    fn resident(&self) -> u64 {
+        bytes_of(&self.q) + bytes_of(&self.scale)
+    }
+}
+impl Footprint for Linear {
+    fn resident(&self) -> u64 {
+        bytes_of(&self.trits) + bytes_of(&self.group_scale) + bytes_of(&self.row_scale)
+    }
+}
+impl Footprint for Head {
+    fn resident(&self) -> u64 {
+        match self {
+            Head::Blocks { q, d, .. } => bytes_of(q) + bytes_of(d),
+            Head::Dense { w, .. } => bytes_of(w),
+            Head::Ternary(l) => l.resident(),
+        }
+    }
+}
+impl Footprint for Kv {
+    fn resident(&self) -> u64 {
+        bytes_of(&self.k) + bytes_of(&self.v)
+    }
+}
+
+impl Quant {
+    /// The contract's quantizer.
+    fn put(&mut self, row: usize, x: &[f32]) {
+        let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
+        let s = 127.0 / absmax;
+        for (q, v) in self.q[row * self.cols..].iter_mut().zip(x) {
+            *q = (v * s).round_ties_even().clamp(-128.0, 127.0) as i8;
+        }
+        self.scale[row] = absmax / 127.0;
+    }
+
+    fn row(&self, i: usize) -> &[i8] {
+        &self.q[i * self.cols..(i + 1) * self.cols]
+    }
+}
+
+impl Rows {
+    fn row(&self, i: usize) -> &[f32] {
+        &self.data[i * self.cols..(i + 1) * self.cols]
+    }
+
+    fn holds(&self, n: usize) -> bool {
+        n * self.cols <= self.data.len()
+    }
+}
+
+impl Linear {
+    fn new(parts: &[Part<'_>]) -> Self {
+        let cols = parts[0].weights.cols();
+        let tensors = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));
+        let group = if tensors { cols } else { parts.iter().map(|p| p.weights.block_cols()).min().unwrap_or(cols) };
+        let mut l = Linear { rows: 0, cols, group, trits: Vec::new(), group_scale: Vec::new(), row_scale: Vec::new() };
+        for p in parts {
+            l.push(&p.weights, p.factor, tensors);
+        }
+        l
+    }
+
+    fn push(&mut self, w: &Ternary<'_>, factor: f32, tensors: bool) {
+        let mut codes = vec![0u8; self.cols];
+        let mut scales = vec![0f32; self.cols / w.block_cols()];
+        for r in 0..w.rows() {
+            w.row(r, &mut codes, &mut scales);
+            self.trits.extend(codes.iter().map(|&c| c as i8 - 1));
+            match w.groups() {
+                Groups::Tensor(d) if tensors => {
+                    self.group_scale.push(1.0);
+                    self.row_scale.push(d * factor);
+                }
+                Groups::Tensor(d) => {
+                    self.group_scale.extend(std::iter::repeat_n(d, self.cols / self.group));
+                    self.row_scale.push(factor);
+                }
+                Groups::Columns(of) => {
+                    let each = of / self.group;
+                    self.group_scale.extend(scales.iter().flat_map(|&d| std::iter::repeat_n(d, each)));
+                    self.row_scale.push(factor);
+                }
+            }
+        }
+        self.rows += w.rows();
+    }
+
+    /// Row `r` times a quantized row, without the row's and the activation's scale.
+    fn dot(&self, r: usize, x: &[i8]) -> f32 {
+        let row = &self.trits[r * self.cols..(r + 1) * self.cols];
+        let groups = self.cols / self.group;
+        let mut sum = 0f32;
+        for g in 0..groups {
+            let at = g * self.group..(g + 1) * self.group;
+            let dot: i32 = row[at.clone()].iter().zip(&x[at]).map(|(&t, &q)| i32::from(t) * i32::from(q)).sum();
+            if groups == 1 {
+                return dot as f32 * self.group_scale[r];
+            }
+            sum += self.group_scale[r * groups + g] * dot as f32;
+        }
+        sum
+    }
+
+    fn apply(&self, x: &Quant, n: usize, mut put: impl FnMut(usize, usize, f32)) {
+        for i in 0..n {
+            for r in 0..self.rows {
+                put(i, r, self.dot(r, x.row(i)) * (self.row_scale[r] * x.scale[i]));
+            }
+        }
+    }
+}
+
+fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
+    let mean = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / x.len() as f64;
+    let r = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
+    x.iter().zip(weight).map(|(&v, &w)| v * r * w).collect()
+}
+
+/// int8 with a scale per 32, as the head wants its input.
+fn quantize_blocks(x: &[f32]) -> (Vec<i8>, Vec<f32>) {
+    let (mut q, mut d) = (Vec::new(), Vec::new());
+    for block in x.chunks(HEAD_BLOCK) {
+        let absmax = block.iter().fold(0f32, |m, v| m.max(v.abs()));
+        let s = if absmax > 0.0 { 127.0 / absmax } else { 0.0 };
+        q.extend(block.iter().map(|v| (v * s).round_ties_even() as i8));
+        d.push(f16::from_f32(absmax / 127.0).to_f32());
+    }
+    (q, d)
+}
+
+impl Kv {
+    /// Index of `(layer, position, kv head)`'s first dimension.
+    fn at(&self, layer: usize, position: usize, head: usize) -> usize {
+        let s = &self.shape;
+        ((layer * s.context + position) * s.kv_heads + head) * s.head_dim
+    }
+
+    fn fits(&self, layer: usize, start: usize, n: usize) -> bool {
+        layer < self.shape.layers && start + n <= self.shape.context
+    }
+}
+
+impl Backend for Reference {
+    type Rows = Rows;
+    type Quant = Quant;
+    type Linear = Linear;
+    type Embedding = FileRows;
+    type Head = Head;
+    type Kv = Kv;
+
+    fn describe(&self) -> String {
+        "reference".to_owned()
+    }
+
+    fn rows_bytes(&self, capacity: usize, cols: usize) -> u64 {
+        (capacity * cols * 4) as u64
+    }
+    fn quant_bytes(&self, capacity: usize, cols: usize) -> u64 {
+        (capacity * (cols + 4)) as u64
+    }
+    fn linear_bytes(&self, rows: usize, cols: usize, group: Option<usize>) -> u64 {
+        (rows * (cols + 4 + 4 * group.map_or(1, |g| cols / g))) as u64
+    }
+    fn head_bytes(&self, ty: TensorType, rows: usize, cols: usize) -> u64 {
+        match ty {
+            TensorType::Q4_0 | TensorType::Q8_0 => (rows * (cols + cols / HEAD_BLOCK * 4)) as u64,
+            ty if ty.is_ternary() => self.linear_bytes(rows, cols, Some(ty.block().0)),
+            _ => (rows * cols * 4) as u64,
+        }
+    }
+    fn kv_bytes(&self, s: &KvShape) -> u64 {
+        (2 * s.layers * s.context * s.kv_heads * s.head_dim * 2) as u64
+    }
+
+    fn rows(&self, capacity: usize, cols: usize) -> Result<Rows> {
+        Ok(Rows { cols, data: vec![0.0; capacity * cols] })
+    }
+    fn quant(&self, capacity: usize, cols: usize) -> Result<Quant> {
+        Ok(Quant { cols, q: vec![0; capacity * cols], scale: vec![0.0; capacity] })
+    }
+    fn kv(&self, shape: &KvShape) -> Result<Kv> {
+        let n = shape.layers * shape.context * shape.kv_heads * shape.head_dim;
+        Ok(Kv { shape: shape.clone(), k: vec![f16::ZERO; n], v: vec![f16::ZERO; n] })
+    }
+    fn linear(&self, parts: &[Part<'_>]) -> Result<Linear> {
+        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        Ok(Linear::new(parts))
+    }
+    fn embedding(&self, table: FileRows) -> Result<FileRows> {
+        Ok(table)
+    }
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Head> {
+        if ty.is_ternary() {
+            let weights = Ternary::new(ty, rows, cols, bytes)?;
+            return Ok(Head::Ternary(Linear::new(&[Part { weights, factor: 1.0 }])));
+        }
+        let mut w = vec![0f32; rows * cols];
+        quant::decode(ty, bytes, &mut w)?;
+        if !matches!(ty, TensorType::Q4_0 | TensorType::Q8_0) {
+            return Ok(Head::Dense { cols, w });
+        }
+        // The stored integers, which decoding multiplied with each block's scale.
+        let size = ty.block().1;
+        let d: Vec<f32> = bytes.chunks_exact(size).map(|b| f16::from_le_bytes([b[0], b[1]]).to_f32()).collect();
+        let q = bytes.chunks_exact(size).flat_map(|b| match ty {
+            TensorType::Q8_0 => b[2..].iter().map(|&v| v as i8).collect::<Vec<_>>(),
+            _ => (b[2..].iter().map(|v| v & 15)).chain(b[2..].iter().map(|v| v >> 4)).map(|v| v as i8 - 8).collect(),
+        });
+        Ok(Head::Blocks { cols, q: q.collect(), d })
+    }
+
+    fn write_rows(&self, to: &mut Rows, data: &[f32]) -> Result<()> {
+        shape(data.len() <= to.data.len() && data.len().is_multiple_of(to.cols), "write_rows")?;
+        to.data[..data.len()].copy_from_slice(data);
+        Ok(())
+    }
+    fn read_rows(&self, from: &Rows, n: usize) -> Result<Vec<f32>> {
+        shape(from.holds(n), "read_rows")?;
+        Ok(from.data[..n * from.cols].to_vec())
+    }
+    fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
+        shape(scales.len() <= to.scale.len() && q.len() == scales.len() * to.cols, "write_quant")?;
+        to.q[..q.len()].copy_from_slice(q);
+        to.scale[..scales.len()].copy_from_slice(scales);
+        Ok(())
+    }
+    fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
+        shape(n <= from.scale.len(), "read_quant")?;
+        Ok((from.q[..n * from.cols].to_vec(), from.scale[..n].to_vec()))
+    }
+    fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
+        shape(len <= kv.shape.context, "save_kv")?;
+        let mut out = Vec::new();
+        for layer in 0..kv.shape.layers {
+            let at = kv.at(layer, 0, 0)..kv.at(layer, len, 0);
+            out.extend_from_slice(bytemuck::cast_slice(&kv.k[at.clone()]));
+            out.extend_from_slice(bytemuck::cast_slice(&kv.v[at]));
+        }
+        Ok(out)
+    }
+    fn load_kv(&self, kv: &mut Kv, len: usize, saved: &[u8]) -> Result<()> {
+        let row = kv.shape.kv_heads * kv.shape.head_dim * 2;
+        shape(len <= kv.shape.context && saved.len() == 2 * kv.shape.layers * len * row, "load_kv")?;
+        let mut from = saved;
+        for layer in 0..kv.shape.layers {
+            let at = kv.at(layer, 0, 0)..kv.at(layer, len, 0);
+            for to in [&mut kv.k, &mut kv.v] {
+                let (part, rest) = from.split_at(len * row);
+                bytemuck::cast_slice_mut(&mut to[at.clone()]).copy_from_slice(part);
+                from = rest;
+            }
+        }
+        Ok(())
+    }
+
+    fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
+        shape(x.holds(tokens.len()) && table.tensor.cols() == x.cols, "embed")?;
+        for (token, row) in tokens.iter().zip(x.data.chunks_exact_mut(x.cols)) {
+            table.row(*token, row)?;
+        }
+        Ok(())
+    }
+
+    fn norm_quantize(&self, x: &Rows, n: usize, weight: &[f32], eps: f32, out: &mut Quant) -> Result<()> {
+        shape(x.holds(n) && n <= out.scale.len() && x.cols == out.cols && weight.len() == x.cols, "norm_quantize")?;
+        for i in 0..n {
+            out.put(i, &rms_norm(x.row(i), weight, eps));
+        }
+        Ok(())
+    }
+
+    fn quantize(&self, x: &Rows, n: usize, out: &mut Quant) -> Result<()> {
+        shape(x.holds(n) && n <= out.scale.len() && x.cols == out.cols, "quantize")?;
+        for i in 0..n {
+            out.put(i, x.row(i));
+        }
+        Ok(())
+    }
+
+    fn linear_into(&self, w: &Linear, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
+        shape(w.cols == x.cols && w.rows == y.cols && n <= x.scale.len() && y.holds(n), "linear_into")?;
+        w.apply(x, n, |i, r, v| y.data[i * y.cols + r] = v);
+        Ok(())
+    }
+
+    fn linear_add(&self, w: &Linear, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
+        shape(w.cols == x.cols && w.rows == y.cols && n <= x.scale.len() && y.holds(n), "linear_add")?;
+        w.apply(x, n, |i, r, v| y.data[i * y.cols + r] += v);
+        Ok(())
+    }
+
+    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
+        shape(qkv.cols == kv.shape.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        let s = kv.shape.clone();
+        let (q_heads, hd) = (s.heads, s.head_dim);
+        for i in 0..n {
+            let row = &mut qkv.data[i * qkv.cols..(i + 1) * qkv.cols];
+            for head in row[..(q_heads + s.kv_heads) * hd].chunks_exact_mut(hd) {
+                for (pair, &(cos, sin)) in head.chunks_exact_mut(2).zip(s.rope.at(start + i)) {
+                    let (a, b) = (pair[0], pair[1]);
+                    pair[0] = a * cos - b * sin;
+                    pair[1] = a * sin + b * cos;
+                }
+            }
+            let (k, v) = row[q_heads * hd..].split_at(s.kv_heads * hd);
+            let at = kv.at(layer, start + i, 0);
+            for d in 0..k.len() {
+                kv.k[at + d] = f16::from_f32(k[d]);
+                kv.v[at + d] = f16::from_f32(v[d]);
+            }
+        }
+        Ok(())
+    }
+
+    fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
+        let s = &kv.shape;
+        let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
+        shape(fit && kv.fits(layer, start, n), "attend")?;
+        let hd = s.head_dim;
+        let scale = 1.0 / (hd as f32).sqrt();
+        for i in 0..n {
+            for h in 0..s.heads {
+                let q = &qkv.row(i)[h * hd..(h + 1) * hd];
+                let kv_head = h / (s.heads / s.kv_heads);
+                let mut scores = Vec::with_capacity(start + i + 1);
+                for p in 0..=start + i {
+                    let at = kv.at(layer, p, kv_head);
+                    let dot: f32 = q.iter().zip(&kv.k[at..at + hd]).map(|(q, k)| q * k.to_f32()).sum();
+                    scores.push(dot * scale);
+                }
+                let max = scores.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+                scores.iter_mut().for_each(|v| *v = (*v - max).exp());
+                let sum: f32 = scores.iter().sum();
+                for d in 0..hd {
+                    let dot: f32 =
+                        scores.iter().enumerate().map(|(p, w)| w * kv.v[kv.at(layer, p, kv_head) + d].to_f32()).sum();
+                    out.data[i * out.cols + h * hd + d] = dot / sum;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn swiglu_quantize(&self, gate_up: &Rows, n: usize, out: &mut Quant) -> Result<()> {
+        shape(gate_up.cols == 2 * out.cols && gate_up.holds(n) && n <= out.scale.len(), "swiglu_quantize")?;
+        for i in 0..n {
+            let (gate, up) = gate_up.row(i).split_at(out.cols);
+            let row: Vec<f32> = gate.iter().zip(up).map(|(&g, &u)| g / (1.0 + (-g).exp()) * u).collect();
+            out.put(i, &row);
+        }
+        Ok(())
+    }
+
+    fn logits(&self, head: &Head, weight: &[f32], eps: f32, x: &Rows, row: usize, logits: &mut [f32]) -> Result<()> {
+        shape(x.holds(row + 1) && weight.len() == x.cols, "logits")?;
+        let x = rms_norm(x.row(row), weight, eps);
+        match head {
+            Head::Blocks { cols, q, d } => {
+                shape(*cols == x.len() && q.len() == cols * logits.len(), "logits")?;
+                let (xq, xd) = quantize_blocks(&x);
+                for (r, logit) in logits.iter_mut().enumerate() {
+                    *logit = 0.0;
+                    for b in 0..cols / HEAD_BLOCK {
+                        let at = b * HEAD_BLOCK;
+                        let w = &q[r * cols + at..r * cols + at + HEAD_BLOCK];
+                        let dot: i32 = w.iter().zip(&xq[at..]).map(|(&w, &x)| i32::from(w) * i32::from(x)).sum();
+                        *logit += dot as f32 * (d[r * (cols / HEAD_BLOCK) + b] * xd[b]);
+                    }
+                }
+            }
+            Head::Dense { cols, w } => {
+                shape(*cols == x.len() && w.len() == cols * logits.len(), "logits")?;
+                for (logit, w) in logits.iter_mut().zip(w.chunks_exact(*cols)) {
+                    *logit = w.iter().zip(&x).map(|(w, x)| w * x).sum();
+                }
+            }
+            Head::Ternary(l) => {
+                shape(l.cols == x.len() && l.rows == logits.len(), "logits")?;
+                let mut q = self.quant(1, x.len())?;
+                q.put(0, &x);
+                l.apply(&q, 1, |_, r, v| logits[r] = v);
+            }
+        }
+        Ok(())
+    }
+}

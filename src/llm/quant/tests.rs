@@ -1,0 +1,89 @@
+use super::*;
+
+/// `tests/data/golden/quant_NAME.bin`, made by `tests/golden/quant.py`: stored blocks, then the f32 they decode to.
+fn golden(name: &str, ty: TensorType) -> (Vec<u8>, Vec<f32>) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/quant_{name}.bin"));
+    let bytes = std::fs::read(&path).expect("golden file");
+    let (weights, size) = ty.block();
+    let blocks = bytes.len() / (size + 4 * weights);
+    assert_eq!(blocks * (size + 4 * weights), bytes.len());
+    let (raw, floats) = bytes.split_at(blocks * size);
+    let floats = floats.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    (raw.to_vec(), floats)
+}
+
+const ALL: [(&str, TensorType); 11] = [
+    ("f32", TensorType::F32),
+    ("f16", TensorType::F16),
+    ("bf16", TensorType::Bf16),
+    ("q4_0", TensorType::Q4_0),
+    ("q8_0", TensorType::Q8_0),
+    ("q4_k", TensorType::Q4K),
+    ("q6_k", TensorType::Q6K),
+    ("tq1_0", TensorType::Tq1_0),
+    ("tq2_0", TensorType::Tq2_0),
+    ("q2_0", TensorType::Q2_0),
+    ("q2_0_g128", TensorType::Q2_0G128),
+];
+
+#[test]
+fn every_type_decodes_exactly_as_the_goldens() {
+    for (name, ty) in ALL {
+        let (raw, want) = golden(name, ty);
+        assert!(want.len() >= 512 && want.iter().any(|&w| w != want[0]), "{name}: the golden says nothing");
+        let mut got = vec![0.0; want.len()];
+        decode(ty, &raw, &mut got).unwrap();
+        for (i, (g, w)) in got.iter().zip(&want).enumerate() {
+            assert!(g.to_bits() == w.to_bits() || (*g == 0.0 && *w == 0.0), "{name}[{i}]: {g} is not {w}");
+        }
+    }
+}
+
+#[test]
+fn ternary_codes_and_scales_are_the_same_weights() {
+    for (name, ty) in ALL.into_iter().filter(|(_, ty)| ty.is_ternary()) {
+        let (raw, want) = golden(name, ty);
+        let cols = 2 * ty.block().0;
+        let t = Ternary::new(ty, want.len() / cols, cols, &raw).unwrap();
+        assert_eq!(t.groups(), Groups::Columns(ty.block().0), "{name}: the golden's scales differ");
+        let (mut codes, mut scales) = (vec![9u8; cols], vec![9f32; 2]);
+        for (r, want) in want.chunks_exact(cols).enumerate() {
+            t.row(r, &mut codes, &mut scales);
+            for (i, w) in want.iter().enumerate() {
+                assert_eq!((f32::from(codes[i]) - 1.0) * scales[i / (cols / 2)], *w, "{name} row {r} column {i}");
+            }
+        }
+    }
+}
+
+/// One TQ2_0 block whose 64 code bytes are all `byte`.
+fn block(byte: u8, d: f32) -> Vec<u8> {
+    let mut b = vec![byte; 64];
+    b.extend(f16::from_f32(d).to_le_bytes());
+    b
+}
+
+#[test]
+fn equal_scales_make_one_scale_and_empty_blocks_fit_any() {
+    const ZEROS: u8 = 0b0101_0101;
+    const MIXED: u8 = 0b0001_1001;
+    let of =
+        |blocks: &[Vec<u8>]| Ternary::new(TensorType::Tq2_0, blocks.len(), 256, &blocks.concat()).unwrap().groups();
+    assert_eq!(of(&[block(MIXED, 0.5), block(MIXED, 0.5)]), Groups::Tensor(0.5));
+    assert_eq!(of(&[block(ZEROS, 3.0), block(MIXED, 0.5), block(ZEROS, 0.0)]), Groups::Tensor(0.5));
+    assert_eq!(of(&[block(MIXED, 0.5), block(MIXED, 0.0)]), Groups::Tensor(0.5));
+    assert_eq!(of(&[block(MIXED, 0.5), block(MIXED, 0.25)]), Groups::Columns(256));
+    assert_eq!(of(&[block(ZEROS, 3.0)]), Groups::Tensor(0.0));
+}
+
+#[test]
+fn wrong_sizes_types_and_scales_are_refused() {
+    let mut out = [0.0; 32];
+    assert_eq!(decode(TensorType::Q4_0, &[0; 17], &mut out).unwrap_err().kind(), Kind::Corrupt);
+    assert_eq!(decode(TensorType::Other(16), &[0; 17], &mut out).unwrap_err().kind(), Kind::Unsupported);
+    let new = |ty, rows, bytes: &[u8]| Ternary::new(ty, rows, 256, bytes).map(|_| ()).unwrap_err().kind();
+    assert_eq!(new(TensorType::Q4_0, 1, &[0; 144]), Kind::Unsupported);
+    assert_eq!(new(TensorType::Tq2_0, 1, &[0; 65]), Kind::Corrupt);
+    assert_eq!(new(TensorType::Tq2_0, usize::MAX, &[0; 66]), Kind::Corrupt);
+    assert_eq!(new(TensorType::Tq2_0, 1, &block(0, f32::NAN)), Kind::Corrupt);
+}

@@ -1,0 +1,236 @@
+//! From logits to a token.
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::TokenId;
+
+/// How the next token is chosen. The default is greedy: the likeliest token, always.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sampling {
+    /// 0: greedy. Else logits are divided by it before chances are drawn.
+    pub temperature: f32,
+    /// Only this many of the likeliest tokens stay; 0: all.
+    pub top_k: usize,
+    /// Only the likeliest tokens that together reach this chance stay; 1: all.
+    pub top_p: f32,
+    /// Only tokens at least this times as likely as the likeliest stay; 0: all.
+    pub min_p: f32,
+    /// Logits of tokens among the last 64 are divided by it where positive and multiplied where negative; 1: untouched.
+    pub repetition_penalty: f32,
+    /// Same seed, same words.
+    pub seed: u64,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self { temperature: 0.0, top_k: 40, top_p: 0.95, min_p: 0.05, repetition_penalty: 1.0, seed: 0 }
+    }
+}
+
+impl Sampling {
+    /// Adds what is out of range to `problems`.
+    pub fn validate(&self, problems: &mut Vec<String>) {
+        let mut check = |name: &str, v: f32, low: f32, high: f32| {
+            if !(low..=high).contains(&v) {
+                problems.push(format!("sampling.{name} is {v}; {low} to {high}"));
+            }
+        };
+        check("temperature", self.temperature, 0.0, 5.0);
+        check("top_p", self.top_p, 0.0, 1.0);
+        check("min_p", self.min_p, 0.0, 1.0);
+        check("repetition_penalty", self.repetition_penalty, 0.5, 5.0);
+    }
+}
+
+/// Tokens the repetition penalty looks back on.
+const LOOK_BACK: usize = 64;
+
+/// Chooses tokens, with the state of its random numbers.
+#[derive(Debug, Clone)]
+pub struct Sampler {
+    sampling: Sampling,
+    random: u64,
+    /// (logit, id) of the tokens still in the running.
+    candidates: Vec<(f32, u32)>,
+}
+
+impl Sampler {
+    pub fn new(sampling: Sampling) -> Self {
+        let random = sampling.seed;
+        Self { sampling, random, candidates: Vec::new() }
+    }
+
+    /// The likeliest token, always.
+    pub fn greedy() -> Self {
+        Self::new(Sampling { temperature: 0.0, repetition_penalty: 1.0, ..Sampling::default() })
+    }
+
+    /// Chooses from `logits` (`[vocabulary]`, f32); a logit of −∞ or NaN is never chosen while another is not. `recent`:
+    /// the tokens so far, for the repetition penalty.
+    ///
+    /// Order: penalty, temperature, top-k, min-p, top-p. Equal logits: the lower id first.
+    pub fn sample(&mut self, logits: &[f32], recent: &[TokenId]) -> TokenId {
+        let s = &self.sampling;
+        if s.temperature <= 0.0 && s.repetition_penalty == 1.0 {
+            return argmax(logits);
+        }
+        self.candidates.clear();
+        self.candidates.extend(logits.iter().zip(0..).filter(|(l, _)| **l > f32::NEG_INFINITY).map(|(&l, i)| (l, i)));
+        if s.repetition_penalty != 1.0 {
+            penalise(&mut self.candidates, &recent[recent.len().saturating_sub(LOOK_BACK)..], s.repetition_penalty);
+        }
+        if s.temperature <= 0.0 {
+            let best = self.candidates.iter().copied().reduce(|a, b| if b.0 > a.0 { b } else { a });
+            return TokenId(best.map_or(0, |b| b.1));
+        }
+        let u = uniform(&mut self.random);
+        draw(&mut self.candidates, &self.sampling, u)
+    }
+}
+
+/// The highest logit's token, the first of equals.
+fn argmax(logits: &[f32]) -> TokenId {
+    let mut best = (f32::NEG_INFINITY, 0);
+    for (i, &l) in logits.iter().enumerate() {
+        if l > best.0 {
+            best = (l, i);
+        }
+    }
+    TokenId(best.1 as u32)
+}
+
+/// `candidates` is still indexed by nothing but its ids, which ascend.
+fn penalise(candidates: &mut [(f32, u32)], recent: &[TokenId], by: f32) {
+    let mut ids: Vec<u32> = recent.iter().map(|t| t.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    for id in ids {
+        if let Ok(i) = candidates.binary_search_by_key(&id, |c| c.1) {
+            let logit = &mut candidates[i].0;
+            *logit = if *logit > 0.0 { *logit / by } else { *logit * by };
+        }
+    }
+}
+
+fn draw(candidates: &mut Vec<(f32, u32)>, s: &Sampling, u: f64) -> TokenId {
+    let likelier = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if s.top_k > 0 && s.top_k < candidates.len() {
+        candidates.select_nth_unstable_by(s.top_k - 1, likelier);
+        candidates.truncate(s.top_k);
+    }
+    candidates.sort_unstable_by(likelier);
+    let Some(&(top, first)) = candidates.first() else { return TokenId(0) };
+    let weight = |l: f32| f64::from((l - top) / s.temperature).exp();
+    let last = candidates.partition_point(|c| weight(c.0) >= f64::from(s.min_p)).max(1);
+    candidates.truncate(last);
+    let total: f64 = candidates.iter().map(|c| weight(c.0)).sum();
+    let mut sum = 0.0;
+    let kept = candidates.iter().take_while(|c| {
+        let before = sum;
+        sum += weight(c.0);
+        before < f64::from(s.top_p) * total
+    });
+    let kept = kept.count().max(1);
+    let total: f64 = candidates[..kept].iter().map(|c| weight(c.0)).sum();
+    let mut left = u * total;
+    for c in &candidates[..kept] {
+        left -= weight(c.0);
+        if left < 0.0 {
+            return TokenId(c.1);
+        }
+    }
+    TokenId(candidates[..kept].last().map_or(first, |c| c.1))
+}
+
+/// SplitMix64; uniform in [0, 1).
+fn uniform(state: &mut u64) -> f64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut z = *state;
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^= z >> 31;
+    (z >> 11) as f64 / (1u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn counts(s: Sampling, logits: &[f32], n: usize) -> Vec<usize> {
+        let mut sampler = Sampler::new(s);
+        let mut counts = vec![0; logits.len()];
+        for _ in 0..n {
+            counts[sampler.sample(logits, &[]).0 as usize] += 1;
+        }
+        counts
+    }
+
+    fn plain() -> Sampling {
+        Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, min_p: 0.0, repetition_penalty: 1.0, seed: 7 }
+    }
+
+    #[test]
+    fn greedy_takes_the_first_of_the_best_and_never_a_masked_token() {
+        let mut s = Sampler::greedy();
+        assert_eq!(s.sample(&[0.0, 3.0, 3.0, f32::NAN], &[]), TokenId(1));
+        assert_eq!(s.sample(&[f32::NEG_INFINITY, -9.0, f32::NEG_INFINITY], &[]), TokenId(1));
+    }
+
+    #[test]
+    fn draws_follow_the_chances() {
+        let logits = [0.0f32, 1.0, 2.0, f32::NEG_INFINITY];
+        let c = counts(plain(), &logits, 20_000);
+        let z: f32 = logits.iter().map(|l| l.exp()).sum();
+        for (c, l) in c.iter().zip(logits) {
+            assert!((*c as f32 / 20_000.0 - l.exp() / z).abs() < 0.015, "{c}");
+        }
+        // Half the temperature squares the odds.
+        let c = counts(Sampling { temperature: 0.5, ..plain() }, &logits[..2], 20_000);
+        assert!((c[1] as f32 / c[0] as f32 / 7.39 - 1.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn filters_keep_what_they_say() {
+        let logits = [4.0f32, 3.0, 2.0, 1.0, 0.0];
+        let kept = |s: Sampling| counts(s, &logits, 5000).iter().filter(|&&c| c > 0).count();
+        assert_eq!(kept(plain()), 5);
+        assert_eq!(kept(Sampling { top_k: 2, ..plain() }), 2);
+        assert_eq!(kept(Sampling { min_p: 0.1, ..plain() }), 3); // e⁻² = 0.135, e⁻³ = 0.05
+        assert_eq!(kept(Sampling { top_p: 0.6, ..plain() }), 1); // the first alone has 0.636
+        assert_eq!(kept(Sampling { top_p: 0.7, ..plain() }), 2);
+        assert_eq!(kept(Sampling { top_p: 0.0, ..plain() }), 1);
+    }
+
+    #[test]
+    fn the_penalty_turns_repetition_away() {
+        let mut s = Sampler::new(Sampling { repetition_penalty: 2.0, ..Sampling::default() });
+        assert_eq!(s.sample(&[3.0, 2.0], &[]), TokenId(0));
+        assert_eq!(s.sample(&[3.0, 2.0], &[TokenId(0), TokenId(0)]), TokenId(1));
+        assert_eq!(s.sample(&[-1.0, -1.5], &[TokenId(0), TokenId(9)]), TokenId(1));
+    }
+
+    #[test]
+    fn a_seed_repeats_itself() {
+        let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32).collect();
+        let run = |seed| {
+            let mut s = Sampler::new(Sampling { seed, ..plain() });
+            (0..40).map(|_| s.sample(&logits, &[]).0).collect::<Vec<_>>()
+        };
+        assert_eq!(run(3), run(3));
+        assert_ne!(run(3), run(4));
+    }
+
+    proptest! {
+        #[test]
+        fn never_leaves_the_vocabulary(
+            logits in proptest::collection::vec(any::<f32>(), 1..50),
+            temperature in 0f32..3.0, top_k in 0usize..60, top_p in 0f32..1.0, min_p in 0f32..1.0, penalty in 0.5f32..3.0,
+        ) {
+            let sampling = Sampling { temperature, top_k, top_p, min_p, repetition_penalty: penalty, seed: 1 };
+            let t = Sampler::new(sampling).sample(&logits, &[TokenId(0), TokenId(1000)]);
+            prop_assert!((t.0 as usize) < logits.len());
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The `ears` thread: samples in, what is heard in them out. It owns the microphone and the detectors.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::queue::Queue;
+use super::transcriber::{Sound, Transcriber};
+use super::{Msg, Utterance};
+use crate::audio::{Read, Source};
+use crate::dialog::{Event, Mode};
+use crate::hear::{self, EarEvent, Ears};
+use crate::units::SampleRate;
+
+/// Longest wait for samples: bounds how late a change of mode takes effect.
+const READ_WAIT: Duration = Duration::from_millis(50);
+/// Speech needed before a first partial transcript, and between two.
+const PARTIAL_EVERY: Duration = Duration::from_millis(900);
+
+/// The handle by which the coordinator steers the thread.
+#[derive(Clone, Default)]
+pub(super) struct Listener {
+    /// A [`Mode`] as its index in [`MODES`]; the thread takes it up between two reads.
+    mode: Arc<AtomicU8>,
+    stop: Arc<AtomicBool>,
+}
+
+const MODES: [Mode; 3] = [Mode::Asleep, Mode::Open, Mode::Deaf];
+
+impl Listener {
+    /// Starts the thread. `partials` gets snapshots of the utterance while the user speaks.
+    pub(super) fn start(
+        source: Box<dyn Source>,
+        ears: Ears,
+        partials: Option<Transcriber>,
+        out: Queue<Msg>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let me = Self::default();
+        let theirs = me.clone();
+        let thread = std::thread::Builder::new().name("ears".into()).spawn(move || {
+            let mut worker = Worker { source, ears, partials, out, control: theirs, heard: 0, partial_at: None };
+            worker.run();
+        })?;
+        Ok((me, thread))
+    }
+
+    pub(super) fn set_mode(&self, mode: Mode) {
+        let index = MODES.iter().position(|m| *m == mode).unwrap_or(0);
+        self.mode.store(index as u8, Ordering::Release);
+    }
+
+    fn mode(&self) -> Mode {
+        MODES[usize::from(self.mode.load(Ordering::Acquire)) % MODES.len()]
+    }
+
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+}
+
+struct Worker {
+    source: Box<dyn Source>,
+    ears: Ears,
+    partials: Option<Transcriber>,
+    out: Queue<Msg>,
+    control: Listener,
+    /// Samples given to the ears so far: their clock.
+    heard: u64,
+    /// When the next partial transcript is due; `None` while nobody speaks.
+    partial_at: Option<Instant>,
+}
+
+impl Worker {
+    fn run(&mut self) {
+        let mut samples = Vec::with_capacity(SampleRate::HEARING.samples_in_ms(500));
+        let mut ready = false;
+        let mut mode = self.control.mode();
+        while !self.control.stop.load(Ordering::Acquire) {
+            samples.clear();
+            let read = match self.source.read(&mut samples, READ_WAIT) {
+                Ok(read) => read,
+                Err(e) => {
+                    let _ = self.out.send(Msg::Trouble { part: "microphone", message: e.to_string() });
+                    break;
+                }
+            };
+            let at = Instant::now();
+            if self.control.mode() != mode {
+                mode = self.control.mode();
+                self.ears.set_mode(match mode {
+                    Mode::Asleep => hear::Mode::Asleep,
+                    Mode::Open => hear::Mode::Open,
+                    Mode::Deaf => hear::Mode::Deaf,
+                });
+                self.partial_at = None;
+            }
+            match read {
+                Read::Samples => {
+                    if !ready {
+                        ready = true;
+                        let _ = self.out.send(Msg::Hearing);
+                    }
+                    self.hear(&samples, at);
+                }
+                Read::Quiet => {}
+                Read::Lost(reason) => {
+                    tracing::warn!("microphone lost: {reason}");
+                    let _ = self.out.send(Msg::Microphone { ok: false, reason });
+                }
+                Read::Restored => {
+                    tracing::info!("microphone is back");
+                    let _ = self.out.send(Msg::Microphone { ok: true, reason: String::new() });
+                }
+                Read::End => {
+                    let events = self.ears.finish();
+                    self.report(events, at);
+                    break;
+                }
+            }
+        }
+        let _ = self.out.send(Msg::SourceEnded);
+    }
+
+    /// `at`: when the last of `samples` arrived.
+    fn hear(&mut self, samples: &[f32], at: Instant) {
+        self.heard += samples.len() as u64;
+        let events = match self.ears.push(samples) {
+            Ok(events) => events,
+            Err(e) => {
+                let _ = self.out.send(Msg::Trouble { part: "ears", message: e.to_string() });
+                return;
+            }
+        };
+        self.report(events, at);
+        if let (Some(due), Some(stt)) = (self.partial_at, &self.partials)
+            && at >= due
+        {
+            stt.partial(Sound { pcm: self.ears.utterance().into(), speech_ms: self.ears.speech_ms() });
+            self.partial_at = Some(at + PARTIAL_EVERY);
+        }
+    }
+
+    fn report(&mut self, events: Vec<EarEvent>, at: Instant) {
+        for event in events {
+            let msg = match event {
+                EarEvent::Wake { model, score, .. } => Msg::Wake { model, score },
+                EarEvent::SpeechStart { .. } => {
+                    self.partial_at = Some(at + PARTIAL_EVERY);
+                    Msg::Dialog(Event::SpeechStarted)
+                }
+                // Silence after speech: the turn may go on, unless what was heard was too short to be one.
+                EarEvent::SpeechEnd { .. } if self.ears.utterance().is_empty() => {
+                    self.partial_at = None;
+                    Msg::Dialog(Event::SpeechDropped)
+                }
+                EarEvent::SpeechEnd { .. } => continue,
+                EarEvent::TurnEnd { end_s, speech_ms, .. } => {
+                    self.partial_at = None;
+                    let sound = Sound { pcm: self.ears.finished().into(), speech_ms };
+                    Msg::TurnEnded(Utterance { sound, speech_end: self.moment_of(end_s, at), endpoint: at })
+                }
+            };
+            let _ = self.out.send(msg);
+        }
+    }
+
+    /// Wall-clock moment of a time on the ears' sample clock, given that its latest sample arrived at `at`.
+    fn moment_of(&self, seconds: f64, at: Instant) -> Instant {
+        let now_s = self.heard as f64 / f64::from(SampleRate::HEARING.0);
+        at.checked_sub(Duration::from_secs_f64((now_s - seconds).max(0.0))).unwrap_or(at)
+    }
+}

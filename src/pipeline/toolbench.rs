@@ -1,0 +1,52 @@
+//! The `tools` thread: runs calls one after another, so that a slow command never holds up the conversation.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use super::Msg;
+use super::cancel::Cancel;
+use super::queue::{Queue, Sent, WhenFull};
+use crate::schema::ToolCall;
+use crate::tools::{Ctx, Registry};
+use crate::units::WorkId;
+
+struct Job {
+    work: WorkId,
+    call: ToolCall,
+    /// What the user said lately, this turn's request last.
+    said: Vec<String>,
+}
+
+#[derive(Clone)]
+pub(super) struct Toolbench {
+    /// More than four calls waiting means that commands hang; the next is refused.
+    jobs: Queue<Job>,
+}
+
+impl Toolbench {
+    pub(super) fn start(
+        tools: Arc<Registry>,
+        cancel: Cancel,
+        out: Queue<Msg>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let me = Self { jobs: Queue::new(4, WhenFull::Reject) };
+        let theirs = me.clone();
+        let thread = std::thread::Builder::new().name("tools".into()).spawn(move || {
+            while let Some(job) = theirs.jobs.recv() {
+                let outcome =
+                    tools.run(&job.call, &Ctx { said: &job.said, cancelled: &|| cancel.is_cancelled(job.work) });
+                let _ = out.send(Msg::Tool { work: job.work, outcome });
+            }
+        })?;
+        Ok((me, thread))
+    }
+
+    /// Queues a call; false when too many wait already.
+    pub(super) fn run(&self, work: WorkId, call: ToolCall, said: Vec<String>) -> bool {
+        self.jobs.send(Job { work, call, said }) == Sent::Yes
+    }
+
+    pub(super) fn close(&self) {
+        self.jobs.close();
+    }
+}

@@ -1,0 +1,102 @@
+//! The `stt` thread: utterances in, transcripts out. A final transcript cancels a partial one under way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use super::queue::{Queue, WhenFull};
+use super::{Archive, Msg};
+use crate::dialog::Event;
+use crate::error::Kind;
+use crate::hear::{Pass, Stt};
+use crate::units::WorkId;
+
+/// 16 kHz mono, and how much of it is speech.
+#[derive(Clone)]
+pub(super) struct Sound {
+    pub(super) pcm: Arc<[f32]>,
+    pub(super) speech_ms: u32,
+}
+
+enum Job {
+    Partial(Sound),
+    Final(WorkId, Sound),
+}
+
+/// The handle by which work reaches the thread.
+#[derive(Clone)]
+pub(super) struct Transcriber {
+    /// A new utterance replaces what has not been started: two queued jobs are a partial and a final.
+    jobs: Queue<Job>,
+    /// Raised to end the partial transcript under way.
+    cancel_partial: Arc<AtomicBool>,
+}
+
+impl Transcriber {
+    pub(super) fn start(
+        stt: Stt,
+        archive: Option<Archive>,
+        out: Queue<Msg>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let me = Self { jobs: Queue::new(2, WhenFull::DropOldest), cancel_partial: Arc::default() };
+        let theirs = me.clone();
+        let thread =
+            std::thread::Builder::new().name("stt".into()).spawn(move || theirs.run(stt, archive.as_ref(), &out))?;
+        Ok((me, thread))
+    }
+
+    pub(super) fn transcribe(&self, work: WorkId, sound: Sound) {
+        self.jobs.discard(|_| true);
+        self.cancel_partial.store(true, Ordering::Relaxed);
+        let _ = self.jobs.send(Job::Final(work, sound));
+    }
+
+    /// Shows what has been said so far, if the thread has nothing better to do.
+    pub(super) fn partial(&self, sound: Sound) {
+        self.jobs.discard(|j| matches!(j, Job::Partial(_)));
+        self.cancel_partial.store(false, Ordering::Relaxed);
+        let _ = self.jobs.send(Job::Partial(sound));
+    }
+
+    pub(super) fn close(&self) {
+        self.cancel_partial.store(true, Ordering::Relaxed);
+        self.jobs.close();
+    }
+
+    fn run(self, mut stt: Stt, archive: Option<&Archive>, out: &Queue<Msg>) {
+        let never = AtomicBool::new(false);
+        while let Some(job) = self.jobs.recv() {
+            match job {
+                Job::Partial(Sound { pcm, speech_ms }) => {
+                    match stt.transcribe(&pcm, speech_ms, Pass::Partial, &self.cancel_partial) {
+                        Ok(Some(t)) => {
+                            let _ = out.send(Msg::Partial(t.text));
+                        }
+                        Ok(None) => {}
+                        Err(e) if e.kind() == Kind::Cancelled => {}
+                        Err(e) => tracing::warn!("partial transcript: {e}"),
+                    }
+                }
+                Job::Final(work, Sound { pcm, speech_ms }) => {
+                    let began = Instant::now();
+                    let outcome = stt.transcribe(&pcm, speech_ms, Pass::Final, &never);
+                    let took = began.elapsed();
+                    let _ = match outcome {
+                        Ok(t) => {
+                            let text = t.map(|t| t.text);
+                            out.send(Msg::Transcript { work, text, samples: pcm.len(), took })
+                        }
+                        Err(e) => {
+                            tracing::error!("transcription failed: {e}");
+                            out.send(Msg::Dialog(Event::SttFailed { work }))
+                        }
+                    };
+                    if let Some(e) = archive.and_then(|a| a.keep(&pcm).err()) {
+                        tracing::warn!("cannot keep the recording: {e}");
+                    }
+                }
+            }
+        }
+    }
+}
