@@ -187,7 +187,7 @@ impl Inner {
         };
         while !self.closed.load(Ordering::Acquire) {
             let mut s = self.lock();
-            while started.elapsed() >= Duration::from_millis(BLOCK_MS) * s.blocks + Duration::from_millis(BLOCK_MS) {
+            while !s.ended && started.elapsed() >= Duration::from_millis(BLOCK_MS) * (s.blocks + 1) {
                 s.block();
             }
             let next = started + Duration::from_millis(BLOCK_MS) * (s.blocks + 1);
