@@ -89,10 +89,47 @@ fn devices_are_listed_with_the_default_marked() {
         assert!(rates.contains(&48_000.into()) && rates.contains(&16_000.into()), "{default}");
         assert_eq!(default[direction]["chosen"]["rate"], 48_000);
     }
+    let named = all.iter().find(|d| d["id"] == "alsa:pulse").expect("the one with a name");
+    assert_eq!(named["name"], "PulseAudio Sound Server");
     let out = pulse.tercet().arg("devices").output().expect("runs");
     let text = String::from_utf8(out.stdout).expect("text");
     assert!(text.contains("Microphones") && text.contains("Loudspeakers") && text.contains("* "), "{text}");
     assert!(out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn a_device_is_found_by_part_of_its_name() {
+    let Some(pulse) = Pulse::start("a_device_is_found_by_part_of_its_name") else { return };
+    let wav = pulse.dir().join("named.wav");
+    let named = |name: &str| {
+        let mut c = pulse.tercet();
+        c.args(["devices", "test", "--seconds", "0.2", "--input", name, "--record"]).arg(&wav).output().expect("runs")
+    };
+    for name in ["alsa:pulse", "pulse", "pulseaudio sound"] {
+        let out = named(name);
+        assert!(out.status.success(), "{name}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+    let out = named("kitchen");
+    assert_eq!(out.status.code(), Some(69));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("no microphone named \"kitchen\""));
+}
+
+#[test]
+fn a_sound_server_that_restarts_is_found_again() {
+    let Some(mut pulse) = Pulse::start("a_sound_server_that_restarts_is_found_again") else { return };
+    let wav = pulse.dir().join("heard.wav");
+    let mut c = pulse.tercet();
+    c.args(["devices", "test", "--json", "--seconds", "5", "--record"]).arg(&wav);
+    let mut run = Running::start(c);
+    run.until("first_sound");
+    pulse.restart();
+    run.until("lost");
+    run.until("restored");
+    pulse.speak_into_mic(&tone(880.0, 48_000, 1.0), 48_000);
+    run.until("recorded");
+    assert_eq!(run.exit_code(), Some(0));
+    let heard = seconds_of(&read_16k(&wav).expect("a recording"), 16_000, 880.0);
+    assert!(heard > 0.8, "{heard} s");
 }
 
 #[test]

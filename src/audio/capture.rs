@@ -60,14 +60,24 @@ struct Live {
 impl Microphone {
     pub(super) fn open(settings: &Settings, budget: &Budget) -> Result<Self> {
         let mut reservation = budget.reserve(Component::Audio, "microphone", Bytes::ZERO)?;
-        let live = Live::open(settings, &mut reservation, None)?;
-        Ok(Self {
+        let (live, mono) = (Live::open(settings, &mut reservation, None)?, Vec::new());
+        let mut mic = Self {
             settings: settings.clone(),
             reservation,
-            state: State::Live(live),
+            state: State::Away { next_try: Instant::now(), pause: *BACK_OFF.start() },
             past: Counts::default(),
-            mono: Vec::new(),
-        })
+            mono,
+        };
+        mic.take_up(live);
+        Ok(mic)
+    }
+
+    /// From now on reads come from `live`.
+    fn take_up(&mut self, live: Live) {
+        self.mono = Vec::with_capacity(live.gulp());
+        let samples = live.ring.buffer().capacity() + self.mono.capacity();
+        self.reservation.record_measured(Bytes(4 * samples as u64 + live.resampler.heap_bytes()));
+        self.state = State::Live(live);
     }
 
     /// Lets the stream go. Says so once per loss.
@@ -98,7 +108,7 @@ impl Microphone {
             return Read::Quiet;
         }
         match Live::open(&self.settings, &mut self.reservation, Some(pause)) {
-            Ok(live) => self.state = State::Live(live),
+            Ok(live) => self.take_up(live),
             Err(e) => {
                 tracing::debug!("the microphone is still away: {e}");
                 let pause = (pause * 2).min(*BACK_OFF.end());
@@ -180,6 +190,11 @@ impl Live {
         })
     }
 
+    /// Frames of [`GULP`].
+    fn gulp(&self) -> usize {
+        self.rate.samples_in_ms(GULP.as_millis() as u64)
+    }
+
     fn waiting(&self) -> bool {
         self.ring.slots() >= self.channels
     }
@@ -190,7 +205,7 @@ impl Live {
             self.overrun_told = true;
             tracing::warn!("hearing fell behind: samples of the microphone were dropped");
         }
-        let frames = (self.ring.slots() / self.channels).min(self.rate.samples_in_ms(GULP.as_millis() as u64));
+        let frames = (self.ring.slots() / self.channels).min(self.gulp());
         let Ok(chunk) = self.ring.read_chunk(frames * self.channels) else { return Ok(()) };
         let (a, b) = chunk.as_slices();
         // A frame may lie across the ring's end only if its size is no multiple of the channel count; it is.

@@ -10,7 +10,9 @@ use rtrb::{Consumer, Producer, RingBuffer};
 
 use super::{Counts, Output, Resampler};
 use crate::error::{Error, Kind, Result};
-use crate::units::{Bytes, SampleRate};
+#[cfg(any(feature = "sound", test))]
+use crate::units::Bytes;
+use crate::units::SampleRate;
 
 /// Length of the fade when speech is stopped or runs dry.
 const FADE_MS: u64 = 5;
@@ -82,6 +84,7 @@ fn ring_frames(rate: SampleRate, queue_ms: u32) -> usize {
 }
 
 /// What [`pair`] and [`Queue::attach`] will allocate, with room for a resampler.
+#[cfg(any(feature = "sound", test))]
 pub(super) fn bytes(rate: SampleRate, queue_ms: u32) -> Bytes {
     let piece = rate.samples_in_ms(PIECE_MS) as u64 * 2;
     Bytes(4 * (ring_frames(rate, queue_ms) as u64 + piece) + 60_000)
@@ -122,6 +125,7 @@ impl Queue {
     }
 
     /// A new ring and its player for a device that was opened again. The former player must be gone.
+    #[cfg(any(feature = "sound", test))]
     pub(super) fn attach(&self, rate: SampleRate, queue_ms: u32) -> Player {
         let mut feeder = self.feeder();
         let (producer, consumer) = RingBuffer::new(ring_frames(rate, queue_ms));
@@ -133,6 +137,7 @@ impl Queue {
     }
 
     /// Bytes allocated now.
+    #[cfg(any(feature = "sound", test))]
     pub(super) fn held(&self) -> Bytes {
         let f = self.feeder();
         let resampler = f.resampler.as_ref().map_or(60_000, Resampler::heap_bytes);
@@ -486,6 +491,19 @@ mod tests {
         let out = play(&mut p, 60_000);
         assert_eq!(p.taken, 48_000);
         assert!(out[2_000..46_000].iter().all(|x| (x - 0.5).abs() < 0.01));
+    }
+
+    #[test]
+    fn what_is_held_fits_what_is_reserved_and_fills_most_of_it() {
+        for (device, speech) in [(48_000, 22_050), (44_100, 22_050), (16_000, 24_000), (48_000, 48_000)] {
+            let rate = SampleRate(device);
+            let (q, mut p) = pair(rate, 1500, 100);
+            let reserved = bytes(rate, 1500);
+            q.push(&vec![0.1; speech as usize / 2], SampleRate(speech), &never()).unwrap();
+            play(&mut p, 100);
+            let held = q.held();
+            assert!(held <= reserved && held.0 * 10 >= reserved.0 * 6, "{device}: {held} of {reserved}");
+        }
     }
 
     #[test]

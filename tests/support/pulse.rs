@@ -61,28 +61,29 @@ impl Pulse {
         let plugins = "pcm.mic { type pulse device mic }\n\
                        pcm.speaker { type pulse device speaker }\n\
                        pcm.!default { type asym capture.pcm mic playback.pcm speaker }\n\
-                       ctl.!default { type pulse }\n\
                        pcm.pulse { type pulse hint { show on description \"PulseAudio Sound Server\" } }\n";
         std::fs::write(dir.path().join("asound.conf"), plugins).expect("asound.conf");
-        let log = std::fs::File::create(dir.path().join("pulse.log")).expect("a log");
-        let cli = format!("module-cli-protocol-unix socket={}", dir.path().join("pulse/cli").display());
-        let native = format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket(dir.path()).display());
-        let mut command = Command::new("pulseaudio");
-        environment(&mut command, dir.path());
-        command
-            .env_remove("PULSE_SERVER")
-            .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"])
-            .args(["--realtime=no", "--high-priority=no", "--log-level=notice", "-L", &native, "-L", &cli])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log"))
-            .stderr(log);
-        let server = command.spawn().expect("pulseaudio starts");
+        let server = serve(dir.path());
         let mut pulse = Self { dir, server };
-        pulse.wait_until_up();
-        pulse.load(&SPEAKER);
-        pulse.replug_mic();
-        pulse.pactl(&["set-default-sink", "speaker"]);
+        pulse.come_up();
         Some(pulse)
+    }
+
+    /// The server ends and is started again, as after a crash or an update.
+    pub(crate) fn restart(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        for socket in ["pulse/native", "pulse/cli"] {
+            let _ = std::fs::remove_file(self.dir.path().join(socket));
+        }
+        self.server = serve(self.dir.path());
+        self.come_up();
+    }
+
+    fn come_up(&mut self) {
+        self.wait_until_up();
+        self.replug_speaker();
+        self.replug_mic();
     }
 
     /// A command that sees this sound card and no other, with a home and state of its own.
@@ -147,14 +148,13 @@ impl Pulse {
 
     /// The microphone goes away, as when its plug is pulled.
     pub(crate) fn unplug_mic(&self) {
-        let listeners = self.streams("source-outputs", "sources", "mic");
         for name in ["source_name=mic ", "sink_name=mic_sink "] {
             for module in self.modules(name) {
                 self.pactl(&["unload-module", &module]);
             }
         }
         // The server would rather move them to what is left; hardware does not do that.
-        self.kill("kill-source-output", &listeners);
+        self.kill("kill-source-output", &self.streams("source-outputs"));
     }
 
     /// The microphone comes (back).
@@ -166,11 +166,10 @@ impl Pulse {
 
     /// The loudspeaker goes away.
     pub(crate) fn unplug_speaker(&self) {
-        let players = self.streams("sink-inputs", "sinks", "speaker");
         for module in self.modules("sink_name=speaker ") {
             self.pactl(&["unload-module", &module]);
         }
-        self.kill("kill-sink-input", &players);
+        self.kill("kill-sink-input", &self.streams("sink-inputs"));
     }
 
     /// The loudspeaker comes back.
@@ -198,14 +197,12 @@ impl Pulse {
         list.lines().filter(with).filter_map(|l| l.split_whitespace().next()).map(str::to_owned).collect()
     }
 
-    /// Streams on the device called `name`.
-    fn streams(&self, streams: &str, devices: &str, name: &str) -> Vec<String> {
-        let rows = |what: &str| -> Vec<Vec<String>> {
-            let list = self.pactl(&["list", "short", what]);
-            list.lines().map(|l| l.split('\t').map(str::to_owned).collect()).collect()
-        };
-        let device = rows(devices).into_iter().find(|d| d[1] == name).expect("the device is there");
-        rows(streams).into_iter().filter(|s| s[1] == device[0]).map(|s| s[0].clone()).collect()
+    /// The program's own streams of a kind.
+    fn streams(&self, kind: &str) -> Vec<String> {
+        let list = self.pactl(&["list", kind]);
+        let ours = |block: &&str| block.contains("application.name = \"ALSA plug-in [");
+        let number = |block: &str| Some(block.split_once('#')?.1.split_whitespace().next()?.to_owned());
+        list.split("\n\n").filter(ours).filter_map(number).collect()
     }
 
     fn kill(&self, command: &str, streams: &[String]) {
@@ -285,6 +282,23 @@ pub(crate) fn wait(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Starts the server without devices.
+fn serve(dir: &Path) -> Child {
+    let log = std::fs::File::create(dir.join("pulse.log")).expect("a log");
+    let cli = format!("module-cli-protocol-unix socket={}", dir.join("pulse/cli").display());
+    let native = format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket(dir).display());
+    let mut command = Command::new("pulseaudio");
+    environment(&mut command, dir);
+    command
+        .env_remove("PULSE_SERVER")
+        .args(["-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm=yes"])
+        .args(["--realtime=no", "--high-priority=no", "--log-level=notice", "-L", &native, "-L", &cli])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a log"))
+        .stderr(log);
+    command.spawn().expect("pulseaudio starts")
 }
 
 fn socket(dir: &Path) -> PathBuf {
