@@ -21,6 +21,8 @@ use crate::units::{Bytes, SampleRate};
 
 /// The ring between callback and reader. When it is full the newest samples are dropped, and counted.
 const RING: Duration = Duration::from_secs(2);
+/// How long no samples may come: silence of the device, not of the room.
+const STALL: Duration = Duration::from_secs(2);
 /// Most that one read takes.
 const GULP: Duration = Duration::from_millis(500);
 
@@ -180,7 +182,7 @@ impl Live {
         tracing::info!(device = %device, rate = rate.0, channels, %format, "microphone open");
         Ok(Self {
             _stream: stream,
-            watch: Watch::new(line),
+            watch: Watch::new(line, STALL),
             ring,
             channels,
             rate,

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 /// Pauses between attempts to open a device that is away.
 pub(super) const BACK_OFF: RangeInclusive<Duration> = Duration::from_millis(250)..=Duration::from_secs(5);
-/// How long callbacks may be missing: before the first (a sound server may take seconds to start), later, and after
-/// the stream has reported an error. Sound servers report errors that pass by themselves.
-const FIRST: Duration = Duration::from_secs(6);
-const STALL: Duration = Duration::from_secs(2);
+/// How long callbacks may be missing before the first and after an overrun or underrun: a sound server may take seconds
+/// to (re)start a stream.
+const START: Duration = Duration::from_secs(6);
+/// The same after the stream has reported an error. Sound servers report errors that pass by themselves.
 const TROUBLE: Duration = Duration::from_millis(500);
 
 /// Written by the callbacks, read by the owner.
@@ -56,13 +56,17 @@ impl Line {
 /// The owner's judgement.
 pub(super) struct Watch {
     line: Arc<Line>,
+    /// How long callbacks may be missing otherwise.
+    stall: Duration,
     beats: u64,
+    xruns: u64,
+    starting: bool,
     moved: Instant,
 }
 
 impl Watch {
-    pub(super) fn new(line: Arc<Line>) -> Self {
-        Self { line, beats: 0, moved: Instant::now() }
+    pub(super) fn new(line: Arc<Line>, stall: Duration) -> Self {
+        Self { line, stall, beats: 0, xruns: 0, starting: true, moved: Instant::now() }
     }
 
     pub(super) fn line(&self) -> &Line {
@@ -78,18 +82,22 @@ impl Watch {
     pub(super) fn failure(&mut self) -> Option<String> {
         let beats = self.line.beats.load(Ordering::Relaxed);
         if beats != self.beats {
-            (self.beats, self.moved) = (beats, Instant::now());
+            (self.beats, self.moved, self.starting) = (beats, Instant::now(), false);
             self.line.troubled.store(false, Ordering::Release);
+        }
+        let xruns = self.line.xruns.load(Ordering::Relaxed);
+        if xruns != self.xruns {
+            (self.xruns, self.starting) = (xruns, true);
         }
         let reason = || self.line.reason.get().cloned();
         if self.line.failed.load(Ordering::Acquire) {
             return Some(reason().unwrap_or_default());
         }
         let troubled = self.line.troubled.load(Ordering::Acquire);
-        let patience = match (beats, troubled) {
-            (0, _) => FIRST,
+        let patience = match (self.starting, troubled) {
+            (true, _) => START,
             (_, true) => TROUBLE,
-            (_, false) => STALL,
+            (_, false) => self.stall,
         };
         if self.moved.elapsed() <= patience {
             return None;
@@ -112,13 +120,15 @@ mod tests {
     use super::*;
     use cpal::ErrorKind as K;
 
+    const STALL: Duration = Duration::from_secs(2);
+
     #[test]
     fn an_error_ends_a_stream_only_if_sound_stops() {
         let line = Arc::new(Line::default());
-        let mut watch = Watch::new(Arc::clone(&line));
+        let mut watch = Watch::new(Arc::clone(&line), STALL);
+        assert!(!line.note(&K::Xrun.into()) && !line.note(&K::DeviceChanged.into()));
         line.beat();
         assert!(watch.failure().is_none());
-        assert!(!line.note(&K::Xrun.into()) && !line.note(&K::DeviceChanged.into()));
         assert_eq!(line.xruns.load(Ordering::Relaxed), 1);
         assert!(line.note(&cpal::Error::with_message(K::BackendError, "I/O error")));
         assert!(!line.note(&K::BackendError.into()), "said once");
@@ -132,13 +142,17 @@ mod tests {
     #[test]
     fn a_device_that_is_gone_ends_it_at_once_and_one_that_stalls_later() {
         let line = Arc::new(Line::default());
-        let mut watch = Watch::new(Arc::clone(&line));
+        let mut watch = Watch::new(Arc::clone(&line), STALL);
         watch.moved -= STALL * 2;
         assert!(watch.failure().is_none(), "the first sound may take its time");
-        watch.moved -= FIRST;
+        watch.moved -= START;
         assert!(watch.failure().is_some());
         line.beat();
         assert!(watch.failure().is_none());
+        watch.moved -= STALL * 2;
+        assert!(watch.failure().is_some());
+        line.note(&K::Xrun.into());
+        assert!(watch.failure().is_none(), "after an overrun the server may start again");
         assert!(line.note(&cpal::Error::with_message(K::DeviceNotAvailable, "unplugged")));
         assert_eq!(watch.failure().as_deref(), Some("unplugged"));
     }

@@ -21,6 +21,8 @@ use crate::units::SampleRate;
 
 /// How often the stream is looked at while it reports nothing.
 const LOOK: Duration = Duration::from_millis(500);
+/// How long the device may take nothing; sound servers have been seen to pause for two seconds.
+const STALL: Duration = Duration::from_secs(5);
 /// Frames rendered at a time, on the callback's stack.
 const BLOCK: usize = 256;
 
@@ -125,7 +127,7 @@ impl Shared {
             .map_err(|e| device::device_error(Direction::Out, &self.settings.output, &e))?;
         *self.line.lock().unwrap_or_else(|p| p.into_inner()) = Arc::clone(&line);
         tracing::info!(device = %plan.device, rate = plan.rate().0, channels = plan.config.channels, format = %plan.format, "loudspeaker open");
-        Ok(Stream { _stream: stream, watch: Watch::new(line) })
+        Ok(Stream { _stream: stream, watch: Watch::new(line, STALL) })
     }
 
     fn restart(&self, reservation: &mut Reservation) -> Result<Stream> {
