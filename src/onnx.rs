@@ -13,13 +13,19 @@ use ort::environment::Environment;
 use ort::ep;
 use ort::logging::LogLevel;
 use ort::session::Session;
+use ort::session::builder::SessionBuilder;
 
 use crate::budget::{Budget, Component, Reservation, resident_now};
 use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
-/// What the library itself takes once loaded: code pages touched, its registries of kernels and schemas.
+/// What the library itself takes once it has run a model: code pages touched, its registries of kernels and schemas.
 pub const RUNTIME_ESTIMATE: Bytes = Bytes::mb(32);
+
+/// An ONNX model that copies one number (`y = Identity(x)`, float `[1]`, opset 13): the smallest thing to run.
+const SMALLEST_MODEL: &[u8] = b"\x08\x08\x42\x02\x10\x0d\x3a\x37\x0a\x10\x0a\x01x\x12\x01y\x22\x08Identity\x12\x01g\
+    \x5a\x0f\x0a\x01x\x12\x0a\x0a\x08\x08\x01\x12\x04\x0a\x02\x08\x01\
+    \x62\x0f\x0a\x01y\x12\x0a\x0a\x08\x08\x01\x12\x04\x0a\x02\x08\x01";
 
 /// The line of the ledger that stands for the library itself.
 const RUNTIME_ITEM: &str = "ONNX Runtime";
@@ -55,7 +61,8 @@ pub fn init(dylib: &Path) -> Result<()> {
     let load = || -> ort::Result<()> {
         ort::init_from(dylib)?.with_name("tercet").with_telemetry(false).commit();
         Environment::current()?.set_log_level(LogLevel::Warning);
-        Ok(())
+        // The first session takes some memory once for all sessions; it belongs to the library, not to a model.
+        configured(1)?.commit_from_memory(SMALLEST_MODEL).map(drop)
     };
     load().map_err(|e| {
         Error::new(Kind::Unavailable, format!("cannot start ONNX Runtime from {}", dylib.display())).because(e)
@@ -110,14 +117,18 @@ fn corrupt(model: &Path) -> Error {
 }
 
 fn open(model: &Path, intra_threads: usize) -> ort::Result<Session> {
-    let mut builder = Session::builder()?
+    configured(intra_threads)?.commit_from_file(model)
+}
+
+fn configured(intra_threads: usize) -> ort::Result<SessionBuilder> {
+    let builder = Session::builder()?
         .with_execution_providers([ep::CPU::default().with_arena_allocator(false).build()])?
         .with_memory_pattern(false)?
         .with_intra_threads(intra_threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?;
-    builder.commit_from_file(model)
+    Ok(builder)
 }
 
 /// What the sessions of these model files will take together: about each file's size once as weights and once as what

@@ -105,6 +105,8 @@ impl Command {
 /// Parses the process's arguments, runs the command and turns its outcome into an exit status:
 /// 0 success, 64–78 as [`Kind::exit_code`] says.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "voice")]
+    crate::hear::stt::sleep_where_threads_wait();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -6,7 +6,7 @@ use crate::audio::{self, Output, Source};
 use crate::budget::{Budget, Reservation};
 use crate::config::{self, Settings};
 use crate::error::Result;
-use crate::hear::{Ears, Stt};
+use crate::hear::{Ears, Stt, wake};
 use crate::llm::Engine;
 use crate::onnx;
 use crate::pipeline::{Archive, Observer, Parts, Pipeline};
@@ -44,7 +44,8 @@ pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> R
     step("language model");
     let engine = Engine::load(&settings.llm.model_path(paths)?, &settings.llm.options(), &budget)?;
     step("speech recognition");
-    let stt = Stt::load(&settings.hear.stt, settings.hear.turn.max_utterance_s, paths, &budget)?;
+    let mut stt = Stt::load(&settings.hear.stt, settings.hear.turn.max_utterance_s, paths, &budget)?;
+    stt.drop_phrases(settings.hear.wake.models.iter().map(|m| wake::phrase(m)));
     step("voice");
     let voice = Voice::load(&settings.speak, paths, &budget)?;
     step("wake word and voice activity");

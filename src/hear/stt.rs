@@ -81,6 +81,7 @@ pub struct Stt {
     state: WhisperState,
     settings: Settings,
     padded: Vec<f32>,
+    phrases: Vec<String>,
     _reservation: Reservation,
 }
 
@@ -120,7 +121,13 @@ impl Stt {
                 padded.clear();
                 Ok((state, padded))
             })?;
-        Ok(Self { state, settings: settings.clone(), padded, _reservation: reservation })
+        Ok(Self { state, settings: settings.clone(), padded, phrases: Vec::new(), _reservation: reservation })
+    }
+
+    /// Phrases that are never part of what was said, because they only address the agent ("Alexa, what time is it?").
+    /// The ears cut them off where they can; this takes off what the cut left.
+    pub fn drop_phrases(&mut self, phrases: impl IntoIterator<Item = String>) {
+        self.phrases = phrases.into_iter().collect();
     }
 
     /// What was said in `samples` (16 kHz, at most [`MAX_SAMPLES`]; the rest is ignored), in which the VAD found
@@ -183,7 +190,11 @@ impl Stt {
             }
         }
         let logprob = if count == 0 { 0.0 } else { sum / count as f32 };
-        Transcript { text: text::clean(&raw), no_speech, logprob }
+        let mut said = text::clean(&raw);
+        for phrase in &self.phrases {
+            said = text::without_phrase(&said, phrase);
+        }
+        Transcript { text: said, no_speech, logprob }
     }
 }
 
@@ -247,6 +258,23 @@ fn open_state(file: &Path) -> Result<WhisperState> {
 fn estimate(file_bytes: u64, longest: usize) -> Bytes {
     let context = audio_context(longest) as u64;
     Bytes(file_bytes + file_bytes / 4 + 24_000_000 + context * 32_000)
+}
+
+/// Makes whisper.cpp's threads sleep, not spin, where they wait for each other: with spinning threads a transcript takes
+/// four times as long as soon as something else wants a core. OpenMP reads its wait policy when the process starts, so
+/// this replaces the process by itself, once, with the policy set; call it first thing in `main`. A policy that is set
+/// already is respected.
+pub fn sleep_where_threads_wait() {
+    use std::os::unix::process::CommandExt;
+    const POLICY: &str = "OMP_WAIT_POLICY";
+    if std::env::var_os(POLICY).is_some() {
+        return;
+    }
+    let mut arguments = std::env::args_os();
+    let Some(name) = arguments.next() else { return };
+    // Does not return; where it fails, spinning threads are better than no threads.
+    let failed = std::process::Command::new("/proc/self/exe").arg0(name).args(arguments).env(POLICY, "passive").exec();
+    tracing::debug!("cannot set {POLICY}: {failed}");
 }
 
 unsafe extern "C" fn is_cancelled(flag: *mut c_void) -> bool {
