@@ -34,7 +34,6 @@ pub(super) struct State {
     playing: Option<(Vec<f32>, usize)>,
     cue_began_ms: u64,
     cue_ended_ms: u64,
-    /// Something has been heard since the last cue began.
     /// Sound from the loudspeaker since the last cue ended.
     reply_ms: u64,
     reply_last_ms: Option<u64>,

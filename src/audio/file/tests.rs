@@ -58,32 +58,32 @@ fn cues_wait_for_replies_and_recordings_share_the_timeline() {
         ..Script::default()
     };
     let mut room = open(script).unwrap();
-    let heard = run(&mut room, &tone(300), |cue| cue != 1);
+    let heard = run(&mut room, &tone(500), |cue| cue != 1);
     let events = room.journal.events();
     let want = [
         Event::CueStart { cue: 0, at_ms: 100 },
         Event::CueEnd { cue: 0, at_ms: 300 },
         Event::ReplyStart { at_ms: 300 },
-        Event::ReplyEnd { at_ms: 600 },
-        Event::CueStart { cue: 1, at_ms: 1000 },
-        Event::CueEnd { cue: 1, at_ms: 1100 },
-        Event::NoReply { cue: 1, at_ms: 2100 },
-        Event::CueStart { cue: 2, at_ms: 2100 },
-        Event::CueEnd { cue: 2, at_ms: 2200 },
-        Event::ReplyStart { at_ms: 2200 },
-        Event::ReplyEnd { at_ms: 2500 },
-        Event::End { at_ms: 3000 },
+        Event::ReplyEnd { at_ms: 800 },
+        Event::CueStart { cue: 1, at_ms: 1200 },
+        Event::CueEnd { cue: 1, at_ms: 1300 },
+        Event::NoReply { cue: 1, at_ms: 2300 },
+        Event::CueStart { cue: 2, at_ms: 2300 },
+        Event::CueEnd { cue: 2, at_ms: 2400 },
+        Event::ReplyStart { at_ms: 2400 },
+        Event::ReplyEnd { at_ms: 2900 },
+        Event::End { at_ms: 3400 },
     ];
     assert_eq!(events, want);
-    assert_eq!(heard.len(), 16 * 3000);
+    assert_eq!(heard.len(), 16 * 3400);
     assert!(rms(&heard[16 * 100..16 * 300]) > 0.3);
     let quiet = rms(&heard[16 * 320..16 * 980]);
     assert!(quiet > 1e-4 && quiet < 1e-3, "noise of -70 dB and no echo: {quiet}");
     let replies = read_file(&replies).unwrap();
-    assert_eq!((replies.rate, replies.samples.len()), (OUT_RATE, 24 * 3000));
-    assert!(rms(&replies.samples[24 * 310..24 * 590]) > 0.3 && rms(&replies.samples[24 * 620..24 * 2190]) == 0.0);
+    assert_eq!((replies.rate, replies.samples.len()), (OUT_RATE, 24 * 3400));
+    assert!(rms(&replies.samples[24 * 310..24 * 590]) > 0.3 && rms(&replies.samples[24 * 820..24 * 2390]) == 0.0);
     let mixed = read_file(&mixed).unwrap().samples;
-    assert_eq!(mixed.len(), 16 * 3000);
+    assert_eq!(mixed.len(), 16 * 3400);
     assert!(rms(&mixed[16 * 110..16 * 190]) > 0.3 && rms(&mixed[16 * 350..16 * 550]) > 0.3);
 }
 
