@@ -135,7 +135,12 @@ fn configured(intra_threads: usize) -> ort::Result<SessionBuilder> {
 /// ONNX Runtime makes of them, and some scratch.
 pub fn session_estimate<P: AsRef<Path>>(models: &[P]) -> Bytes {
     let files = models.iter().filter_map(|m| std::fs::metadata(m).ok());
-    files.map(|m| Bytes(m.len() * 2 + 1_500_000)).sum()
+    estimate_of_sizes(files.map(|m| Bytes(m.len())))
+}
+
+/// [`session_estimate`] of models whose files may not be here yet.
+pub fn estimate_of_sizes(models: impl IntoIterator<Item = Bytes>) -> Bytes {
+    models.into_iter().map(|m| Bytes(m.0 * 2 + 1_500_000)).sum()
 }
 
 /// The error of a run, naming the model.

@@ -7,10 +7,14 @@ use super::Settings;
 use crate::audio;
 use crate::budget::{Component, Inputs, Plan, PlanItem, Reading, Saving};
 use crate::error::Result;
+use crate::llm::{self, Estimate, Options};
 use crate::store::Paths;
 use crate::units::Bytes;
 #[cfg(feature = "voice")]
-use crate::{onnx, speak};
+use crate::{hear, onnx, speak, store};
+
+/// No conversation fits into less than this: no plan suggests it.
+const LEAST_CONTEXT: usize = 512;
 
 /// The ledger's cap for these settings on this machine, and in words where it comes from.
 pub fn effective_cap(settings: &Settings) -> (Bytes, String) {
@@ -27,6 +31,7 @@ pub fn memory_plan(settings: &Settings, paths: &Paths) -> Result<Plan> {
     let machine = Reading::now();
     let (cap, cap_note) = settings.budget.cap(&machine);
     let mut parts = Parts::default();
+    parts.language_model(settings, paths)?;
     #[cfg(feature = "voice")]
     parts.voice(settings, paths)?;
     for (what, bytes) in audio::estimate(&settings.audio) {
@@ -51,11 +56,68 @@ impl Parts {
         self.items.push(PlanItem { component, what: what.into(), bytes, note: note.into() });
     }
 
+    fn saving(&mut self, key: &str, change: String, saves: Bytes) {
+        if saves > Bytes::ZERO {
+            self.savings.push(Saving { key: key.to_owned(), change, saves });
+        }
+    }
+
+    fn language_model(&mut self, settings: &Settings, paths: &Paths) -> Result<()> {
+        let path = settings.llm.model_path(paths)?;
+        let options = settings.llm.options();
+        let e = llm::estimate(&path, &options)?;
+        let total = |e: &Estimate| e.weights + e.kv + e.activations;
+        let mut context = e.context_tokens / 2;
+        while context >= LEAST_CONTEXT {
+            let shorter = llm::estimate(&path, &Options { context_tokens: context, ..options.clone() })?;
+            let change = format!("shorten llm.context_tokens to {context}");
+            self.saving("llm.context_tokens", change, total(&e).saturating_sub(total(&shorter)));
+            context /= 2;
+        }
+        for chunk in [64, 32].into_iter().filter(|c| *c < options.prefill_chunk) {
+            let smaller = llm::estimate(&path, &Options { prefill_chunk: chunk, ..options.clone() })?;
+            let change = format!("lower llm.prefill_chunk to {chunk}");
+            self.saving("llm.prefill_chunk", change, total(&e).saturating_sub(total(&smaller)));
+        }
+        // Named as the engine names its reservations.
+        self.item(Component::Weights, e.model.clone(), e.weights, e.backend);
+        let window = format!("{} tokens of context", e.context_tokens);
+        self.item(Component::Kv, format!("{}: keys and values", e.model), e.kv, window);
+        let chunk = format!("{} tokens of a prompt at a time", options.prefill_chunk);
+        self.item(Component::Activations, format!("{}: workspace", e.model), e.activations, chunk);
+        Ok(())
+    }
+
     #[cfg(feature = "voice")]
     fn voice(&mut self, settings: &Settings, paths: &Paths) -> Result<()> {
+        let turn_s = settings.hear.turn.max_utterance_s;
+        let stt = hear::Stt::estimate(&settings.hear.stt, turn_s, paths)?;
+        self.item(Component::Stt, &settings.hear.stt.model, stt, format!("utterances of up to {turn_s} s"));
+        self.smaller_stt(settings, stt, paths)?;
+        let ears = hear::Ears::estimate(&settings.hear, paths)?;
+        self.item(Component::Detect, "vad and wake words", ears, settings.hear.wake.models.join(", "));
+
         let voice = speak::Voice::estimate(&settings.speak, paths)?;
         self.item(Component::Tts, format!("voice {}", settings.speak.voice), voice, "");
         self.item(Component::Runtime, "ONNX Runtime", onnx::RUNTIME_ESTIMATE, "");
+        Ok(())
+    }
+
+    /// What another model of the manifest, or shorter utterances, would save on speech to text.
+    #[cfg(feature = "voice")]
+    fn smaller_stt(&mut self, settings: &Settings, now: Bytes, paths: &Paths) -> Result<()> {
+        let turn_s = settings.hear.turn.max_utterance_s;
+        for shorter in [15, 10].into_iter().filter(|s| *s < turn_s) {
+            let less = hear::Stt::estimate(&settings.hear.stt, shorter, paths)?;
+            let change = format!("shorten hear.turn.max_utterance_s to {shorter}");
+            self.saving("hear.turn.max_utterance_s", change, now.saturating_sub(less));
+        }
+        for model in store::Manifest::builtin()?.models.iter().filter(|m| m.role == store::ModelRole::Stt) {
+            let other = hear::stt::Settings { model: model.id.clone(), ..settings.hear.stt.clone() };
+            let less = hear::Stt::estimate(&other, turn_s, paths)?;
+            let change = format!("use {} instead of {} (hear.stt.model)", model.id, settings.hear.stt.model);
+            self.saving("hear.stt.model", change, now.saturating_sub(less));
+        }
         Ok(())
     }
 }

@@ -12,20 +12,19 @@ use crate::{hear, speak};
 pub struct Settings {
     pub audio: audio::Settings,
     #[cfg(feature = "voice")]
-    pub speak: speak::Settings,
-    #[cfg(not(feature = "voice"))]
-    #[serde(skip_serializing)]
-    pub speak: LeftOut,
-    #[cfg(feature = "voice")]
     pub hear: hear::Settings,
     #[cfg(not(feature = "voice"))]
     #[serde(skip_serializing)]
     pub hear: LeftOut,
     pub llm: llm::Settings,
+    #[cfg(feature = "voice")]
+    pub speak: speak::Settings,
+    #[cfg(not(feature = "voice"))]
+    #[serde(skip_serializing)]
+    pub speak: LeftOut,
     pub dialog: dialog::Settings,
     pub tools: tools::Settings,
     pub budget: budget::Settings,
-    pub daemon: Daemon,
     pub privacy: Privacy,
 }
 
@@ -40,37 +39,14 @@ impl Settings {
         };
         section("audio", &|p| self.audio.validate(p));
         #[cfg(feature = "voice")]
-        section("speak", &|p| self.speak.validate(p));
-        #[cfg(feature = "voice")]
         section("hear", &|p| self.hear.validate(p));
         section("llm", &|p| self.llm.validate(p));
+        #[cfg(feature = "voice")]
+        section("speak", &|p| self.speak.validate(p));
         section("dialog", &|p| self.dialog.validate(p));
         section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));
-        section("daemon", &|p| self.daemon.validate(p));
         all
-    }
-}
-
-/// The long-running process.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Daemon {
-    /// How long a stop waits for what is being said or done before it ends anyway.
-    pub shutdown_grace_ms: u64,
-}
-
-impl Default for Daemon {
-    fn default() -> Self {
-        Self { shutdown_grace_ms: 5_000 }
-    }
-}
-
-impl Daemon {
-    fn validate(&self, problems: &mut Vec<String>) {
-        if self.shutdown_grace_ms > 60_000 {
-            problems.push(format!("shutdown_grace_ms is {}; at most 60000", self.shutdown_grace_ms));
-        }
     }
 }
 

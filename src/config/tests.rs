@@ -80,7 +80,7 @@ keep_audio = true
 keep_audio = 1
 runtime_mb = 5
 ";
-    let found = problems(text, &[("TERCET__BUDGET__RUNTIME_MB", "0")], &["daemon.shutdown_grace_ms=soon", "nonsense"]);
+    let found = problems(text, &[("TERCET__BUDGET__RUNTIME_MB", "0")], &["dialog.follow_up_ms=soon", "nonsense"]);
     let wanted = [
         "--set nonsense: is not of the form section.key=value",
         "t.toml:3: budget.reserv_mb: no such key; did you mean budget.reserve_mb?",
@@ -89,7 +89,7 @@ runtime_mb = 5
         "t.toml:10: privacy.keep_audio: expected true or false, found 1",
         "t.toml:11: privacy.runtime_mb: no such key here; did you mean budget.runtime_mb?",
         "t.toml:6: privcy: no such key; did you mean privacy?",
-        "--set daemon.shutdown_grace_ms=soon: daemon.shutdown_grace_ms: expected a whole number, not negative, found the text \"soon\"",
+        "--set dialog.follow_up_ms=soon: dialog.follow_up_ms: expected a whole number, not negative, found the text \"soon\"",
         "environment TERCET__BUDGET__RUNTIME_MB: budget.runtime_mb: is 0; a process needs some memory for itself",
     ];
     for w in wanted {

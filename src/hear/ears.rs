@@ -1,6 +1,6 @@
 //! The streaming half of hearing: wake words, voice activity and turns on one sample clock, in bounded memory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::turn::Tracker;
 use super::vad::Edge;
@@ -8,7 +8,7 @@ use super::{
     EndOfTurn, RATE, Segmenter, Settings, SilenceEnd, Situation, Vad, Wake, samples_in_ms, seconds, vad, wake,
 };
 use crate::budget::{Budget, Component, Reservation};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::onnx;
 use crate::store::{self, Paths};
 use crate::units::Bytes;
@@ -98,6 +98,29 @@ pub struct Ears {
 }
 
 impl Ears {
+    /// What [`Ears::load`] will reserve: the models, and the buffers of sound. Known before the models are fetched.
+    ///
+    /// # Errors
+    /// As [`store::size`], or when a wake word given as a file cannot be read.
+    pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
+        let mut models = vec![store::size(paths, "silero-vad", None)?];
+        for model in &settings.wake.models {
+            models.push(if model.ends_with(".onnx") {
+                let file = Path::new(model);
+                Bytes(std::fs::metadata(file).map_err(|e| Error::io("open the wake word", file, e))?.len())
+            } else {
+                store::size(paths, &format!("wake-{model}"), None)?
+            });
+        }
+        if !settings.wake.models.is_empty() {
+            for name in ["melspectrogram.onnx", "embedding_model.onnx"] {
+                models.push(store::size(paths, "openwakeword", Some(name))?);
+            }
+        }
+        let buffers = (2 * kept_samples(settings) + 2 * PIECE) * size_of::<f32>();
+        Ok(onnx::estimate_of_sizes(models) + Bytes(buffers as u64))
+    }
+
     /// Loads the VAD and the wake words of `settings`, reserved and measured as one item of `budget`.
     ///
     /// # Errors
@@ -115,17 +138,15 @@ impl Ears {
             };
             words.push(word);
         }
-        let mut files: Vec<PathBuf> = words.iter().map(|w| w.1.clone()).chain([vad_file.clone()]).collect();
         let front = if words.is_empty() {
             None
         } else {
             let file = |name| store::locate_file(paths, "openwakeword", name);
             Some((file("melspectrogram.onnx")?, file("embedding_model.onnx")?))
         };
-        files.extend(front.iter().flat_map(|(mel, embedding)| [mel.clone(), embedding.clone()]));
 
         onnx::init_reserved(&store::locate(paths, "onnxruntime")?, budget)?;
-        let estimate = estimate(settings, &files);
+        let estimate = Self::estimate(settings, paths)?;
         let (mut ears, reservation) =
             onnx::load_measured(budget, Component::Detect, "vad and wake words", estimate, || {
                 let vad = Vad::load(&vad_file)?;
@@ -433,10 +454,4 @@ fn kept_samples(settings: &Settings) -> usize {
     let turn = &settings.turn;
     let ms = turn.max_utterance_s * 1000 + turn.pre_roll_ms + turn.max_silence_ms + 2000;
     samples_in_ms(ms) as usize
-}
-
-/// What the ears will take: the models, and the buffers of sound.
-fn estimate(settings: &Settings, models: &[PathBuf]) -> Bytes {
-    let buffers = (2 * kept_samples(settings) + 2 * PIECE) * size_of::<f32>();
-    onnx::session_estimate(models) + Bytes(buffers as u64)
 }

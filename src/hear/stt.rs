@@ -86,6 +86,20 @@ pub struct Stt {
 }
 
 impl Stt {
+    /// What [`Stt::load`] will reserve; known before the model is fetched.
+    ///
+    /// # Errors
+    /// As [`store::size`], or when a model given as a file cannot be read.
+    pub fn estimate(settings: &Settings, max_utterance_s: u32, paths: &Paths) -> Result<Bytes> {
+        let bytes = if settings.model.ends_with(".bin") {
+            let file = Path::new(&settings.model);
+            std::fs::metadata(file).map_err(|e| Error::io("open the speech recognition model", file, e))?.len()
+        } else {
+            store::size(paths, &settings.model, None)?.0
+        };
+        Ok(estimate(bytes, longest(max_utterance_s)))
+    }
+
     /// Loads the model and runs it once at the length of the longest utterance, so that what it takes is measured.
     ///
     /// # Errors
@@ -107,7 +121,7 @@ impl Stt {
         let bytes = std::fs::metadata(file)
             .map_err(|e| Error::io("open the speech recognition model", file, e).remedy("run `tercet models fetch`"))?
             .len();
-        let longest = (max_utterance_s as usize * RATE).clamp(RATE, MAX_SAMPLES);
+        let longest = longest(max_utterance_s);
         let what = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let ((state, padded), reservation) =
             onnx::load_measured(budget, Component::Stt, what, estimate(bytes, longest), || {
@@ -252,6 +266,11 @@ fn open_state(file: &Path) -> Result<WhisperState> {
     let context = WhisperContext::new_with_params(file, how).map_err(|e| unsound(file).because(e))?;
     // The state keeps the context alive.
     context.create_state().map_err(|e| unsound(file).because(e))
+}
+
+/// Samples of the longest utterance that is transcribed.
+fn longest(max_utterance_s: u32) -> usize {
+    (max_utterance_s as usize * RATE).clamp(RATE, MAX_SAMPLES)
 }
 
 /// whisper.cpp keeps the file's weights, its caches, and compute buffers that grow with the audio context.
