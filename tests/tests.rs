@@ -6,5 +6,6 @@ mod bad_input;
 mod devices;
 mod hearing;
 mod models;
+mod plan;
 mod support;
 mod systemd;

@@ -40,6 +40,10 @@ pub fn memory_plan(settings: &Settings, paths: &Paths) -> Result<Plan> {
     for (component, what, bytes) in settings.budget.standing() {
         parts.item(component, what, bytes, "");
     }
+    for reserve in [128, 64].into_iter().filter(|mb| *mb < settings.budget.reserve_mb) {
+        let change = format!("lower budget.reserve_mb to {reserve}");
+        parts.saving("budget.reserve_mb", change, Bytes::mb(settings.budget.reserve_mb - reserve));
+    }
     let machine = (machine.total > Bytes::ZERO).then_some(machine.total);
     parts.items.sort_by_key(|i| i.component);
     Ok(Plan::compute(Inputs { cap, cap_note, machine, items: parts.items, savings: parts.savings }))
