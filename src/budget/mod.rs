@@ -146,6 +146,17 @@ impl Budget {
         Ok(Reservation { budget: self.clone(), id })
     }
 
+    /// Records as measured for the process itself ([`Settings::standing`]) what is resident beyond everything measured of
+    /// the others. Call it while all parts are loaded.
+    pub fn record_process(&self, resident: Bytes) {
+        let mut l = self.lock();
+        let is_process = |e: &Entry| e.component == Component::Runtime && e.what == settings::PROCESS;
+        let others = l.entries.values().filter(|e| !is_process(e)).filter_map(|e| e.measured).sum();
+        if let Some(e) = l.entries.values_mut().find(|e| is_process(e)) {
+            e.measured = Some(resident.saturating_sub(others));
+        }
+    }
+
     pub fn cap(&self) -> Bytes {
         self.lock().cap
     }

@@ -22,9 +22,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { total_mb: None, reserve_mb: 256, runtime_mb: 64 }
+        Self { total_mb: None, reserve_mb: 256, runtime_mb: 48 }
     }
 }
+
+/// The ledger's line for the process itself.
+pub(super) const PROCESS: &str = "code, stacks, libraries";
 
 /// Share of physical memory that is the budget where none is set, in percent. The service unit's `MemoryMax` stands
 /// above it, so that the ledger refuses before the kernel kills; a test compares them.
@@ -61,7 +64,7 @@ impl Settings {
     /// What is held for as long as the process runs, whatever it loads.
     pub fn standing(&self) -> [(Component, &'static str, Bytes); 2] {
         [
-            (Component::Runtime, "code, stacks, libraries", Bytes::mb(self.runtime_mb)),
+            (Component::Runtime, PROCESS, Bytes::mb(self.runtime_mb)),
             (Component::Reserve, "kept free for the system", Bytes::mb(self.reserve_mb)),
         ]
     }
@@ -123,10 +126,10 @@ mod tests {
     #[test]
     fn standing_reservations_enter_the_ledger() {
         let s = Settings::default();
-        let b = Budget::new(Bytes::mb(320));
+        let b = Budget::new(Bytes::mb(304));
         let held = s.reserve_standing(&b).expect("fits exactly");
-        assert_eq!(b.reserved(), Bytes::mb(320));
+        assert_eq!(b.reserved(), Bytes::mb(304));
         drop(held);
-        assert!(s.reserve_standing(&Budget::new(Bytes::mb(319))).is_err());
+        assert!(s.reserve_standing(&Budget::new(Bytes::mb(303))).is_err());
     }
 }

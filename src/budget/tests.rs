@@ -48,6 +48,20 @@ fn lines_sum_by_component_and_measured_stands_beside() {
 }
 
 #[test]
+fn the_process_is_what_is_resident_beyond_the_parts() {
+    let b = Budget::new(Bytes::mb(1_000));
+    let held = Settings::default().reserve_standing(&b).expect("fits");
+    let part = b.reserve(Component::Weights, "model", Bytes::mb(100)).expect("fits");
+    part.record_measured(Bytes::mb(90));
+    b.record_process(Bytes::mb(120));
+    b.record_process(Bytes::mb(125));
+    let measured: Vec<_> = b.items().iter().map(|i| i.measured).collect();
+    assert_eq!(measured, [Some(Bytes::mb(35)), None, Some(Bytes::mb(90))], "the reserve is not used, so not measured");
+    drop(held);
+    b.record_process(Bytes::mb(125));
+}
+
+#[test]
 fn sizes_near_the_end_of_the_number_line_do_not_wrap() {
     let b = Budget::new(Bytes(u64::MAX - 1));
     let _a = b.reserve(Component::Weights, "a", Bytes(u64::MAX - 1)).expect("fits");

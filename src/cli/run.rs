@@ -95,8 +95,9 @@ struct Report {
 
 impl Report {
     fn look(&mut self, budget: &Budget) {
-        self.memory = budget.lines();
         self.resident = resident_now();
+        budget.record_process(self.resident);
+        self.memory = budget.lines();
     }
 }
 
