@@ -48,7 +48,8 @@ pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
     let whole = x.len() / 32 * 32;
     let mut max = [_mm256_set1_ps(MIN_ABSMAX); 2];
     for at in (0..whole).step_by(16) {
-        max = [0, 1].map(|i| _mm256_max_ps(_mm256_andnot_ps(sign, load_f32(x, at + 8 * i)), max[i]));
+        max[0] = _mm256_max_ps(_mm256_andnot_ps(sign, load_f32(x, at)), max[0]);
+        max[1] = _mm256_max_ps(_mm256_andnot_ps(sign, load_f32(x, at + 8)), max[1]);
     }
     let absmax = x[whole..].iter().fold(max_lanes(_mm256_max_ps(max[0], max[1])), |m, v| m.max(v.abs()));
     let s = 127.0 / absmax;
@@ -57,7 +58,10 @@ pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
     let order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
     for at in (0..whole).step_by(32) {
         // Conversion rounds half to even, the packs saturate to −128..127.
-        let v = [0, 8, 16, 24].map(|i| _mm256_cvtps_epi32(_mm256_mul_ps(load_f32(x, at + i), scale)));
+        let mut v = [_mm256_setzero_si256(); 4];
+        for (i, v) in v.iter_mut().enumerate() {
+            *v = _mm256_cvtps_epi32(_mm256_mul_ps(load_f32(x, at + 8 * i), scale));
+        }
         let v = _mm256_packs_epi16(_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3]));
         let to = &mut q[at..at + 32];
         // SAFETY: 32 writable bytes; the store does not need alignment.

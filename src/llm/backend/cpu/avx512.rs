@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{Panel, ROWS};
+use super::avx2::{Panel, ROWS, prefetch};
 use super::kernels::{HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
 
@@ -30,12 +30,13 @@ fn broadcast4(q: &[i8], at: usize) -> __m512i {
 
 /// `Σ code·q` over whole units: `codes` is `[units, 256]`, `q` `[units · 64]`.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 fn dot_units(codes: &[u8], q: &[i8]) -> __m512i {
-    let masks = [3u8, 12, 48, 192].map(|m| _mm512_set1_epi8(m as i8));
+    let masks = [_mm512_set1_epi8(3), _mm512_set1_epi8(12), _mm512_set1_epi8(48), _mm512_set1_epi8(192u8 as i8)];
     // Two sets, so that a product does not wait for the one before it.
     let mut acc = [[_mm512_setzero_si512(); 4]; 2];
     for (unit, q) in codes.chunks_exact(UNIT_BYTES).zip(q.chunks_exact(UNIT)) {
+        prefetch(unit, UNIT_BYTES / 64);
         for v in 0..4 {
             let w = load(unit, 64 * v);
             for f in 0..4 {
@@ -44,10 +45,12 @@ fn dot_units(codes: &[u8], q: &[i8]) -> __m512i {
             }
         }
     }
-    let field = |f: usize| _mm512_add_epi32(acc[0][f], acc[1][f]);
-    let low = _mm512_add_epi32(field(0), _mm512_srai_epi32::<2>(field(1)));
-    let high = _mm512_add_epi32(_mm512_srai_epi32::<4>(field(2)), _mm512_srai_epi32::<6>(field(3)));
-    _mm512_add_epi32(low, high)
+    let [a, b] = acc;
+    let by1 = _mm512_add_epi32(a[0], b[0]);
+    let by4 = _mm512_srai_epi32::<2>(_mm512_add_epi32(a[1], b[1]));
+    let by16 = _mm512_srai_epi32::<4>(_mm512_add_epi32(a[2], b[2]));
+    let by64 = _mm512_srai_epi32::<6>(_mm512_add_epi32(a[3], b[3]));
+    _mm512_add_epi32(_mm512_add_epi32(by1, by4), _mm512_add_epi32(by16, by64))
 }
 
 /// Sixteen fp16 values as f32.
@@ -93,7 +96,7 @@ fn add_group(sum: __m512, dot: __m512i, total: i32, scales: &[u16; TILE]) -> __m
     _mm512_add_ps(sum, _mm512_mul_ps(load_f16(scales), to_floats(dot, total)))
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let codes = w.tile(tile);
     let sum = match w.groups(tile) {
@@ -115,13 +118,16 @@ pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]) {
     let steps = open.len() / 64;
-    let q = q.map(|q| &q[..steps * 4]);
+    let mut from = [std::ptr::null::<i8>(); T];
+    for t in 0..T {
+        from[t] = q[t][..steps * 4].as_ptr();
+    }
     let mut sums = [_mm512_setzero_si512(); T];
     for s in 0..steps {
         let w = load(open, 64 * s);
         for t in 0..T {
-            // SAFETY: `q[t]` has `4 · steps` elements and `s < steps`; read without an alignment claim.
-            let x = _mm512_set1_epi32(unsafe { q[t].as_ptr().add(4 * s).cast::<i32>().read_unaligned() });
+            // SAFETY: `from[t]` starts `4 · steps` elements and `s < steps`; read without an alignment claim.
+            let x = _mm512_set1_epi32(unsafe { from[t].add(4 * s).cast::<i32>().read_unaligned() });
             sums[t] = _mm512_dpbusd_epi32(sums[t], w, x);
         }
     }
@@ -157,7 +163,8 @@ fn add_rows(open: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]
                 4
             }
             _ => {
-                add_panel(open, [0, 1, 2, 3, 4, 5, 6, 7].map(|t| q(i + t)), acc);
+                let all = [q(i), q(i + 1), q(i + 2), q(i + 3), q(i + 4), q(i + 5), q(i + 6), q(i + 7)];
+                add_panel(open, all, acc);
                 8
             }
         };
@@ -204,12 +211,13 @@ pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mu
     }
 }
 
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     let low = _mm512_set1_epi8(15);
     let mut sum = _mm512_setzero_ps();
     for (b, (block, q)) in codes.chunks_exact(INT4_BLOCK_BYTES).zip(x.q.chunks_exact(32)).enumerate() {
+        prefetch(block, INT4_BLOCK_BYTES / 64);
         let mut dot = [_mm512_set1_epi32(-8 * x.sums[b]), _mm512_setzero_si512()];
         for v in 0..4 {
             let w = load(block, 64 * v);
