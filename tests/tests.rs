@@ -4,8 +4,11 @@
 mod architecture;
 mod bad_input;
 mod devices;
+mod golden_llm;
 mod hearing;
+mod live;
 mod models;
 mod plan;
 mod support;
 mod systemd;
+mod talk;

@@ -7,15 +7,23 @@ use clap::{Parser, Subcommand};
 
 use crate::error::{Kind, Result};
 
+pub mod ask;
+pub mod bench;
+pub mod chat;
 pub mod config;
 pub mod devices;
 #[cfg(feature = "voice")]
 pub mod listen;
 pub mod models;
+pub mod eval;
+mod interrupt;
+mod model;
 pub mod out;
 pub mod plan;
 #[cfg(feature = "voice")]
 pub mod run;
+#[cfg(feature = "voice")]
+pub mod say;
 #[cfg(feature = "voice")]
 mod show;
 #[cfg(feature = "voice")]
@@ -69,6 +77,14 @@ impl Context {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Ask one question in writing
+    Ask(ask::Args),
+    /// Converse in writing
+    Chat(chat::Args),
+    /// Measure how fast the parts are on this machine
+    Bench(bench::Args),
+    /// Measure how well the language model does
+    Eval(eval::Args),
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
     /// List, fetch and verify models
@@ -83,11 +99,17 @@ enum Command {
     Listen(listen::Args),
     #[cfg(feature = "voice")]
     Transcribe(transcribe::Args),
+    #[cfg(feature = "voice")]
+    Say(say::Args),
 }
 
 impl Command {
     fn run(self, ctx: &Context) -> Result<()> {
         match self {
+            Command::Ask(args) => ask::run(args, ctx),
+            Command::Chat(args) => chat::run(args, ctx),
+            Command::Bench(args) => bench::run(args, ctx),
+            Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
@@ -98,6 +120,8 @@ impl Command {
             Command::Listen(args) => listen::run(args, ctx),
             #[cfg(feature = "voice")]
             Command::Transcribe(args) => transcribe::run(args, ctx),
+            #[cfg(feature = "voice")]
+            Command::Say(args) => say::run(args, ctx),
         }
     }
 }

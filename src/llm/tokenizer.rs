@@ -280,13 +280,13 @@ impl Tokenizer {
         self.eot
     }
 
-    /// Whether generation ends here: the end of a text or of a turn, under any of the names models use.
-    /// Tokens that end a turn, ascending.
+    /// The tokens where generation ends, in ascending order: the end of a text or of a turn, under any of the names
+    /// models use.
     pub fn stops(&self) -> &[TokenId] {
         &self.stops
     }
 
-    /// Whether the token ends a turn.
+    /// Whether generation ends here.
     pub fn is_stop(&self, token: TokenId) -> bool {
         self.stops.binary_search(&token).is_ok()
     }

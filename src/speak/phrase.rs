@@ -37,6 +37,57 @@ pub(super) fn clauses(text: &str) -> Vec<Clause> {
     out
 }
 
+/// Groups clauses into parts of at most `max_chars`, each spoken in one go; a clause longer than that is cut between
+/// words. What a model needs while it speaks grows with the part, not with the sentence.
+pub(super) fn parts(clauses: Vec<Clause>, max_chars: usize) -> Vec<Vec<Clause>> {
+    let mut out: Vec<Vec<Clause>> = Vec::new();
+    let mut room = 0;
+    for clause in clauses.into_iter().flat_map(|c| cut(c, max_chars)) {
+        let chars = clause.text.chars().count() + 1;
+        match out.last_mut() {
+            Some(part) if chars <= room => part.push(clause),
+            _ => {
+                out.push(vec![clause]);
+                room = max_chars;
+            }
+        }
+        room = room.saturating_sub(chars);
+    }
+    out
+}
+
+/// A clause as pieces of at most `max_chars`, of about the same length.
+fn cut(clause: Clause, max_chars: usize) -> Vec<Clause> {
+    let chars = clause.text.chars().count();
+    if chars <= max_chars {
+        return vec![clause];
+    }
+    let even = chars.div_ceil(chars.div_ceil(max_chars)) + 1;
+    let mut out = vec![Clause { text: String::new(), mark: ',' }];
+    for word in clause.text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        loop {
+            let rest = word.split_off(word.len().min(max_chars));
+            let last = out.len() - 1;
+            let have = out[last].text.chars().count();
+            if have > 0 && (have >= even || have + 1 + word.len() > max_chars) {
+                out.push(Clause { text: word.iter().collect(), mark: ',' });
+            } else {
+                let gap = if have == 0 { "" } else { " " };
+                out[last].text = format!("{}{gap}{}", out[last].text, word.iter().collect::<String>());
+            }
+            if rest.is_empty() {
+                break;
+            }
+            word = rest;
+        }
+    }
+    if let Some(last) = out.last_mut() {
+        last.mark = clause.mark;
+    }
+    out
+}
+
 /// Marks that follow each other count as the strongest of them.
 fn end_clause(out: &mut Vec<Clause>, current: &mut String, mark: char) {
     let text = std::mem::take(current);
@@ -95,5 +146,22 @@ mod tests {
         ] {
             assert_eq!(marked(text), want, "{text}");
         }
+    }
+
+    #[test]
+    fn parts_are_bounded_and_lose_nothing() {
+        let text = "one two three, four five six seven eight nine ten eleven; twelve. ".repeat(3) + &"x".repeat(70);
+        for max in [8, 20, 33, 64, 500] {
+            let all = clauses(&text);
+            let words = |c: &[Clause]| c.iter().map(|c| c.text.replace(' ', "")).collect::<String>();
+            let parts = parts(all.clone(), max);
+            assert_eq!(words(&parts.concat()), words(&all));
+            for part in &parts {
+                let chars: usize = part.iter().map(|c| c.text.chars().count() + 1).sum();
+                assert!(chars <= max + 1, "{chars} > {max}: {part:?}");
+            }
+            assert_eq!(parts.concat().iter().filter(|c| c.mark != ',').count(), 7, "marks stay with their clauses");
+        }
+        assert!(parts(Vec::new(), 10).is_empty());
     }
 }

@@ -2,15 +2,17 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use piper_rs::{ModelConfig, Piper};
 use serde::{Deserialize, Serialize};
 
 use super::espeak::Phonemizer;
 use super::pcm::Pcm;
-use super::phrase::{Clause, clauses};
+use super::phrase::{Clause, clauses, parts};
 use super::spoken::{self, Language};
-use crate::budget::{Budget, Component, Reservation};
+use crate::budget::{Budget, Component, Reservation, resident_now};
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
 use crate::store::{self, Paths};
@@ -74,13 +76,19 @@ impl Settings {
     }
 }
 
-/// Said once while loading, so that the first sentence of a conversation finds everything touched and allocated. As
-/// long as sentences get: the memory measured then is the memory a conversation takes.
-const WARM_UP: &str = "This is how long a sentence may become before it is cut, and it is spoken once to nobody at all, \
-                       so that every part of the voice has been used before somebody waits for an answer from it.";
+/// Longest part spoken in one go, in characters of the spoken words (seven seconds). The model's scratch memory grows
+/// with it: about 17 MB a second of speech.
+const PART_CHARS: usize = 120;
 
-/// Resident bytes beyond the model file: its graph, weights packed for the kernels, espeak-ng's dictionary.
+/// Said once while loading, so that the first sentence of a conversation finds everything touched, and as long as a
+/// part can be, so that the memory seen then is the most a conversation takes.
+const WARM_UP: &str = "This is the longest part that is ever spoken in one go and it is said once to nobody so that \
+                       every corner is warm then.";
+
+/// What the model file becomes in memory: its graph, weights packed for the kernels, espeak-ng's dictionary.
 const BESIDE_WEIGHTS: Bytes = Bytes::mb(30);
+/// Scratch memory of the longest part, as much again as is live at once because freed blocks do not fit the next layer.
+const SCRATCH: Bytes = Bytes::mb(170);
 
 /// A loaded voice. Used by one thread at a time; several voices may exist, espeak-ng guards itself.
 pub struct Voice {
@@ -109,7 +117,7 @@ impl Voice {
     /// # Errors
     /// As [`store::size`].
     pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
-        Ok(store::size(paths, &settings.voice, None)? + BESIDE_WEIGHTS)
+        Ok(store::size(paths, &settings.voice, None)? + BESIDE_WEIGHTS + SCRATCH)
     }
 
     /// Loads the voice and says one sentence to nobody.
@@ -122,12 +130,17 @@ impl Voice {
         let config = store::locate_file(paths, &settings.voice, &config_name(&model))?;
         let estimate = Self::estimate(settings, paths)?;
         onnx::init_reserved(&store::locate(paths, "onnxruntime")?, budget)?;
+        return_large_blocks();
         let what = format!("voice {}", settings.voice);
-        let (mut voice, reservation) = onnx::load_measured(budget, Component::Tts, what, estimate, || {
+        let ((mut voice, peak), reservation) = onnx::load_measured(budget, Component::Tts, what, estimate, || {
+            let before = resident_now();
             let mut voice = Self::open(settings, &model, &config)?;
-            voice.synthesize(WARM_UP).map_err(|e| not_a_voice(&model).because(e))?;
-            Ok(voice)
+            let (said, peak) = peak_during(|| voice.synthesize(WARM_UP));
+            said.map_err(|e| not_a_voice(&model).because(e))?;
+            Ok((voice, peak.saturating_sub(before)))
         })?;
+        // Between sentences it holds less; what must fit is the most it ever takes.
+        reservation.record_measured(peak);
         voice.reservation = Some(reservation);
         Ok(voice)
     }
@@ -176,9 +189,27 @@ impl Voice {
     /// # Errors
     /// [`Kind::Internal`] when the model fails to run.
     pub fn synthesize(&mut self, sentence: &str) -> Result<Pcm> {
-        let clauses = clauses(&spoken::normalize(sentence, self.settings.language));
-        let ipa = self.phonemes(&clauses)?;
         let mut pcm = Pcm::empty(self.rate);
+        let clauses = clauses(&spoken::normalize(sentence, self.settings.language));
+        // Slower speech makes more sound of the same words.
+        let max_chars = (PART_CHARS as f32 * self.settings.speed.clamp(0.25, 1.0)) as usize;
+        for part in parts(clauses, max_chars) {
+            let said = self.speak(&part)?;
+            if said.samples.is_empty() {
+                continue;
+            }
+            let pause_ms = u64::from(self.settings.sentence_gap_ms);
+            let mark = part.last().map_or('.', |c| c.mark);
+            pcm.samples.extend_from_slice(&said.samples);
+            pcm.append_silence(if matches!(mark, '.' | '!' | '?') { pause_ms } else { pause_ms / 2 });
+        }
+        Ok(pcm)
+    }
+
+    /// The sound of some clauses in one run of the model, without silence around it.
+    fn speak(&mut self, clauses: &[Clause]) -> Result<Pcm> {
+        let mut pcm = Pcm::empty(self.rate);
+        let ipa = self.phonemes(clauses)?;
         if !ipa.contains(|c: char| c.is_alphabetic() && self.known.contains(&c)) {
             return Ok(pcm);
         }
@@ -190,11 +221,6 @@ impl Voice {
             .map_err(|e| Error::new(Kind::Internal, format!("the voice {} failed", self.settings.voice)).because(e))?;
         pcm.limit_peak();
         pcm.trim();
-        if !pcm.samples.is_empty() {
-            let ends = clauses.last().is_some_and(|c| matches!(c.mark, '.' | '!' | '?'));
-            let gap_ms = u64::from(self.settings.sentence_gap_ms);
-            pcm.append_silence(if ends { gap_ms } else { gap_ms / 2 });
-        }
         Ok(pcm)
     }
 
@@ -213,6 +239,38 @@ impl Voice {
             out.push(clause.mark);
         }
         Ok(out)
+    }
+}
+
+/// Runs `work` and returns the highest resident set seen meanwhile, sampled from a second thread.
+fn peak_during<T>(work: impl FnOnce() -> T) -> (T, Bytes) {
+    let done = AtomicBool::new(false);
+    std::thread::scope(|s| {
+        let watch = s.spawn(|| {
+            let mut peak = resident_now();
+            while !done.load(Ordering::Acquire) {
+                peak = peak.max(resident_now());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            peak
+        });
+        let result = work();
+        done.store(true, Ordering::Release);
+        let peak = watch.join().unwrap_or_default();
+        (result, peak.max(resident_now()))
+    })
+}
+
+/// Makes the C library take large blocks from the system and give them back, whatever sizes it has seen: left to
+/// itself it grows that limit to 32 MB, and the voice's layers, each larger than the last, fragment its heap to twice
+/// what they need.
+fn return_large_blocks() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes two numbers and may be called at any time; both parameters only change where later
+    // allocations come from.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 4 << 20);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 16 << 20);
     }
 }
 

@@ -254,6 +254,16 @@ pub(crate) struct Recording {
 }
 
 impl Recording {
+    /// Ends the recording and gives it as a WAV file in the sound card's folder.
+    pub(crate) fn finish_wav(self) -> PathBuf {
+        let wav = self.file.with_extension("wav");
+        let samples = self.finish();
+        let mut w = tercet::audio::WavWriter::create(&wav, tercet::units::SampleRate(RATE)).expect("a WAV file");
+        w.write(&samples).expect("samples are written");
+        w.finish().expect("the WAV file is complete");
+        wav
+    }
+
     /// What has been recorded so far, at [`RATE`].
     pub(crate) fn so_far(&self) -> Vec<f32> {
         let bytes = std::fs::read(&self.file).expect("the recording");

@@ -1,0 +1,85 @@
+//! `tercet ask`: one question, one answer, streamed.
+
+use std::io::Read;
+
+use serde::Serialize;
+
+use super::model::{Answer, TalkArgs};
+use super::{Context, out};
+use crate::error::{Error, Kind, Result};
+use crate::schema::{Message, Role};
+
+/// Longest question read from standard input.
+const MAX_QUESTION_BYTES: u64 = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The question; `-` reads it from standard input
+    #[arg(value_name = "TEXT")]
+    text: String,
+    #[command(flatten)]
+    talk: TalkArgs,
+    /// Print one JSON object when the answer is complete
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    answer: &'a str,
+    /// `stop` (the model ended it) or `length` (no room was left).
+    finish: &'static str,
+    prompt_tokens: usize,
+    answer_tokens: usize,
+    /// From the question to the first token.
+    first_token_ms: u64,
+    tokens_per_second: f64,
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    let question = question(args.text)?;
+    let (mut talker, system) = args.talk.load(ctx)?;
+    let messages = [Message::new(Role::System, system), Message::new(Role::User, question)];
+    let answer = talker.answer(&messages, &|| false, &mut |piece| match args.json {
+        true => Ok(()),
+        false => out::text_raw(piece),
+    })?;
+    match args.json {
+        true => out::json(&report(&answer)),
+        false => out::line(""),
+    }
+}
+
+fn report(a: &Answer) -> Report<'_> {
+    Report {
+        answer: &a.text,
+        finish: a.end.name(),
+        prompt_tokens: a.prompt_tokens,
+        answer_tokens: a.tokens,
+        first_token_ms: a.first_token.as_millis() as u64,
+        tokens_per_second: a.tokens_per_second(),
+    }
+}
+
+fn question(text: String) -> Result<String> {
+    let text = match text.as_str() {
+        "-" => {
+            let mut read = String::new();
+            std::io::stdin()
+                .lock()
+                .take(MAX_QUESTION_BYTES + 1)
+                .read_to_string(&mut read)
+                .map_err(|e| Error::new(Kind::Io, "cannot read the question from standard input").because(e))?;
+            if read.len() as u64 > MAX_QUESTION_BYTES {
+                return Err(Error::new(Kind::Usage, "the question on standard input is longer than 1 MiB"));
+            }
+            read
+        }
+        _ => text,
+    };
+    match text.trim() {
+        "" => Err(Error::new(Kind::Usage, "the question is empty").remedy("tercet ask \"What time is it?\"")),
+        t => Ok(t.to_owned()),
+    }
+}

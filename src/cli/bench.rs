@@ -1,0 +1,177 @@
+//! `tercet bench`: how fast the parts are on this machine.
+
+use serde::Serialize;
+
+use super::model::EngineArgs;
+use super::{Context, out};
+use crate::budget;
+use crate::error::{Error, Kind, Result};
+use crate::llm::{Options, Session, timing};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    part: Part,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Part {
+    /// The language model: prefill and decode in tokens per second, as llama-bench measures them
+    Llm(Llm),
+}
+
+#[derive(Debug, clap::Args)]
+struct Llm {
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
+    #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
+    prompt: Vec<usize>,
+    /// Tokens to generate one by one (decode); 0 leaves the test out; a list runs several
+    #[arg(short = 'n', long = "generate", value_name = "N", value_delimiter = ',', default_value = "64")]
+    generate: Vec<usize>,
+    /// Tokens already in the context when a test begins; a list runs several
+    #[arg(short = 'd', long = "depth", value_name = "N", value_delimiter = ',', default_value = "0")]
+    depth: Vec<usize>,
+    /// Times each test runs
+    #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// One measured test: a line of the table, an object of `--json`.
+#[derive(Debug, Serialize)]
+struct Row {
+    model: String,
+    backend: String,
+    threads: usize,
+    /// `pp128`: prefill of 128 tokens; `tg64`: 64 tokens generated.
+    test: String,
+    depth: usize,
+    /// Mean of the runs.
+    tokens_per_second: f64,
+    /// Sample deviation of the runs.
+    stddev: f64,
+    /// Of the whole process, after the test.
+    resident_bytes: u64,
+    /// On a device with memory of its own; no backend here has one.
+    device_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Test {
+    Prefill(usize),
+    Decode(usize),
+}
+
+impl Test {
+    fn name(self) -> String {
+        match self {
+            Test::Prefill(n) => format!("pp{n}"),
+            Test::Decode(n) => format!("tg{n}"),
+        }
+    }
+
+    fn tokens(self) -> usize {
+        match self {
+            Test::Prefill(n) | Test::Decode(n) => n,
+        }
+    }
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    match args.part {
+        Part::Llm(llm) => run_llm(&llm, ctx),
+    }
+}
+
+fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
+    let prefill = args.prompt.iter().filter(|&&n| n > 0).map(|&n| Test::Prefill(n));
+    let decode = args.generate.iter().filter(|&&n| n > 0).map(|&n| Test::Decode(n));
+    let tests: Vec<Test> = prefill.chain(decode).collect();
+    if tests.is_empty() || args.depth.is_empty() {
+        return Err(Error::new(Kind::Usage, "no test is left to run").remedy("give -p or -n a number above 0"));
+    }
+    let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
+    let settings = args.engine.settings(ctx)?;
+    let options = Options { context_tokens: longest, ..settings.llm.options() };
+    let engine = args.engine.load(&options)?;
+    if longest > engine.context() {
+        return Err(Error::new(
+            Kind::Usage,
+            format!("the longest test needs {longest} tokens, but the model's context is {}", engine.context()),
+        )
+        .remedy("choose smaller -p, -n and -d"));
+    }
+    let mut session = engine.session()?;
+    let mut rows = Vec::new();
+    for &depth in &args.depth {
+        for &test in &tests {
+            let (mean, stddev) = measure(&mut session, test, depth, args.repeat)?;
+            let row = Row {
+                model: engine.name().to_owned(),
+                backend: engine.backend(),
+                threads: options.thread_count(),
+                test: test.name(),
+                depth,
+                tokens_per_second: mean,
+                stddev,
+                resident_bytes: budget::resident_now().0,
+                device_bytes: 0,
+            };
+            if args.json {
+                out::json(&row)?;
+            }
+            rows.push(row);
+        }
+    }
+    if args.json { Ok(()) } else { table(&rows) }
+}
+
+/// Mean and sample deviation of `repeat` runs, in tokens per second, after one that does not count.
+fn measure(session: &mut Session, test: Test, depth: usize, repeat: u32) -> Result<(f64, f64)> {
+    let mut once = || match test {
+        Test::Prefill(n) => timing::prefill(session, depth, n),
+        Test::Decode(n) => timing::decode(session, depth, n),
+    };
+    once()?;
+    let speeds: Vec<f64> = (0..repeat).map(|_| Ok(once()?.tokens_per_second())).collect::<Result<_>>()?;
+    Ok(mean_and_deviation(&speeds))
+}
+
+fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
+    let n = xs.len() as f64;
+    let mean = xs.iter().sum::<f64>() / n;
+    let square = xs.iter().map(|x| (x - mean).powi(2)).sum::<f64>();
+    (mean, if xs.len() > 1 { (square / (n - 1.0)).sqrt() } else { 0.0 })
+}
+
+fn table(rows: &[Row]) -> Result<()> {
+    let mut t = out::Table::new(["model", "backend", "threads", "test", "depth", "tokens/s", "±", "resident"]);
+    for r in rows {
+        t.row([
+            r.model.clone(),
+            r.backend.clone(),
+            r.threads.to_string(),
+            r.test.clone(),
+            r.depth.to_string(),
+            format!("{:.1}", r.tokens_per_second),
+            format!("{:.1}", r.stddev),
+            crate::units::Bytes(r.resident_bytes).to_string(),
+        ]);
+    }
+    t.print()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviation_is_the_samples() {
+        assert_eq!(mean_and_deviation(&[2.0, 4.0, 6.0]), (4.0, 2.0));
+        assert_eq!(mean_and_deviation(&[5.0]), (5.0, 0.0));
+    }
+}

@@ -1,0 +1,121 @@
+//! `tercet chat`: a conversation in the terminal, streamed. Reads questions line by line, so it also works in a pipe.
+
+use std::io::{BufRead, IsTerminal, Read};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::interrupt::Interrupt;
+use super::model::{TalkArgs, Talker};
+use super::{Context, out};
+use crate::error::{Error, Kind, Result};
+use crate::schema::{Message, Role};
+
+/// Longest line taken as one question.
+const MAX_LINE_BYTES: u64 = 1 << 20;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    talk: TalkArgs,
+}
+
+/// What the person does.
+enum Input {
+    Line(String),
+    End,
+    Interrupt,
+    Failed(Error),
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    let (mut talker, system) = args.talk.load(ctx)?;
+    // One line waits at most; a faster pipe is read as fast as answers come.
+    let (send, inputs) = sync_channel(1);
+    let pressed = send.clone();
+    // Dropped where a line waits already: the raised flag alone stops the answer being written.
+    let interrupt = Interrupt::listen(move || drop(pressed.try_send(Input::Interrupt)))?;
+    read_lines(send)?;
+
+    let console = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+    if console && !ctx.global.quiet {
+        let e = talker.engine();
+        out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D ends", e.name(), e.backend()));
+    }
+    let mut messages = vec![Message::new(Role::System, system)];
+    while let Some(question) = next_question(&inputs, console)? {
+        messages.push(Message::new(Role::User, question));
+        if !make_room(&mut messages, &talker)? {
+            out::note(format!("that is longer than the {} tokens the model can keep in mind", talker.engine().context()));
+            continue;
+        }
+        interrupt.take();
+        let answer = talker.answer(&messages, &|| interrupt.is_raised(), &mut out::text_raw)?;
+        out::line("")?;
+        messages.push(Message::new(Role::Assistant, answer.text));
+    }
+    if console { out::line("") } else { Ok(()) }
+}
+
+/// The next line that says something; `None` when there are no more.
+fn next_question(inputs: &Receiver<Input>, console: bool) -> Result<Option<String>> {
+    let mut presses = 0;
+    if console {
+        out::text_raw("> ")?;
+    }
+    loop {
+        match inputs.recv().unwrap_or(Input::End) {
+            Input::Line(l) if !l.trim().is_empty() => return Ok(Some(l.trim().to_owned())),
+            Input::Line(_) => {}
+            Input::End => return Ok(None),
+            Input::Failed(e) => return Err(e),
+            // In a terminal the first press at the prompt explains and the second ends.
+            Input::Interrupt if console && presses == 0 => {
+                presses += 1;
+                out::note("\n(Ctrl-D or Ctrl-C again ends)");
+            }
+            Input::Interrupt => return Ok(None),
+        }
+        if console {
+            out::text_raw("> ")?;
+        }
+    }
+}
+
+/// Forgets the oldest question and answer until the conversation and an answer fit the context. `false`, and the last
+/// question is forgotten, if it does not fit even alone.
+fn make_room(messages: &mut Vec<Message>, talker: &Talker) -> Result<bool> {
+    while !talker.fits(messages)? {
+        if messages.len() <= 2 {
+            messages.pop();
+            return Ok(false);
+        }
+        messages.drain(1..3);
+    }
+    Ok(true)
+}
+
+/// Reads standard input on a thread of its own, so that Ctrl-C is heard while it waits.
+fn read_lines(send: SyncSender<Input>) -> Result<()> {
+    let read = move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut line = String::new();
+            let input = match (&mut stdin).take(MAX_LINE_BYTES).read_line(&mut line) {
+                Ok(0) => Input::End,
+                Ok(n) if n as u64 == MAX_LINE_BYTES => {
+                    Input::Failed(Error::new(Kind::Usage, "a line on standard input is longer than 1 MiB"))
+                }
+                Ok(_) => Input::Line(line),
+                Err(e) => Input::Failed(Error::new(Kind::Io, "cannot read standard input").because(e)),
+            };
+            let last = !matches!(input, Input::Line(_));
+            if send.send(input).is_err() || last {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("stdin".into())
+        .spawn(read)
+        .map(drop)
+        .map_err(|e| Error::new(Kind::Internal, "cannot start the thread that reads standard input").because(e))
+}

@@ -1,0 +1,175 @@
+//! `tercet eval`: how well the language model does, by itself: no fast path, no repair.
+
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::model::{EngineArgs, Talker};
+use super::{Context, out};
+use crate::error::{Error, Kind, Result};
+use crate::llm::Sampling;
+use crate::llm::reply::{Reply, parse_reply};
+use crate::schema::{Message, Role};
+
+/// Longest assistant turn; a call takes about 40 tokens.
+const MAX_TURN_TOKENS: usize = 200;
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Tool calls: the first assistant turn of each conversation, greedy, against the one wanted
+    Tools(Tools),
+}
+
+#[derive(Debug, clap::Args)]
+struct Tools {
+    /// Conversations, one JSON object `{"messages": [{"role", "content"}, …]}` a line
+    #[arg(value_name = "FILE.jsonl")]
+    file: PathBuf,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Take the first N conversations only
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print one JSON object a conversation, then one of the totals
+    #[arg(long)]
+    json: bool,
+}
+
+/// A conversation whose first assistant turn is the wanted one.
+#[derive(Debug, Deserialize)]
+struct Case {
+    messages: Vec<Message>,
+}
+
+/// How one conversation went.
+#[derive(Debug, Serialize)]
+struct Outcome<'a> {
+    line: usize,
+    right: bool,
+    wanted: &'a str,
+    got: &'a str,
+}
+
+/// The totals.
+#[derive(Debug, Default, PartialEq, Serialize)]
+struct Score {
+    /// Wanted calls of which name and every argument are right.
+    exact: usize,
+    /// Wanted calls.
+    calls: usize,
+    /// Wanted texts where no tool was called.
+    text_kept: usize,
+    /// Wanted texts.
+    texts: usize,
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    match args.what {
+        What::Tools(tools) => run_tools(&tools, ctx),
+    }
+}
+
+fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
+    let cases = read_cases(&args.file, args.limit.unwrap_or(usize::MAX))?;
+    let engine = args.engine.load(&args.engine.settings(ctx)?.llm.options())?;
+    // Greedy, whatever is configured: a figure is to be the same everywhere.
+    let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS)?;
+    let mut score = Score::default();
+    let bar = out::progress_steps(cases.len() as u64, "tool calls", ctx.global.quiet || args.json);
+    for (line, case) in &cases {
+        let (prompt, wanted) = split(case, *line, &args.file)?;
+        let got = talker.answer(prompt, &|| false, &mut |_| Ok(()))?.text;
+        let right = score.count(wanted, &got);
+        if args.json {
+            out::json(&Outcome { line: *line, right, wanted, got: &got })?;
+        } else if !right {
+            bar.suspend(|| out::line(format!("line {line}\n  wanted {wanted}\n  got    {got}")))?;
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    match args.json {
+        true => out::json(&score),
+        false => out::line(format!(
+            "calls exact: {} of {}; answered in words: {} of {}",
+            score.exact, score.calls, score.text_kept, score.texts
+        )),
+    }
+}
+
+impl Score {
+    /// Counts one conversation and says whether it went right.
+    fn count(&mut self, wanted: &str, got: &str) -> bool {
+        match (parse_reply(wanted), parse_reply(got)) {
+            (Reply::Call(w), g) => {
+                let right = g == Reply::Call(w);
+                self.calls += 1;
+                self.exact += usize::from(right);
+                right
+            }
+            (_, g) => {
+                let right = matches!(g, Reply::Text(_));
+                self.texts += 1;
+                self.text_kept += usize::from(right);
+                right
+            }
+        }
+    }
+}
+
+/// The turns before the first of the assistant, and that one.
+fn split<'a>(case: &'a Case, line: usize, file: &Path) -> Result<(&'a [Message], &'a str)> {
+    let at = case.messages.iter().position(|m| m.role == Role::Assistant);
+    at.map(|at| (&case.messages[..at], case.messages[at].content.as_str())).ok_or_else(|| {
+        Error::new(Kind::Corrupt, format!("{}, line {line}: there is no assistant turn", file.display()))
+    })
+}
+
+/// Conversations with their line numbers.
+fn read_cases(file: &Path, limit: usize) -> Result<Vec<(usize, Case)>> {
+    let open = std::fs::File::open(file).map_err(|e| Error::io("open", file, e))?;
+    let mut cases = Vec::new();
+    for (i, line) in std::io::BufReader::new(open).lines().enumerate() {
+        let line = line.map_err(|e| Error::io("read", file, e))?;
+        if cases.len() == limit {
+            break;
+        }
+        if line.trim().is_empty() {
+            continue;
+        }
+        let case = serde_json::from_str(&line).map_err(|e| {
+            Error::new(Kind::Corrupt, format!("{}, line {}: not a conversation", file.display(), i + 1)).because(e)
+        })?;
+        cases.push((i + 1, case));
+    }
+    match cases.is_empty() {
+        true => Err(Error::new(Kind::Corrupt, format!("{} holds no conversations", file.display()))),
+        false => Ok(cases),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_count_when_name_and_every_argument_are_right() {
+        let mut s = Score::default();
+        let wanted = r#"{"name": "set_light", "parameters": {"room": "hall", "on": true}}"#;
+        assert!(s.count(wanted, r#"{"name":"set_light","parameters":{"on":true,"room":"hall"}}"#));
+        assert!(!s.count(wanted, r#"{"name":"set_light","parameters":{"room":"hall"}}"#));
+        assert!(!s.count(wanted, r#"{"name":"set_light","parameters":{"room":"hall","on":true,"x":1}}"#));
+        assert!(!s.count(wanted, "The light is on."));
+        assert!(s.count("It is blue.", "Blue."));
+        assert!(!s.count("It is blue.", wanted));
+        assert!(!s.count("It is blue.", "{\"name\": "));
+        assert_eq!(s, Score { exact: 1, calls: 4, text_kept: 1, texts: 3 });
+    }
+}

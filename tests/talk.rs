@@ -1,0 +1,183 @@
+//! Conversing in writing through the real program.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Calls that plain greedy decoding gets right of the first 40; llama.cpp gets the same number with this file.
+const RIGHT_OF_40: u64 = 39;
+
+fn tercet(args: &[&str]) -> Command {
+    let mut c = Command::new(env!("CARGO_BIN_EXE_tercet"));
+    // No configuration of this machine, and the same words every time.
+    c.args(args).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("TERCET_CONFIG").env_remove("TERCET_MODELS");
+    c
+}
+
+fn run(args: &[&str], input: &str) -> Output {
+    let mut child = tercet(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("UTF-8")
+}
+
+fn fails(args: &[&str], input: &str) -> (i32, String) {
+    let o = run(args, input);
+    assert!(o.stdout.is_empty(), "{}", String::from_utf8_lossy(&o.stdout));
+    (o.status.code().expect("no signal"), String::from_utf8_lossy(&o.stderr).into_owned())
+}
+
+fn repository(of: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(of)
+}
+
+#[test]
+fn ask_answers() {
+    assert_eq!(text(&run(&["ask", "What is the capital of France?"], "")).trim(), "The capital of France is Paris.");
+    let v: Value = serde_json::from_str(&text(&run(&["ask", "-", "--json"], "What is the capital of Italy?\n")))
+        .expect("one JSON object");
+    assert!(v["answer"].as_str().expect("text").contains("Rome"), "{v}");
+    assert_eq!(v["finish"], "stop");
+    assert!(v["prompt_tokens"].as_u64() > Some(20) && v["answer_tokens"].as_u64() > Some(3), "{v}");
+    let v: Value = serde_json::from_str(&text(&run(&["ask", "Who are you?", "--max-tokens", "2", "--json"], "")))
+        .expect("one JSON object");
+    assert_eq!((&v["finish"], &v["answer_tokens"]), (&"length".into(), &2.into()));
+}
+
+#[test]
+fn ask_follows_the_system_message_given() {
+    let system = "You are a voice assistant.\nTools:\nset_volume(level: int)\nget_time(location?: string)";
+    let answer = text(&run(&["ask", "Set the volume to 30.", "--system", system], ""));
+    assert_eq!(answer.trim(), r#"{"name": "set_volume", "parameters": {"level": 30}}"#);
+}
+
+#[test]
+fn chat_converses_through_a_pipe() {
+    let answers = text(&run(&["chat"], "What is the capital of France?\n\nWhat is seven times eight?"));
+    let lines: Vec<&str> = answers.lines().collect();
+    assert_eq!(lines.len(), 2, "one answer a question, no prompts: {answers:?}");
+    assert!(lines[0].contains("Paris"), "{answers:?}");
+    assert_eq!(text(&run(&["chat"], "")), "");
+}
+
+#[test]
+fn chat_survives_more_than_its_context_holds() {
+    let long = "Tell me about the river and the old bridge and the mill and the market in the town. ".repeat(8);
+    let input = format!("{}{}\nWhat is the capital of France?\n", format!("{long}\n").repeat(8), "word ".repeat(2000));
+    let o = run(&["chat", "--max-tokens", "20"], &input);
+    let answers = text(&o);
+    assert_eq!(answers.lines().count(), 9, "{answers:?}");
+    let notes = String::from_utf8_lossy(&o.stderr);
+    assert!(notes.contains("longer than the 1024 tokens"), "{notes}");
+}
+
+#[test]
+fn ctrl_c_stops_the_answer_and_not_the_program() {
+    let mut child = tercet(&["chat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    writeln!(stdin, "Who are you?").expect("it reads");
+    let mut out = child.stdout.take().expect("piped");
+    let mut first = [0u8; 1];
+    std::io::Read::read_exact(&mut out, &mut first).expect("an answer begins");
+    // SAFETY: kill(2) with the id of a child that has not been waited for.
+    let sent = unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+    assert_eq!(sent, 0);
+    writeln!(stdin, "What is the capital of France?").expect("it still reads");
+    drop(stdin);
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut out, &mut rest).expect("UTF-8");
+    assert!(child.wait().expect("ends").success());
+    assert!(rest.contains("Paris"), "{rest:?}");
+}
+
+#[test]
+fn a_waiting_chat_ends_at_ctrl_c() {
+    let mut child = tercet(&["chat"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    // It answers, so it listens.
+    writeln!(stdin, "Hello.").expect("it reads");
+    let mut out = std::io::BufReader::new(child.stdout.take().expect("piped"));
+    std::io::BufRead::read_line(&mut out, &mut String::new()).expect("an answer");
+    let began = Instant::now();
+    while child.try_wait().expect("asked").is_none() {
+        assert!(began.elapsed() < Duration::from_secs(60), "it does not end");
+        // SAFETY: kill(2) with the id of a child that has not been waited for.
+        unsafe { libc::kill(child.id() as i32, libc::SIGINT) };
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(stdin);
+}
+
+#[test]
+fn what_cannot_be_asked_is_said() {
+    let (code, why) = fails(&["ask", "Hello.", "--model", "/nonexistent/model.gguf"], "");
+    assert!(code == 66 && why.contains("/nonexistent/model.gguf"), "{code} {why}");
+    let not_a_model = repository("Cargo.toml");
+    let (code, why) = fails(&["chat", "--model", not_a_model.to_str().expect("UTF-8")], "Hello.\n");
+    assert!(code == 65 && why.contains("Cargo.toml"), "{code} {why}");
+    assert_eq!(fails(&["ask", " "], "").0, 64);
+    assert_eq!(fails(&["ask", "-"], "\n").0, 64);
+    assert_eq!(fails(&["ask", "Hello.", "--backend", "gpu"], "").0, 64);
+    let (code, why) = fails(&["ask", &"word ".repeat(2000)], "");
+    assert!(code == 71 && why.contains("context"), "{code} {why}");
+}
+
+#[test]
+fn bench_reports_a_line_a_test() {
+    let out = text(&run(&["bench", "llm", "-p", "16,0", "-n", "4", "-d", "0,8", "-r", "2", "--json"], ""));
+    let rows: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    let tests: Vec<(&str, u64)> =
+        rows.iter().map(|r| (r["test"].as_str().expect("text"), r["depth"].as_u64().expect("number"))).collect();
+    assert_eq!(tests, [("pp16", 0), ("tg4", 0), ("pp16", 8), ("tg4", 8)]);
+    for r in &rows {
+        assert!(r["tokens_per_second"].as_f64() > Some(0.0) && r["stddev"].as_f64() >= Some(0.0), "{r}");
+        assert!(r["threads"].as_u64() >= Some(1) && r["backend"].as_str().expect("text").starts_with("cpu"), "{r}");
+        // The weights alone take 23 MB.
+        assert!(r["resident_bytes"].as_u64() > Some(20_000_000) && r["device_bytes"] == 0, "{r}");
+        assert!(r["model"].as_str().expect("text").contains("pocket"), "{r}");
+    }
+    let table = text(&run(&["bench", "llm", "-p", "8", "-n", "0", "-r", "1", "--backend", "reference"], ""));
+    assert!(table.contains("pp8") && table.contains("reference"), "{table}");
+    assert_eq!(fails(&["bench", "llm", "-p", "0", "-n", "0"], "").0, 64);
+    assert_eq!(fails(&["bench", "llm", "-p", "2000"], "").0, 64);
+}
+
+#[test]
+fn eval_counts_tool_calls() {
+    let file = repository("tests/data/tools_eval.jsonl");
+    let file = file.to_str().expect("UTF-8");
+    let out = text(&run(&["eval", "tools", file, "--limit", "40", "--json"], ""));
+    let rows: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    assert_eq!(rows.len(), 41);
+    let score = &rows[40];
+    for r in rows.iter().filter(|r| r["right"] == false) {
+        println!("{r}");
+    }
+    assert_eq!((&score["calls"], &score["texts"], &score["text_kept"]), (&40.into(), &0.into(), &0.into()), "{score}");
+    assert!(score["exact"].as_u64() >= Some(RIGHT_OF_40), "{score}");
+}
+
+#[test]
+fn eval_says_what_is_wrong_with_its_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("bad.jsonl");
+    std::fs::write(&file, "{\"messages\": [{\"role\": \"user\", \"content\": \"Hi.\"}]}\nno JSON\n").expect("written");
+    let name = file.to_str().expect("UTF-8");
+    let (code, why) = fails(&["eval", "tools", name], "");
+    assert!(code == 65 && why.contains("line 2"), "{code} {why}");
+    let (code, why) = fails(&["eval", "tools", name, "--limit", "1"], "");
+    assert!(code == 65 && why.contains("no assistant turn"), "{code} {why}");
+    assert_eq!(fails(&["eval", "tools", "/nonexistent.jsonl"], "").0, 66);
+}
