@@ -3,9 +3,12 @@
 
 mod architecture;
 mod bad_input;
+#[cfg(feature = "sound")]
 mod devices;
 mod golden_llm;
+#[cfg(feature = "voice")]
 mod hearing;
+#[cfg(feature = "voice")]
 mod live;
 mod models;
 mod plan;
