@@ -1,7 +1,7 @@
 //! tercet: a voice agent that lives on one small machine.
 //!
 //! The map, in the order modules may depend on each other (a test enforces it):
-//! `units, error, schema ← budget ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ← pipeline ← api ←
+//! `units, error, schema ← budget ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ← pipeline ←
 //! config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`, `error`, `schema`.
 
 pub mod error;
@@ -26,7 +26,6 @@ pub mod tools;
 #[cfg(feature = "voice")]
 pub mod pipeline;
 
-pub mod api;
 pub mod config;
 pub mod daemon;
 

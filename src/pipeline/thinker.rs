@@ -15,7 +15,7 @@ use crate::llm::tokenizer::StreamDecoder;
 use crate::llm::{Engine, Sampler, Sampling, Session};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
-use crate::units::WorkId;
+use crate::units::{TurnId, WorkId};
 
 /// Longest tool call written before it counts as malformed; longest reply otherwise.
 const CALL_TOKENS: usize = 160;
@@ -106,7 +106,9 @@ impl Worker {
     fn warm_up(&mut self) -> Result<()> {
         let m = &mut self.mind;
         let tokens = m.chat.render(m.engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
-        m.session.sync(&tokens, &|| false)?;
+        // Only the end of the pipeline cancels this.
+        let ending = || self.handle.cancel.is_cancelled(WorkId { turn: TurnId(u64::from(u32::MAX)), revision: 0 });
+        m.session.sync(&tokens, &ending)?;
         m.session.pin(tokens.len())
     }
 
