@@ -12,6 +12,8 @@ mod hearing;
 mod live;
 mod models;
 mod plan;
+#[cfg(feature = "voice")]
+mod speaking;
 mod support;
 mod systemd;
 mod talk;
