@@ -44,7 +44,10 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     while let Some(question) = next_question(&inputs, console)? {
         messages.push(Message::new(Role::User, question));
         if !make_room(&mut messages, &talker)? {
-            out::note(format!("that is longer than the {} tokens the model can keep in mind", talker.engine().context()));
+            out::note(format!(
+                "that is longer than the {} tokens the model can keep in mind",
+                talker.engine().context()
+            ));
             continue;
         }
         interrupt.take();

@@ -12,12 +12,12 @@ pub mod bench;
 pub mod chat;
 pub mod config;
 pub mod devices;
-#[cfg(feature = "voice")]
-pub mod listen;
-pub mod models;
 pub mod eval;
 mod interrupt;
+#[cfg(feature = "voice")]
+pub mod listen;
 mod model;
+pub mod models;
 pub mod out;
 pub mod plan;
 #[cfg(feature = "voice")]

@@ -53,7 +53,8 @@ pub(super) struct TalkArgs {
 impl EngineArgs {
     /// Configuration with these options over it.
     pub(super) fn settings(&self, ctx: &Context) -> Result<Settings> {
-        let mut settings = config::load(&Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?.settings;
+        let mut settings =
+            config::load(&Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?.settings;
         if let Some(n) = self.threads {
             settings.llm.threads = usize::from(n);
         }

@@ -13,7 +13,8 @@ pub(crate) fn skip(test: &str, why: &str) {
 /// `TERCET_REQUIRE_MODELS` is set.
 pub(crate) fn models_ready(test: &str) -> bool {
     let paths = tercet::store::Paths::from_env();
-    let needed = ["onnxruntime", "silero-vad", "openwakeword", "wake-alexa", "whisper-tiny.en", "piper-en_US-joe-medium"];
+    let needed =
+        ["onnxruntime", "silero-vad", "openwakeword", "wake-alexa", "whisper-tiny.en", "piper-en_US-joe-medium"];
     let missing = needed.iter().find_map(|id| tercet::store::locate(&paths, id).err());
     let Some(missing) = missing else { return true };
     assert!(std::env::var_os("TERCET_REQUIRE_MODELS").is_none(), "{test} needs models: {missing}");

@@ -66,7 +66,7 @@ impl TensorType {
     /// Bytes of one row of `cols` weights; `None` where `cols` is no whole number of blocks or the product overflows.
     pub fn row_bytes(self, cols: usize) -> Option<usize> {
         let (weights, bytes) = self.block();
-        (cols % weights == 0).then_some(cols / weights)?.checked_mul(bytes)
+        cols.is_multiple_of(weights).then_some(cols / weights)?.checked_mul(bytes)
     }
 
     /// Whether each stored weight is a small integer code times its block's scale: what ternary linears need.

@@ -90,6 +90,9 @@ pub(super) fn sums(q: &[i8], sums: &mut [i32]) {
     }
 }
 
+/// The first bits of ln 2: few enough that a small whole number times it is exact (0.693359375).
+const LN2_HIGH: f32 = 355.0 / 512.0;
+
 /// `e^x`, relative error below 2e-7; arguments are clamped to ±87, where e^x is a normal number.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, 2ⁿ through the exponent.
@@ -102,7 +105,7 @@ fn exp(x: __m256) -> __m256 {
         _mm256_set1_ps(std::f32::consts::LOG2_E),
     ));
     // ln 2 in two parts, the first with few enough bits that n times it is exact.
-    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(0.693_359_375), x);
+    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(LN2_HIGH), x);
     let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.121_944_4e-4), r);
     let mut p = _mm256_set1_ps(1.0 / 5040.0);
     for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
@@ -127,7 +130,7 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 #[target_feature(enable = "avx2,fma,f16c")]
 pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
     let hd = a.head_dim;
-    if hd % 16 != 0 {
+    if !hd.is_multiple_of(16) {
         return scalar::attend(a, scores, out);
     }
     let padded = a.len.next_multiple_of(16);

@@ -11,8 +11,10 @@ use crate::llm::quant::{self, Ternary};
 use crate::units::TokenId;
 
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2_float;
 #[cfg(target_arch = "x86_64")]
 mod avx512;

@@ -215,7 +215,8 @@ impl Shared {
             self.asleep[me].store(true, Ordering::SeqCst);
             // Between the look above and the flag a job may have come, whose caller saw the flag unset.
             let now = self.state.load(Ordering::SeqCst);
-            if !(now & OPEN != 0 && now / NEXT_JOB != *last) && !self.stop.load(Ordering::SeqCst) {
+            let called = now & OPEN != 0 && now / NEXT_JOB != *last;
+            if !called && !self.stop.load(Ordering::SeqCst) {
                 std::thread::park();
             }
             self.asleep[me].store(false, Ordering::SeqCst);
