@@ -95,9 +95,9 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         return Err(Error::new(Kind::Usage, "no test is left to run").remedy("give -p or -n a number above 0"));
     }
     let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
-    let settings = args.engine.settings(ctx)?;
-    let options = Options { context_tokens: longest, ..settings.llm.options() };
-    let engine = args.engine.load(&options)?;
+    let settings = args.engine.settings(ctx)?.llm;
+    let options = Options { context_tokens: longest, ..settings.options() };
+    let engine = args.engine.load(&settings, &options)?;
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,

@@ -6,21 +6,18 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::budget::Budget;
-use crate::config::{self, Request, Settings};
+use crate::config::Settings;
 use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{BackendKind, Engine, Finish, Options, Sampler, Sampling, Session};
+use crate::llm::{self, BackendKind, Engine, Finish, Options, Sampler, Sampling, Session};
 use crate::schema::Message;
 use crate::store;
-
-/// The model that comes with tercet.
-const DEFAULT_MODEL: &str = "pocket";
 
 /// Which model, and what computes it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Model file (GGUF) in place of the default model
+    /// Model file (GGUF) in place of the configured model
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Threads that compute; 0: one for each processor
@@ -53,8 +50,7 @@ pub(super) struct TalkArgs {
 impl EngineArgs {
     /// Configuration with these options over it.
     pub(super) fn settings(&self, ctx: &Context) -> Result<Settings> {
-        let mut settings =
-            config::load(&Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?.settings;
+        let mut settings = ctx.settings()?;
         if let Some(n) = self.threads {
             settings.llm.threads = usize::from(n);
         }
@@ -65,10 +61,10 @@ impl EngineArgs {
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.
-    pub(super) fn load(&self, options: &Options) -> Result<Arc<Engine>> {
+    pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
         let path = match &self.model {
             Some(path) => path.clone(),
-            None => store::locate(&store::Paths::from_env(), DEFAULT_MODEL)?,
+            None => settings.model_path(&store::Paths::from_env())?,
         };
         Engine::load(&path, options, &Budget::unlimited())
     }
@@ -78,7 +74,7 @@ impl TalkArgs {
     /// The model loaded, and the system message it is to follow.
     pub(super) fn load(&self, ctx: &Context) -> Result<(Talker, String)> {
         let settings = self.engine.settings(ctx)?;
-        let engine = self.engine.load(&settings.llm.options())?;
+        let engine = self.engine.load(&settings.llm, &settings.llm.options())?;
         let mut sampling = settings.llm.sampling;
         sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
         sampling.seed = self.seed.unwrap_or(sampling.seed);

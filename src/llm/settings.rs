@@ -59,7 +59,7 @@ impl Options {
     pub const MAX_AUTO_THREADS: usize = 8;
     pub const MAX_PREFILL_CHUNK: usize = 2048;
 
-    /// Threads to start.
+    /// Threads that will compute.
     pub fn thread_count(&self) -> usize {
         match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::MAX_AUTO_THREADS),

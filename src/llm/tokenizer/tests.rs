@@ -54,14 +54,26 @@ fn agree(text: &str) {
     assert_eq!(ids(&ours), theirs.get_ids(), "{text:?}");
 }
 
-#[derive(serde::Deserialize)]
-struct Golden {
-    rows: Vec<(String, Vec<u32>, Vec<u32>)>,
-}
-
+/// Texts with llama.cpp's tokens, special names as text and parsed.
 fn llama_cpp_rows() -> Vec<(String, Vec<u32>, Vec<u32>)> {
+    /// What parsing gives is left out where it changes nothing.
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Row {
+        Same(String, Vec<u32>),
+        Differs(String, Vec<u32>, Vec<u32>),
+    }
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        rows: Vec<Row>,
+    }
     let text = std::fs::read_to_string(data("golden/tokens.json")).expect("reads");
-    serde_json::from_str::<Golden>(&text).expect("parses").rows
+    let rows = serde_json::from_str::<Golden>(&text).expect("parses").rows.into_iter();
+    rows.map(|r| match r {
+        Row::Same(text, tokens) => (text, tokens.clone(), tokens),
+        Row::Differs(text, as_text, parsed) => (text, as_text, parsed),
+    })
+    .collect()
 }
 
 #[test]
