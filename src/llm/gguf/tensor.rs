@@ -203,6 +203,12 @@ pub(super) fn place(
                 r.name, r.offset
             )));
         }
+        if r.offset > data_bytes {
+            return Err(Problem::corrupt(format!(
+                "tensor {} starts at {}, behind the end of the file ({data_bytes} bytes of data)",
+                r.name, r.offset
+            )));
+        }
         let here = room(&r);
         let bytes = match r.ty {
             // Its size is unknown; it may exist, it cannot be used.
