@@ -71,8 +71,8 @@ pub struct Transcript {
 pub const MAX_SAMPLES: usize = 30 * RATE;
 /// Positions of Whisper's window (50 a second).
 const FULL_CONTEXT: usize = 1500;
-/// Below 384 the model mis-hears or loops; the next step that leaves nothing over is this.
-const MIN_CONTEXT: usize = 512;
+/// Below this the model mis-hears or loops.
+const MIN_CONTEXT: usize = 384;
 /// Less speech than this is a click or a breath.
 const MIN_SPEECH_MS: u32 = 96;
 
@@ -225,12 +225,10 @@ fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
     !text::is_doubtful(&heard.text) || (heard.no_speech < 0.3 && heard.logprob > -0.5 && speech_ms >= enough_ms)
 }
 
-/// Positions of the audio context for so many samples: what they fill and a second and a quarter, in steps of 256.
-/// With flash attention whisper.cpp attends to a multiple of 256 positions whatever was asked for: the rest would be
-/// left over from an earlier, longer utterance, and the decoder goes round in circles on it.
+/// Positions of the audio context for so many samples: what they fill and a second and a quarter, in steps of 64.
 fn audio_context(samples: usize) -> usize {
     let filled = (samples * 50).div_ceil(RATE);
-    (filled + 64).next_multiple_of(256).clamp(MIN_CONTEXT, FULL_CONTEXT)
+    (filled + 64).next_multiple_of(64).clamp(MIN_CONTEXT, FULL_CONTEXT)
 }
 
 /// Most tokens that so many samples can hold: fast speech has about seven a second.
@@ -264,7 +262,9 @@ fn unsound(file: &Path) -> Error {
 fn open_state(file: &Path) -> Result<WhisperState> {
     quiet();
     let mut how = WhisperContextParameters::default();
-    how.use_gpu(false).flash_attn(true);
+    // With flash attention whisper.cpp attends to a multiple of 256 positions whatever was asked for: the rest would be
+    // left over from an earlier, longer utterance, and the decoder goes round in circles on it.
+    how.use_gpu(false).flash_attn(false);
     let context = WhisperContext::new_with_params(file, how).map_err(|e| unsound(file).because(e))?;
     // The state keeps the context alive.
     context.create_state().map_err(|e| unsound(file).because(e))
@@ -334,10 +334,10 @@ mod tests {
 
     #[test]
     fn the_audio_context_fits_the_utterance_within_whispers_limits() {
-        assert_eq!(audio_context(0), 512);
-        assert_eq!(audio_context(3 * RATE), 512);
+        assert_eq!(audio_context(0), 384);
+        assert_eq!(audio_context(3 * RATE), 384);
         assert_eq!(audio_context(8 * RATE), 512);
-        assert_eq!(audio_context(11 * RATE), 768);
+        assert_eq!(audio_context(11 * RATE), 640);
         assert_eq!(audio_context(30 * RATE), 1500);
     }
 
