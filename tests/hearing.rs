@@ -234,10 +234,12 @@ fn a_command_in_the_same_breath_as_the_wake_word_comes_without_it() {
     let mut tried = 0;
     for (i, file) in alexa.iter().enumerate() {
         let word = trimmed(&read(file));
-        let command = trimmed(&read(&lights[i % lights.len()]));
+        // Its end stays: the last "s" is far quieter than the rest.
+        let command = read(&lights[i % lights.len()]);
+        let command = &command[loud_part(&command).start..];
         for gap_ms in [0, 80, 200, 700] {
             tried += 1;
-            let pcm = joined(&[&silence(1000), &word, &silence(gap_ms), &command, &silence(1500)]);
+            let pcm = joined(&[&silence(1000), &word, &silence(gap_ms), command, &silence(1500)]);
             let said = hear(&mut ears, &mut stt, &pcm, true);
             let said: Vec<String> = said.iter().map(|s| text::without_phrase(s, "Alexa")).collect();
             if said.iter().map(|s| normal(s)).collect::<Vec<_>>() != [LIGHTS] {
@@ -250,12 +252,16 @@ fn a_command_in_the_same_breath_as_the_wake_word_comes_without_it() {
 }
 
 /// The part of a recording above a tenth of its loudest 20 ms, and 30 ms around it.
-fn trimmed(pcm: &[f32]) -> Vec<f32> {
+fn loud_part(pcm: &[f32]) -> std::ops::Range<usize> {
     let energy: Vec<f32> = pcm.chunks(320).map(|c| (c.iter().map(|x| x * x).sum::<f32>() / 320.0).sqrt()).collect();
     let loud = energy.iter().fold(0.0_f32, |a, b| a.max(*b)) / 10.0;
     let first = energy.iter().position(|e| *e > loud).unwrap_or(0);
     let last = energy.iter().rposition(|e| *e > loud).unwrap_or(energy.len());
-    pcm[(first * 320).saturating_sub(480)..((last + 1) * 320 + 480).min(pcm.len())].to_vec()
+    (first * 320).saturating_sub(480)..((last + 1) * 320 + 480).min(pcm.len())
+}
+
+fn trimmed(pcm: &[f32]) -> Vec<f32> {
+    pcm[loud_part(pcm)].to_vec()
 }
 
 #[test]

@@ -72,8 +72,9 @@ const CUT_AFTER: u64 = samples_in_ms(240);
 const LONGEST_PHRASE: u64 = samples_in_ms(1200);
 /// A wake word this soon after a turn began is its address ("er, Alexa, …"), later it is part of what is said.
 const ADDRESS: u64 = samples_in_ms(2000);
-/// Sound kept after the last voiced frame of a finished turn.
-const POST_ROLL: u64 = samples_in_ms(300);
+/// Sound kept after the last voiced frame of a finished turn: the "s" of "lights" can come 450 ms behind the vowel, and
+/// is not voiced.
+const POST_ROLL: u64 = samples_in_ms(600);
 
 /// Wake words, voice activity and turns over one stream of 16 kHz samples.
 pub struct Ears {

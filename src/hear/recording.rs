@@ -30,8 +30,9 @@ struct Span {
 const PAUSE: u64 = samples_in_ms(1500);
 /// Longest stretch given to the recogniser at once, with the sound kept around it.
 const LONGEST: u64 = samples_in_ms(28_000);
-/// Sound kept before and after the speech of a stretch.
-const MARGIN: u64 = samples_in_ms(300);
+/// Sound kept before the speech of a stretch, and after it (a last "s" comes late and is not voiced).
+const BEFORE: u64 = samples_in_ms(300);
+const AFTER: u64 = samples_in_ms(600);
 
 /// The VAD and the recogniser, for recordings.
 pub struct Transcriber {
@@ -67,8 +68,8 @@ impl Transcriber {
     ) -> Result<Vec<Segment>> {
         let mut segments = Vec::new();
         for span in joined(&self.spans(samples)?) {
-            let from = span.start.saturating_sub(MARGIN);
-            let to = (span.end + MARGIN).min(samples.len() as u64);
+            let from = span.start.saturating_sub(BEFORE);
+            let to = (span.end + AFTER).min(samples.len() as u64);
             let sound = &samples[from as usize..to as usize];
             let heard = self.stt.transcribe(sound, ms_in_samples(span.speech), Pass::Final, cancel)?;
             segments.extend(heard.map(|t| Segment {

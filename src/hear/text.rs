@@ -74,6 +74,24 @@ pub fn is_looping(text: &str) -> bool {
     })
 }
 
+/// Whether three words or more are said twice in a row, which a recogniser does more often than people.
+pub fn repeats_itself(text: &str) -> bool {
+    let words = words(text);
+    (3..=words.len() / 2).any(|n| words.windows(2 * n).any(|w| w[..n] == w[n..]))
+}
+
+/// A text that consists of the same three words or more twice, once: "Stop the music. Stop the music."
+pub fn once(text: &str) -> &str {
+    let words = words(text);
+    let half = words.len() / 2;
+    if half < 3 || words[..half] != words[half..] {
+        return text;
+    }
+    let Some(&(end, _)) = leading_words(text, half).last() else { return text };
+    let punctuation = text[end..].chars().take_while(|c| c.is_ascii_punctuation()).count();
+    &text[..end + punctuation]
+}
+
 /// The text without a wake phrase at its start ("Alexa, what time is it?" → "What time is it?"), spelled about like
 /// `phrase`; a recogniser may have heard the end of the phrase again or in another spelling.
 pub fn without_phrase(text: &str, phrase: &str) -> String {
@@ -165,6 +183,17 @@ mod tests {
         assert!(is_looping("of the city of the city of the city of the city of"));
         assert!(!is_looping("no no no, not that one"));
         assert!(!is_looping("row row row your boat gently down the stream"));
+    }
+
+    #[test]
+    fn what_is_said_twice_is_suspicious_and_can_be_said_once() {
+        assert!(repeats_itself("And so my fellow Americans. And so my fellow Americans, ask not"));
+        assert!(!repeats_itself("No, no. Turn it off, off!") && !repeats_itself("what can you do and what can I do"));
+        assert_eq!(once("What is the time? What is the time?"), "What is the time?");
+        assert_eq!(once("turn it off turn it off"), "turn it off");
+        for kept in ["Stop. Stop.", "Set it to one, set it to two.", "", "Turn on the light. Turn on the light now."] {
+            assert_eq!(once(kept), kept);
+        }
     }
 
     #[test]
