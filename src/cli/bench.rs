@@ -56,7 +56,7 @@ struct Row {
     stddev: f64,
     /// Of the whole process, after the test.
     resident_bytes: u64,
-    /// On a device with memory of its own; no backend here has one.
+    /// On a device with memory of its own: weights, caches and workspaces, the driver's own use left out.
     device_bytes: u64,
 }
 
@@ -119,7 +119,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
                 tokens_per_second: mean,
                 stddev,
                 resident_bytes: budget::resident_now().0,
-                device_bytes: 0,
+                device_bytes: engine.device_bytes().0,
             };
             if args.json {
                 out::json(&row)?;

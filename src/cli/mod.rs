@@ -14,6 +14,7 @@ pub mod config;
 pub mod devices;
 pub mod eval;
 mod interrupt;
+pub mod kernels;
 #[cfg(feature = "voice")]
 pub mod listen;
 mod model;
@@ -89,6 +90,8 @@ enum Command {
     Plan(plan::Args),
     /// List, fetch and verify models
     Models(models::Args),
+    /// Compile the GPU's kernels
+    Kernels(kernels::Args),
     /// Check or show the configuration
     Config(config::Args),
     #[cfg(feature = "voice")]
@@ -112,6 +115,7 @@ impl Command {
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
+            Command::Kernels(args) => kernels::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
             #[cfg(feature = "voice")]
             Command::Run(args) => run::run(args, ctx),

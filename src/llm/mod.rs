@@ -21,4 +21,4 @@ pub use engine::{Engine, Estimate, estimate};
 pub use model::Hyper;
 pub use sampler::{Sampler, Sampling};
 pub use session::{Finish, Generation, Session, Snapshot, WindowFull};
-pub use settings::{BackendKind, Options, Settings};
+pub use settings::{BackendKind, Options, PackingChoice, Settings};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Sampling;
+use super::backend::cuda::Packing;
 use crate::error::Result;
 use crate::store::{self, Paths};
 
@@ -19,6 +20,8 @@ pub enum BackendKind {
     Reference,
     /// SIMD on the processor.
     Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
 }
 
 impl BackendKind {
@@ -27,6 +30,7 @@ impl BackendKind {
             BackendKind::Auto => "auto",
             BackendKind::Reference => "reference",
             BackendKind::Cpu => "cpu",
+            BackendKind::Cuda => "cuda",
         }
     }
 }
@@ -35,10 +39,33 @@ impl std::str::FromStr for BackendKind {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu]
+        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu, BackendKind::Cuda]
             .into_iter()
             .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is not a backend; auto, reference and cpu are"))
+            .ok_or_else(|| format!("{s} is not a backend; auto, cuda, cpu and reference are"))
+    }
+}
+
+/// How weights are packed on a GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackingChoice {
+    /// Two bits a weight where the budget allows it, else base 3.
+    #[default]
+    Auto,
+    /// Two bits a weight: the faster.
+    TwoBits,
+    /// Five weights a byte: a fifth smaller.
+    Base3,
+}
+
+impl PackingChoice {
+    /// What is tried first.
+    pub(super) fn first(self) -> Packing {
+        match self {
+            PackingChoice::Auto | PackingChoice::TwoBits => Packing::TwoBits,
+            PackingChoice::Base3 => Packing::Base3,
+        }
     }
 }
 
@@ -52,9 +79,15 @@ pub struct Options {
     pub context_tokens: usize,
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
+    pub packing: PackingChoice,
 }
 
 impl Options {
+    /// Whether keys and values are kept as int8.
+    pub(super) fn kv_int8(&self) -> bool {
+        std::env::var("TERCET_KV").is_ok_and(|v| v == "int8")
+    }
+
     /// Beyond this, decoding waits for memory on the machines tercet is made for.
     pub const MAX_AUTO_THREADS: usize = 8;
     pub const MAX_PREFILL_CHUNK: usize = 2048;
@@ -92,7 +125,7 @@ impl Default for Options {
 pub struct Settings {
     /// A model of the manifest (`pocket`), or the path of a GGUF file.
     pub model: String,
-    /// What computes: `auto`, `cpu` or `reference`.
+    /// What computes: `auto` (the GPU where there is one, else the processor), `cuda`, `cpu` or `reference`.
     pub backend: BackendKind,
     /// Threads that compute; 0: one for each processor, at most 8.
     pub threads: usize,
@@ -100,6 +133,8 @@ pub struct Settings {
     pub context_tokens: usize,
     /// Tokens of a prompt computed together.
     pub prefill_chunk: usize,
+    /// How weights lie in a GPU's memory: `auto`, `two-bits` or `base3`.
+    pub packing: PackingChoice,
     pub sampling: Sampling,
 }
 
@@ -111,6 +146,7 @@ impl Default for Settings {
             threads: 0,
             context_tokens: 4096,
             prefill_chunk: 128,
+            packing: PackingChoice::Auto,
             sampling: Sampling::default(),
         }
     }
@@ -134,6 +170,7 @@ impl Settings {
             threads: self.threads,
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
+            packing: self.packing,
         }
     }
 

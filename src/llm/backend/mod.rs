@@ -19,6 +19,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::TokenId;
 
 pub mod cpu;
+pub mod cuda;
 pub mod reference;
 
 /// What one session's KV cache must hold.
@@ -99,13 +100,23 @@ impl FileRows {
     /// # Errors
     /// [`Kind::Internal`] where the token is outside the table.
     pub fn row(&self, token: TokenId, out: &mut [f32]) -> Result<()> {
-        let data = self.file.data(&self.tensor);
-        let row_bytes = data.len() / self.tensor.rows().max(1);
-        let at = token.0 as usize * row_bytes;
-        let bytes = data.get(at..at + row_bytes).ok_or_else(|| {
+        super::quant::decode(self.tensor.ty, self.stored_row(token)?, out)
+    }
+
+    /// Row `token` as the file has it.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where the token is outside the table.
+    pub fn stored_row(&self, token: TokenId) -> Result<&[u8]> {
+        let at = token.0 as usize * self.row_bytes();
+        self.file.data(&self.tensor).get(at..at + self.row_bytes()).ok_or_else(|| {
             Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))
-        })?;
-        super::quant::decode(self.tensor.ty, bytes, out)
+        })
+    }
+
+    /// Bytes of a stored row.
+    pub fn row_bytes(&self) -> usize {
+        self.tensor.bytes() / self.tensor.rows().max(1)
     }
 }
 

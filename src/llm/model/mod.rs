@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::backend::{Backend, Footprint, KvShape, Rope};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::units::{Bytes, TokenId};
 
 mod hyper;
@@ -17,26 +17,26 @@ pub(super) use load::estimate;
 
 /// The weights, in a backend's layout.
 pub(super) struct Model<B: Backend> {
-    backend: B,
-    hyper: Hyper,
-    embedding: B::Embedding,
-    layers: Vec<Layer<B>>,
-    out_norm: Vec<f32>,
-    head: B::Head,
-    rope: Arc<Rope>,
-    context: usize,
-    chunk: usize,
+    pub(super) backend: B,
+    pub(super) hyper: Hyper,
+    pub(super) embedding: B::Embedding,
+    pub(super) layers: Vec<Layer<B>>,
+    pub(super) out_norm: Vec<f32>,
+    pub(super) head: B::Head,
+    pub(super) rope: Arc<Rope>,
+    pub(super) context: usize,
+    pub(super) chunk: usize,
 }
 
-struct Layer<B: Backend> {
-    attn_norm: Vec<f32>,
+pub(super) struct Layer<B: Backend> {
+    pub(super) attn_norm: Vec<f32>,
     /// Queries, keys and values, stacked.
-    qkv: B::Linear,
-    attn_out: B::Linear,
-    ffn_norm: Vec<f32>,
+    pub(super) qkv: B::Linear,
+    pub(super) attn_out: B::Linear,
+    pub(super) ffn_norm: Vec<f32>,
     /// Gate and up, stacked.
-    gate_up: B::Linear,
-    down: B::Linear,
+    pub(super) gate_up: B::Linear,
+    pub(super) down: B::Linear,
 }
 
 /// One session's cache and workspace.
@@ -61,8 +61,14 @@ pub(super) struct Sizes {
     pub(super) activations: Bytes,
 }
 
+impl Sizes {
+    pub(super) fn total(&self) -> Bytes {
+        self.weights + self.kv + self.activations
+    }
+}
+
 impl<B: Backend> Model<B> {
-    fn kv_shape(hyper: &Hyper, context: usize, rope: Arc<Rope>) -> KvShape {
+    pub(super) fn kv_shape(hyper: &Hyper, context: usize, rope: Arc<Rope>) -> KvShape {
         KvShape {
             layers: hyper.layers,
             context,
@@ -138,6 +144,10 @@ pub(super) trait Loaded: Send + Sync {
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
     fn chunk(&self) -> usize;
+    /// Bytes of all buffers on a device with memory of its own.
+    fn device_bytes(&self) -> Bytes {
+        Bytes::ZERO
+    }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>>;
 }
 
@@ -145,6 +155,15 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
+    /// As [`Timeline::forward`], giving the likeliest token to follow, where the backend finds it by itself and so spares the
+    /// logits their way to the host. `None`: it does not, and nothing was computed.
+    fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
+        Ok(None)
+    }
+    /// The logits that [`Timeline::likeliest`] looked at last.
+    fn last_logits(&mut self, _logits: &mut [f32]) -> Result<()> {
+        Err(Error::new(Kind::Internal, "this backend keeps no logits"))
+    }
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;
     /// Resident bytes of the cache and of the workspace.

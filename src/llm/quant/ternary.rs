@@ -77,6 +77,11 @@ impl<'a> Ternary<'a> {
         self.groups
     }
 
+    /// Type and bytes as the file has them.
+    pub fn stored(&self) -> (TensorType, &'a [u8]) {
+        (self.ty, self.bytes)
+    }
+
     /// Codes of row `r` into `codes` (`cols` of them, each 0..=3) and the scale of each stored block into `scales`
     /// (`cols / block` of them). A block whose scale is 0 comes out as all ones, which is what it means.
     pub fn row(&self, r: usize, codes: &mut [u8], scales: &mut [f32]) {
