@@ -18,6 +18,8 @@ use super::quant::Ternary;
 use crate::error::{Error, Kind, Result};
 use crate::units::TokenId;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod cpu;
 pub mod reference;
 

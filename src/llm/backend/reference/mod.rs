@@ -53,7 +53,7 @@ pub enum Head {
 
 /// Keys and values `[layer, position, kv head, dim]`.
 pub struct Kv {
-    shape: KvShape,
+    pub(super) shape: KvShape,
     k: Vec<f16>,
     v: Vec<f16>,
 }
