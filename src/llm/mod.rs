@@ -17,6 +17,7 @@ mod settings;
 pub mod timing;
 pub mod tokenizer;
 
+pub use backend::KvPrecision;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::Hyper;
 pub use sampler::{Sampler, Sampling};

@@ -22,6 +22,9 @@ pub struct Session {
     _room: SessionRoom,
 }
 
+/// Gets the logits of what follows each token, by its index.
+pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
+
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,6 +106,24 @@ impl Session {
     /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
     /// tells how far it came.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
+        self.append_parts(tokens, cancelled, None)
+    }
+
+    /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
+    /// text takes.
+    ///
+    /// # Errors
+    /// As [`Session::append`].
+    pub fn append_each(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, each: &mut Each<'_>) -> Result<()> {
+        self.append_parts(tokens, cancelled, Some(each))
+    }
+
+    fn append_parts(
+        &mut self,
+        tokens: &[TokenId],
+        cancelled: &dyn Fn() -> bool,
+        mut each: Option<&mut Each<'_>>,
+    ) -> Result<()> {
         let full = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
         if full.wanted > full.free {
             return Err(Error::new(Kind::OverBudget, "the language model's context is full")
@@ -121,7 +142,14 @@ impl Session {
             }
             self.fresh = false;
             let last = i + 1 == chunks;
-            self.timeline.forward(part, self.tokens.len(), last.then_some(&mut self.logits[..]))?;
+            let wanted = last && each.is_none();
+            self.timeline.forward(part, self.tokens.len(), wanted.then_some(&mut self.logits[..]))?;
+            if let Some(each) = &mut each {
+                for row in 0..part.len() {
+                    self.timeline.logits(row, &mut self.logits)?;
+                    each(i * chunk + row, &self.logits);
+                }
+            }
             self.tokens.extend_from_slice(part);
             self.fresh = last;
         }

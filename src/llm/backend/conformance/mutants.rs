@@ -310,7 +310,7 @@ impl Backend for Mutant {
     }
 
     fn rope_append(&self, qkv: &mut Self::Rows, n: usize, layer: usize, start: usize, kv: &mut Self::Kv) -> Result<()> {
-        let s = kv.shape.clone();
+        let s = kv.shape().clone();
         let plain = Reference.read_rows(qkv, n)?;
         let (cols, hd, values) = (s.qkv_cols(), s.head_dim, (s.heads + s.kv_heads) * s.head_dim);
         match self.0 {
@@ -379,7 +379,7 @@ impl Backend for Mutant {
         kv: &Self::Kv,
         out: &mut Self::Rows,
     ) -> Result<()> {
-        let s = &kv.shape;
+        let s = kv.shape();
         let (cols, hd, group) = (s.qkv_cols(), s.head_dim, s.heads / s.kv_heads);
         match self.0 {
             Fault::AttendWithoutSelf if start > 0 => Reference.attend(qkv, n, layer, start - 1, kv, out),
