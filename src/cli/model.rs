@@ -66,6 +66,17 @@ impl EngineArgs {
         Ok(settings)
     }
 
+    /// Whether the command line names a model.
+    pub(super) fn names_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// The same, with a model of the command's own.
+    pub(super) fn with_model(mut self, path: PathBuf) -> Self {
+        self.model = Some(path);
+        self
+    }
+
     /// Loads the model. The command holds one and ends: accounted, never refused.
     pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
         let path = match &self.model {

@@ -1,19 +1,23 @@
-//! A ternary Llama: what a token goes through, over any backend.
+//! A ternary transformer (Llama, Qwen3): what a token goes through, over any backend.
 //!
 //! Per layer: `x += O · attention(rope(QKV · norm(x)))`, then `x += D · swiglu([G; U] · norm(x))`; at the end the head. Every
 //! `·` of a linear is between int8 activations and ternary weights (see [`super::backend`]).
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Footprint, KvPrecision, KvShape, Rope};
+use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::Result;
 use crate::units::{Bytes, TokenId};
 
 mod hyper;
 mod load;
+mod rope;
+#[cfg(test)]
+mod tests;
 
-pub use hyper::Hyper;
+pub use hyper::{Architecture, Hyper};
 pub(super) use load::estimate;
+pub use rope::{RopeScaling, Yarn};
 
 /// The weights, in a backend's layout.
 pub(super) struct Model<B: Backend> {
@@ -33,6 +37,7 @@ struct Layer<B: Backend> {
     attn_norm: Vec<f32>,
     /// Queries, keys and values, stacked.
     qkv: B::Linear,
+    head_norms: Option<QkNorm>,
     attn_out: B::Linear,
     ffn_norm: Vec<f32>,
     /// Gate and up, stacked.
@@ -97,7 +102,7 @@ impl<B: Backend> Model<B> {
         for (i, l) in self.layers.iter().enumerate() {
             b.norm_quantize(&s.x, n, &l.attn_norm, eps, &mut s.q_width)?;
             b.linear_into(&l.qkv, &s.q_width, n, &mut s.qkv)?;
-            b.rope_append(&mut s.qkv, n, i, start, &mut s.kv)?;
+            b.rope_append(&mut s.qkv, n, i, start, l.head_norms.as_ref(), &mut s.kv)?;
             b.attend(&s.qkv, n, i, start, &s.kv, &mut s.attended)?;
             b.quantize(&s.attended, n, &mut s.q_attended)?;
             b.linear_add(&l.attn_out, &s.q_attended, n, &mut s.x)?;
@@ -123,6 +128,7 @@ impl<B: Backend> Model<B> {
             [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>()
                 + size_of_val(l.attn_norm.as_slice()) as u64
                 + size_of_val(l.ffn_norm.as_slice()) as u64
+                + l.head_norms.as_ref().map_or(0, |n| size_of_val(n.q.as_slice()) + size_of_val(n.k.as_slice())) as u64
         };
         self.layers.iter().map(layer).sum::<u64>()
             + self.head.resident()
