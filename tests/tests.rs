@@ -8,6 +8,7 @@ mod devices;
 mod golden_llm;
 #[cfg(feature = "voice")]
 mod hearing;
+mod kv;
 #[cfg(feature = "voice")]
 mod live;
 mod models;

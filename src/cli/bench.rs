@@ -1,12 +1,16 @@
 //! `tercet bench`: how fast the parts are on this machine.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
+use super::convert::{SyntheticArgs, watched};
 use super::model::EngineArgs;
 use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
-use crate::llm::{Options, Session, timing};
+use crate::llm::convert::synthetic::Plan;
+use crate::llm::{self, Engine, Options, Session, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -24,6 +28,8 @@ enum Part {
 struct Llm {
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    synthetic: SyntheticArgs,
     /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
@@ -97,7 +103,10 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
     let settings = args.engine.settings(ctx)?.llm;
     let options = Options { context_tokens: longest, ..settings.options() };
-    let engine = args.engine.load(&settings, &options)?;
+    let engine = match args.synthetic.plan() {
+        Some(plan) => load_synthetic(&plan, &args.engine, &settings, &options, ctx.global.quiet)?,
+        None => args.engine.load(&settings, &options)?,
+    };
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
@@ -128,6 +137,30 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         }
     }
     if args.json { Ok(()) } else { table(&rows) }
+}
+
+/// Writes the model to a temporary file and loads that as any other; the file has lost its name when this returns.
+fn load_synthetic(
+    plan: &Plan,
+    engine: &EngineArgs,
+    settings: &llm::Settings,
+    options: &Options,
+    quiet: bool,
+) -> Result<Arc<Engine>> {
+    if engine.names_model() {
+        return Err(Error::new(Kind::Usage, "--model and --synthetic exclude each other"));
+    }
+    let name = format!("tercet-{}-{}-{}.gguf", plan.preset.name, plan.ty.name(), std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, quiet);
+    watched(&bar, |watch| {
+        plan.write(&path, watch)?;
+        let loaded = engine.clone().with_model(path.clone()).load(settings, options);
+        // The loaded model has it mapped: it is there until the program ends, whatever ends it.
+        let removed = std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
+        let engine = loaded?;
+        removed.map(|()| engine)
+    })
 }
 
 /// Mean and sample deviation of `repeat` runs, in tokens per second, after one that does not count.

@@ -11,6 +11,7 @@ pub mod ask;
 pub mod bench;
 pub mod chat;
 pub mod config;
+pub mod convert;
 pub mod devices;
 pub mod eval;
 mod interrupt;
@@ -88,6 +89,7 @@ enum Command {
     Eval(eval::Args),
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
+    Convert(convert::Args),
     /// List, fetch and verify models
     Models(models::Args),
     /// Compile the GPU's kernels
@@ -114,6 +116,7 @@ impl Command {
             Command::Bench(args) => bench::run(args, ctx),
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
+            Command::Convert(args) => convert::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
             Command::Kernels(args) => kernels::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),

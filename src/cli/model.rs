@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{self, BackendKind, Engine, Finish, Options, Sampler, Sampling, Session};
+use crate::llm::{self, BackendKind, Engine, Finish, KvPrecision, Options, Sampler, Sampling, Session};
 use crate::schema::Message;
 use crate::store;
 
@@ -26,6 +26,9 @@ pub(super) struct EngineArgs {
     /// What computes: auto, cpu or reference
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendKind>,
+    /// How keys and values are kept: f16, or int8 in half the memory
+    #[arg(long, value_name = "PRECISION")]
+    kv: Option<KvPrecision>,
 }
 
 /// How to talk with it.
@@ -57,7 +60,21 @@ impl EngineArgs {
         if let Some(b) = self.backend {
             settings.llm.backend = b;
         }
+        if let Some(kv) = self.kv {
+            settings.llm.kv_precision = kv;
+        }
         Ok(settings)
+    }
+
+    /// Whether the command line names a model.
+    pub(super) fn names_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// The same, with a model of the command's own.
+    pub(super) fn with_model(mut self, path: PathBuf) -> Self {
+        self.model = Some(path);
+        self
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.

@@ -14,7 +14,7 @@ use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
 use super::settings::PackingChoice;
 use super::tokenizer::Tokenizer;
-use super::{BackendKind, Hyper, Options, Session};
+use super::{BackendKind, Hyper, KvPrecision, Options, Session};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Kind, Result};
 use crate::units::Bytes;
@@ -29,6 +29,7 @@ pub struct Estimate {
     pub weights: Bytes,
     /// Keys and values of one session of `context_tokens`.
     pub kv: Bytes,
+    pub kv_precision: KvPrecision,
     pub activations: Bytes,
     /// Tokens a session will hold.
     pub context_tokens: usize,
@@ -81,6 +82,7 @@ pub fn estimate(path: &Path, options: &Options) -> Result<Estimate> {
         backend,
         weights: sizes.weights,
         kv: sizes.kv,
+        kv_precision: options.kv_precision,
         activations: sizes.activations,
         context_tokens,
         trained_tokens: hyper.context,

@@ -19,10 +19,11 @@ pub struct Session {
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
-    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
-    likeliest: Option<TokenId>,
     _room: SessionRoom,
 }
+
+/// Gets the logits of what follows each token, by its index.
+pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
 
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.
@@ -70,7 +71,7 @@ impl Snapshot {
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
         let logits = vec![0.0; engine.hyper().vocabulary];
-        Self { engine, timeline, tokens: Vec::new(), pinned: 0, logits, fresh: false, likeliest: None, _room: room }
+        Self { engine, timeline, tokens: Vec::new(), pinned: 0, logits, fresh: false, _room: room }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -105,11 +106,24 @@ impl Session {
     /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
     /// tells how far it came.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
-        self.compute(tokens, cancelled, false)
+        self.append_parts(tokens, cancelled, None)
     }
 
-    /// As [`Session::append`]. With `greedy`, only the likeliest token to follow is wanted, not the logits.
-    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, greedy: bool) -> Result<()> {
+    /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
+    /// text takes.
+    ///
+    /// # Errors
+    /// As [`Session::append`].
+    pub fn append_each(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, each: &mut Each<'_>) -> Result<()> {
+        self.append_parts(tokens, cancelled, Some(each))
+    }
+
+    fn append_parts(
+        &mut self,
+        tokens: &[TokenId],
+        cancelled: &dyn Fn() -> bool,
+        mut each: Option<&mut Each<'_>>,
+    ) -> Result<()> {
         let full = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
         if full.wanted > full.free {
             return Err(Error::new(Kind::OverBudget, "the language model's context is full")
@@ -126,16 +140,16 @@ impl Session {
             if cancelled() {
                 return Err(Error::new(Kind::Cancelled, "the language model was told to stop"));
             }
-            (self.fresh, self.likeliest) = (false, None);
+            self.fresh = false;
             let last = i + 1 == chunks;
-            if last && greedy {
-                self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
-                if self.likeliest.is_some() {
-                    self.tokens.extend_from_slice(part);
-                    continue;
+            let wanted = last && each.is_none();
+            self.timeline.forward(part, self.tokens.len(), wanted.then_some(&mut self.logits[..]))?;
+            if let Some(each) = &mut each {
+                for row in 0..part.len() {
+                    self.timeline.logits(row, &mut self.logits)?;
+                    each(i * chunk + row, &self.logits);
                 }
             }
-            self.timeline.forward(part, self.tokens.len(), last.then_some(&mut self.logits[..]))?;
             self.tokens.extend_from_slice(part);
             self.fresh = last;
         }
@@ -172,9 +186,7 @@ impl Session {
             let what = format!("cannot cut {len} tokens, of which {pinned} are pinned, at {position}");
             return Err(Error::new(Kind::Internal, what));
         }
-        if position < self.tokens.len() {
-            (self.fresh, self.likeliest) = (false, None);
-        }
+        self.fresh &= position == self.tokens.len();
         self.tokens.truncate(position);
         Ok(())
     }
@@ -215,7 +227,7 @@ impl Session {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        (self.fresh, self.likeliest) = (false, None);
+        self.fresh = false;
         self.pinned = 0;
         self.tokens.clear();
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
@@ -274,24 +286,16 @@ impl Generation<'_> {
             if self.session.free() == 0 {
                 return Ok(Err(Finish::Window));
             }
-            self.session.compute(&[token], self.cancelled, self.sampler.is_greedy())?;
+            self.session.append(&[token], self.cancelled)?;
         }
         if self.left == 0 {
             return Ok(Err(Finish::Length));
         }
-        let known = self.session.likeliest.filter(|_| self.sampler.is_greedy());
-        if known.is_none() && self.session.likeliest.is_some() && !self.session.fresh {
-            self.session.timeline.last_logits(&mut self.session.logits)?;
-            self.session.fresh = true;
-        }
-        if known.is_none() && !self.session.fresh {
+        if !self.session.fresh {
             let what = "nothing to continue: the session has no token computed last";
             return Err(Error::new(Kind::Internal, what));
         }
-        let token = match known {
-            Some(token) => token,
-            None => self.sampler.sample(&self.session.logits, &self.session.tokens),
-        };
+        let token = self.sampler.sample(&self.session.logits, &self.session.tokens);
         if self.stop.contains(&token) {
             return Ok(Err(Finish::Stop(token)));
         }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sampling;
 use super::backend::cuda::Packing;
+use super::backend::KvPrecision;
 use crate::error::Result;
 use crate::store::{self, Paths};
 
@@ -80,6 +81,7 @@ pub struct Options {
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
     pub packing: PackingChoice,
+    pub kv_precision: KvPrecision,
 }
 
 impl Options {
@@ -135,6 +137,8 @@ pub struct Settings {
     pub prefill_chunk: usize,
     /// How weights lie in a GPU's memory: `auto`, `two-bits` or `base3`.
     pub packing: PackingChoice,
+    /// How keys and values are kept: `f16`, or `int8` in half the memory.
+    pub kv_precision: KvPrecision,
     pub sampling: Sampling,
 }
 
@@ -147,6 +151,7 @@ impl Default for Settings {
             context_tokens: 4096,
             prefill_chunk: 128,
             packing: PackingChoice::Auto,
+            kv_precision: KvPrecision::F16,
             sampling: Sampling::default(),
         }
     }
@@ -171,6 +176,7 @@ impl Settings {
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
             packing: self.packing,
+            kv_precision: self.kv_precision,
         }
     }
 

@@ -1,19 +1,23 @@
-//! A ternary Llama: what a token goes through, over any backend.
+//! A ternary transformer (Llama, Qwen3): what a token goes through, over any backend.
 //!
 //! Per layer: `x += O · attention(rope(QKV · norm(x)))`, then `x += D · swiglu([G; U] · norm(x))`; at the end the head. Every
 //! `·` of a linear is between int8 activations and ternary weights (see [`super::backend`]).
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Footprint, KvShape, Rope};
+use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::{Error, Kind, Result};
 use crate::units::{Bytes, TokenId};
 
 mod hyper;
 mod load;
+mod rope;
+#[cfg(test)]
+mod tests;
 
-pub use hyper::Hyper;
+pub use hyper::{Architecture, Hyper};
 pub(super) use load::estimate;
+pub use rope::{RopeScaling, Yarn};
 
 /// The weights, in a backend's layout.
 pub(super) struct Model<B: Backend> {
@@ -24,6 +28,7 @@ pub(super) struct Model<B: Backend> {
     pub(super) out_norm: Vec<f32>,
     pub(super) head: B::Head,
     pub(super) rope: Arc<Rope>,
+    pub(super) kv_precision: KvPrecision,
     pub(super) context: usize,
     pub(super) chunk: usize,
 }
@@ -32,6 +37,7 @@ pub(super) struct Layer<B: Backend> {
     pub(super) attn_norm: Vec<f32>,
     /// Queries, keys and values, stacked.
     pub(super) qkv: B::Linear,
+    pub(super) head_norms: Option<QkNorm>,
     pub(super) attn_out: B::Linear,
     pub(super) ffn_norm: Vec<f32>,
     /// Gate and up, stacked.
@@ -68,13 +74,14 @@ impl Sizes {
 }
 
 impl<B: Backend> Model<B> {
-    pub(super) fn kv_shape(hyper: &Hyper, context: usize, rope: Arc<Rope>) -> KvShape {
+    pub(super) fn kv_shape(hyper: &Hyper, precision: KvPrecision, context: usize, rope: Arc<Rope>) -> KvShape {
         KvShape {
             layers: hyper.layers,
             context,
             heads: hyper.heads,
             kv_heads: hyper.kv_heads,
             head_dim: hyper.head_dim,
+            precision,
             rope,
         }
     }
@@ -83,7 +90,7 @@ impl<B: Backend> Model<B> {
         let (b, h, chunk) = (&self.backend, &self.hyper, self.chunk);
         let attended = h.heads * h.head_dim;
         Ok(State {
-            kv: b.kv(&Self::kv_shape(h, self.context, self.rope.clone()))?,
+            kv: b.kv(&Self::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: b.rows(chunk, h.width)?,
             qkv: b.rows(chunk, h.qkv_cols())?,
             attended: b.rows(chunk, attended)?,
@@ -101,7 +108,7 @@ impl<B: Backend> Model<B> {
         for (i, l) in self.layers.iter().enumerate() {
             b.norm_quantize(&s.x, n, &l.attn_norm, eps, &mut s.q_width)?;
             b.linear_into(&l.qkv, &s.q_width, n, &mut s.qkv)?;
-            b.rope_append(&mut s.qkv, n, i, start, &mut s.kv)?;
+            b.rope_append(&mut s.qkv, n, i, start, l.head_norms.as_ref(), &mut s.kv)?;
             b.attend(&s.qkv, n, i, start, &s.kv, &mut s.attended)?;
             b.quantize(&s.attended, n, &mut s.q_attended)?;
             b.linear_add(&l.attn_out, &s.q_attended, n, &mut s.x)?;
@@ -111,9 +118,14 @@ impl<B: Backend> Model<B> {
             b.linear_add(&l.down, &s.q_ffn, n, &mut s.x)?;
         }
         match logits {
-            Some(logits) => b.logits(&self.head, &self.out_norm, eps, &s.x, n.saturating_sub(1), logits),
+            Some(logits) => self.logits(s, n.saturating_sub(1), logits),
             None => Ok(()),
         }
+    }
+
+    /// What follows token `row` of those computed last.
+    fn logits(&self, s: &State<B>, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.backend.logits(&self.head, &self.out_norm, self.hyper.norm_eps, &s.x, row, logits)
     }
 
     /// Bytes of the weights that are resident.
@@ -122,6 +134,7 @@ impl<B: Backend> Model<B> {
             [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>()
                 + size_of_val(l.attn_norm.as_slice()) as u64
                 + size_of_val(l.ffn_norm.as_slice()) as u64
+                + l.head_norms.as_ref().map_or(0, |n| size_of_val(n.q.as_slice()) + size_of_val(n.k.as_slice())) as u64
         };
         self.layers.iter().map(layer).sum::<u64>()
             + self.head.resident()
@@ -160,10 +173,9 @@ pub(super) trait Timeline: Send {
     fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
         Ok(None)
     }
-    /// The logits that [`Timeline::likeliest`] looked at last.
-    fn last_logits(&mut self, _logits: &mut [f32]) -> Result<()> {
-        Err(Error::new(Kind::Internal, "this backend keeps no logits"))
-    }
+    /// Logits of what follows token `row` of the last [`Timeline::forward`]. The same to the bit, whatever number of tokens
+    /// were computed together: speculation depends on it.
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;
     /// Resident bytes of the cache and of the workspace.
@@ -197,6 +209,9 @@ impl<B: Backend> Loaded for Model<B> {
 impl<B: Backend> Timeline for Run<B> {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.model.forward(&mut self.state, tokens, start, logits)
+    }
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.model.logits(&self.state, row, logits)
     }
     fn save(&self, len: usize) -> Result<Vec<u8>> {
         self.model.backend.save_kv(&self.state.kv, len)

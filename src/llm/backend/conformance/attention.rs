@@ -1,0 +1,259 @@
+//! The KV cache: rotation and append, attention, and keeping it.
+
+use std::sync::Arc;
+
+use super::data::Random;
+use super::{Cases, Found, differs, largest, strays};
+use crate::error::Result;
+use crate::llm::backend::{Backend, KvShape, Rope};
+
+/// Heads, KV heads, size of a head, rotated pairs: pocket, Llama3-8B and Qwen3-8B, Falcon3-7B; then odd ones.
+const HEADS: [(usize, usize, usize, usize); 7] = [
+    (12, 4, 64, 32),
+    (32, 8, 128, 64),
+    (12, 4, 256, 128),
+    (3, 1, 24, 12),
+    (5, 5, 16, 8),
+    (8, 2, 80, 20),
+    (6, 1, 32, 16),
+];
+
+const LAYERS: usize = 2;
+
+/// What queries, keys and values are made of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fill {
+    Normal,
+    /// Scores far apart: the softmax is nearly one position.
+    Large,
+    /// All scores equal.
+    Zero,
+    Constant(f32),
+}
+
+fn shape((heads, kv_heads, head_dim, pairs): (usize, usize, usize, usize), context: usize) -> KvShape {
+    let factors: Vec<f32> = (0..pairs).map(|i| 1.0 + i as f32 / 7.0).collect();
+    let rope = Arc::new(Rope::new(context, pairs, 10_000.0, Some(&factors)));
+    KvShape { layers: LAYERS, context, heads, kv_heads, head_dim, rope }
+}
+
+/// Rows `[q heads | k heads | v heads]` of `n` positions.
+fn qkv(random: &mut Random, s: &KvShape, n: usize, fill: Fill) -> Vec<f32> {
+    let reach = if fill == Fill::Large { 6.0 } else { 1.0 };
+    let values_from = (s.heads + s.kv_heads) * s.head_dim;
+    let one = |i: usize, random: &mut Random| match fill {
+        Fill::Normal | Fill::Large => random.normal() * reach,
+        Fill::Zero if i % s.qkv_cols() < values_from => 0.0,
+        Fill::Zero => random.normal(),
+        Fill::Constant(v) => v,
+    };
+    (0..n * s.qkv_cols()).map(|i| one(i, random)).collect()
+}
+
+/// A cache filled up to `start`, layer by layer, a few positions at a time, then `n` more; and its last rows, rotated.
+fn filled<B: Backend>(b: &B, s: &KvShape, start: usize, n: usize, fill: Fill) -> Result<(B::Kv, B::Rows)> {
+    let mut random = Random::new((s.heads * 100 + start * 10 + n) as u64);
+    let mut kv = b.kv(s)?;
+    let capacity = n.max(23) + 1;
+    let mut rows = b.rows(capacity, s.qkv_cols())?;
+    for layer in 0..s.layers {
+        let mut at = 0;
+        while at < start {
+            let part = [5, 1, 23][at % 3].min(start - at);
+            b.write_rows(&mut rows, &qkv(&mut random, s, part, fill))?;
+            b.rope_append(&mut rows, part, layer, at, &mut kv)?;
+            at += part;
+        }
+    }
+    for layer in 0..s.layers {
+        b.write_rows(&mut rows, &qkv(&mut random, s, n, fill))?;
+        b.rope_append(&mut rows, n, layer, start, &mut kv)?;
+    }
+    Ok((kv, rows))
+}
+
+/// What attention makes of the last `n` rows of such a cache, in its last layer.
+fn attention_of<B: Backend>(b: &B, s: &KvShape, start: usize, n: usize, fill: Fill) -> Result<Vec<f32>> {
+    let (kv, rows) = filled(b, s, start, n, fill)?;
+    let mut out = b.rows(n + 1, s.out_cols())?;
+    b.write_rows(&mut out, &vec![4321.0; (n + 1) * s.out_cols()])?;
+    b.attend(&rows, n, s.layers - 1, start, &kv, &mut out)?;
+    let mut attended = b.read_rows(&out, n + 1)?;
+    let rest = attended.split_off(n * s.out_cols());
+    assert!(rest.iter().all(|&v| v == 4321.0), "a row that is not live was written");
+    Ok(attended)
+}
+
+/// Starts and lengths around the edges of blocks, a short and a longer context.
+const SPANS: [(usize, usize); 14] = [
+    (0, 1),
+    (0, 2),
+    (0, 7),
+    (0, 17),
+    (1, 1),
+    (6, 3),
+    (7, 1),
+    (8, 1),
+    (15, 2),
+    (16, 9),
+    (31, 1),
+    (63, 10),
+    (130, 1),
+    (257, 2),
+];
+
+pub(super) fn rope_append<B: Backend>(c: &mut Cases<'_, B>) {
+    for heads in HEADS {
+        for (start, n) in SPANS {
+            c.case(
+                || format!("rope_append {heads:?}, {n} from {start}"),
+                |b, r, t| {
+                    let s = shape(heads, start + n);
+                    let (_, got, _) = run(b, &s, start, n, Fill::Normal)?;
+                    let (_, want, _) = run(r, &s, start, n, Fill::Normal)?;
+                    // Only the queries are promised to come back rotated.
+                    let queries = |rows: &[f32]| {
+                        rows.chunks_exact(s.qkv_cols()).flat_map(|r| r[..s.out_cols()].to_vec()).collect::<Vec<_>>()
+                    };
+                    Ok(strays("q", &queries(&got), &queries(&want), t.rope * 6.0))
+                },
+            );
+            // Keys and values show only in what attention makes of them: here of one position at a time.
+            c.case(
+                || format!("values of {heads:?}, {n} from {start}"),
+                |b, r, t| values(b, r, t.attend, heads, start, n),
+            );
+        }
+    }
+    c.case(
+        || "positions behind the end".to_owned(),
+        |b, _, _| {
+            let s = shape(HEADS[0], 8);
+            let (mut kv, mut rows) = (b.kv(&s)?, b.rows(2, s.qkv_cols())?);
+            let refused = b.rope_append(&mut rows, 2, 0, 7, &mut kv).is_err()
+                && b.rope_append(&mut rows, 1, 2, 0, &mut kv).is_err();
+            Ok((!refused).then(|| "they were accepted".to_owned()))
+        },
+    );
+}
+
+/// Appends `n` positions whose keys are so far apart that a query finds exactly one of them again.
+fn values<B: Backend, R: Backend>(
+    b: &B,
+    r: &R,
+    tolerance: f32,
+    heads: (usize, usize, usize, usize),
+    start: usize,
+    n: usize,
+) -> Result<Found> {
+    let s = shape(heads, start + n + 1);
+    fn find<B: Backend>(b: &B, s: &KvShape, start: usize, n: usize) -> Result<Vec<f32>> {
+        let mut random = Random::new(9);
+        let mut kv = b.kv(s)?;
+        let mut rows = b.rows(n.max(start).max(1), s.qkv_cols())?;
+        let mut out = b.rows(1, s.out_cols())?;
+        for (at, len) in [(0, start), (start, n)] {
+            if len > 0 {
+                b.write_rows(&mut rows, &qkv(&mut random, s, len, Fill::Large))?;
+                b.rope_append(&mut rows, len, 1, at, &mut kv)?;
+            }
+        }
+        // A query like each position's key, as it lies in the cache after its rotation, asks for its value.
+        let last = b.read_rows(&rows, n)?;
+        let mut found = Vec::new();
+        for row in last.chunks_exact(s.qkv_cols()).take(3) {
+            let mut ask = row.to_vec();
+            let (q, k) = ask.split_at_mut(s.out_cols());
+            for (h, q) in q.chunks_exact_mut(s.head_dim).enumerate() {
+                let group = h / (s.heads / s.kv_heads);
+                q.copy_from_slice(&k[group * s.head_dim..(group + 1) * s.head_dim]);
+            }
+            b.write_rows(&mut rows, &ask)?;
+            b.attend(&rows, 1, 1, start + n - 1, &kv, &mut out)?;
+            found.extend(b.read_rows(&out, 1)?);
+        }
+        Ok(found)
+    }
+    let (got, want) = (find(b, &s, start, n)?, find(r, &s, start, n)?);
+    Ok(strays("found", &got, &want, tolerance * largest(&want)))
+}
+
+pub(super) fn attend<B: Backend>(c: &mut Cases<'_, B>) {
+    for heads in HEADS {
+        for (start, n) in SPANS {
+            for fill in [Fill::Normal, Fill::Large] {
+                c.case(
+                    || format!("attend {heads:?}, {n} from {start}, {fill:?}"),
+                    |b, r, t| attended(b, r, t.attend, heads, (start, n), fill),
+                );
+            }
+        }
+        for fill in [Fill::Zero, Fill::Constant(0.0), Fill::Constant(127.0), Fill::Constant(-1e-6)] {
+            c.case(|| format!("attend {heads:?}, {fill:?}"), |b, r, t| attended(b, r, t.attend, heads, (19, 4), fill));
+        }
+    }
+    // A longer context than any block or chunk of a kernel.
+    for (heads, start) in [(HEADS[0], 1021), (HEADS[3], 700)] {
+        c.case(
+            || format!("attend {heads:?}, 3 from {start}"),
+            |b, r, t| attended(b, r, t.attend, heads, (start, 3), Fill::Normal),
+        );
+    }
+}
+
+fn attended<B: Backend, R: Backend>(
+    b: &B,
+    r: &R,
+    tolerance: f32,
+    heads: (usize, usize, usize, usize),
+    (start, n): (usize, usize),
+    fill: Fill,
+) -> Result<Found> {
+    // More context than is used: what lies behind must not count.
+    let s = shape(heads, start + n + 3);
+    let (got, want) = (attention_of(b, &s, start, n, fill)?, attention_of(r, &s, start, n, fill)?);
+    Ok(strays("out", &got, &want, tolerance * largest(&want).max(1e-6)))
+}
+
+pub(super) fn keep_kv<B: Backend>(c: &mut Cases<'_, B>) {
+    for heads in HEADS {
+        for len in [0, 1, 7, 8, 13, 40] {
+            c.case(|| format!("keep {len} of 40 positions, {heads:?}"), |b, _, _| kept(b, heads, len));
+        }
+    }
+    c.case(
+        || "saved bytes of another length".to_owned(),
+        |b, _, _| {
+            let s = shape(HEADS[0], 16);
+            let mut kv = b.kv(&s)?;
+            let saved = b.save_kv(&kv, 5)?;
+            let refused = b.load_kv(&mut kv, 6, &saved).is_err() && b.load_kv(&mut kv, 5, &saved[1..]).is_err();
+            Ok((!(refused && b.save_kv(&kv, 17).is_err())).then(|| "they were accepted".to_owned()))
+        },
+    );
+}
+
+/// A restored cache is the saved one: attention to it is the same to the bit, in every layer.
+fn kept<B: Backend>(b: &B, heads: (usize, usize, usize, usize), len: usize) -> Result<Found> {
+    let s = shape(heads, 45);
+    let (mut old, _) = filled(b, &s, 33, 7, Fill::Normal)?;
+    let saved = b.save_kv(&old, len)?;
+    // Restored over what another conversation left.
+    let (mut new, _) = filled(b, &s, 40, 2, Fill::Large)?;
+    b.load_kv(&mut new, len, &saved)?;
+    let row = qkv(&mut Random::new(1), &s, 1, Fill::Normal);
+    let ask = |kv: &mut B::Kv, layer| -> Result<Vec<f32>> {
+        let mut rows = b.rows(1, s.qkv_cols())?;
+        let mut out = b.rows(1, s.out_cols())?;
+        b.write_rows(&mut rows, &row)?;
+        b.rope_append(&mut rows, 1, layer, len, kv)?;
+        b.attend(&rows, 1, layer, len, kv, &mut out)?;
+        b.read_rows(&out, 1)
+    };
+    for layer in 0..s.layers {
+        if let Some(found) = differs("out", &ask(&mut new, layer)?, &ask(&mut old, layer)?) {
+            return Ok(Some(format!("layer {layer}: {found}")));
+        }
+    }
+    Ok(None)
+}
