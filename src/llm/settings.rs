@@ -54,6 +54,9 @@ pub struct Options {
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
     pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
+    /// written.
+    pub speculation: bool,
 }
 
 impl Options {
@@ -104,6 +107,8 @@ pub struct Settings {
     pub prefill_chunk: usize,
     /// How keys and values are kept: `f16`, or `int8` in half the memory.
     pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    pub speculation: bool,
     pub sampling: Sampling,
 }
 
@@ -116,6 +121,7 @@ impl Default for Settings {
             context_tokens: 4096,
             prefill_chunk: 128,
             kv_precision: KvPrecision::F16,
+            speculation: true,
             sampling: Sampling::default(),
         }
     }
@@ -140,6 +146,7 @@ impl Settings {
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
             kv_precision: self.kv_precision,
+            speculation: self.speculation,
         }
     }
 
