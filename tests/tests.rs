@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod calls;
 #[cfg(feature = "sound")]
 mod devices;
 mod golden_llm;
@@ -15,6 +16,7 @@ mod models;
 mod plan;
 #[cfg(feature = "voice")]
 mod speaking;
+mod speed;
 mod support;
 mod systemd;
 mod talk;

@@ -66,7 +66,7 @@ impl Sampler {
         Self::new(Sampling { temperature: 0.0, repetition_penalty: 1.0, ..Sampling::default() })
     }
 
-    /// Whether it always takes the likeliest token, so that nothing but that token need be known.
+    /// Whether it takes the highest logit as it is.
     pub fn is_greedy(&self) -> bool {
         self.sampling.temperature <= 0.0 && self.sampling.repetition_penalty == 1.0
     }

@@ -82,6 +82,9 @@ pub struct Options {
     pub prefill_chunk: usize,
     pub packing: PackingChoice,
     pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
+    /// written.
+    pub speculation: bool,
 }
 
 impl Options {
@@ -139,6 +142,8 @@ pub struct Settings {
     pub packing: PackingChoice,
     /// How keys and values are kept: `f16`, or `int8` in half the memory.
     pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    pub speculation: bool,
     pub sampling: Sampling,
 }
 
@@ -152,6 +157,7 @@ impl Default for Settings {
             prefill_chunk: 128,
             packing: PackingChoice::Auto,
             kv_precision: KvPrecision::F16,
+            speculation: true,
             sampling: Sampling::default(),
         }
     }
@@ -177,6 +183,7 @@ impl Settings {
             prefill_chunk: self.prefill_chunk,
             packing: self.packing,
             kv_precision: self.kv_precision,
+            speculation: self.speculation,
         }
     }
 
