@@ -14,12 +14,14 @@ pub mod config;
 pub mod convert;
 pub mod devices;
 pub mod eval;
+pub mod inspect;
 mod interrupt;
 #[cfg(feature = "voice")]
 pub mod listen;
 mod model;
 pub mod models;
 pub mod out;
+mod perplexity;
 pub mod plan;
 #[cfg(feature = "voice")]
 pub mod run;
@@ -89,6 +91,7 @@ enum Command {
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
     Convert(convert::Args),
+    Inspect(inspect::Args),
     /// List, fetch and verify models
     Models(models::Args),
     /// Check or show the configuration
@@ -114,6 +117,7 @@ impl Command {
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
             Command::Convert(args) => convert::run(args, ctx),
+            Command::Inspect(args) => inspect::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
             #[cfg(feature = "voice")]
