@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod convert;
 #[cfg(feature = "sound")]
 mod devices;
 mod golden_llm;

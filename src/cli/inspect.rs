@@ -164,6 +164,8 @@ fn json(file: &Gguf, key: &str, value: &Value) -> Json {
         }
         Value::Bool(b) => Json::from(*b),
         Value::U64(v) => Json::from(*v),
+        // The shortest decimal that is this f32, not what it is as an f64.
+        Value::F32(v) => v.to_string().parse::<f64>().map_or(Json::Null, Json::from),
         other => match other.as_int() {
             Some(i) => Json::from(i),
             None => other.as_float().map_or(Json::Null, Json::from),
