@@ -174,7 +174,7 @@ fn measure(session: &mut Session, test: Test, depth: usize, repeat: u32) -> Resu
     Ok(mean_and_deviation(&speeds))
 }
 
-fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
+pub(super) fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
     let n = xs.len() as f64;
     let mean = xs.iter().sum::<f64>() / n;
     let square = xs.iter().map(|x| (x - mean).powi(2)).sum::<f64>();

@@ -10,14 +10,28 @@ use super::interrupt::Interrupt;
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::convert::synthetic::{Plan, Preset};
-use crate::llm::convert::{LinearType, Watch};
+use crate::llm::convert::{self, Conversion, LinearType, Request, TableType, Watch};
 use crate::units::Bytes;
 
 /// Make a model file (GGUF) that tercet and llama.cpp run
 ///
-/// With --synthetic NAME a model of that shape with random weights: as fast as a real one, and it says nothing.
+/// SRC is the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json): a BitNet 1.58-bit Llama or
+/// Falcon3, packed or as masters, a Qwen3 that is ternary in groups, or a plain Llama or Qwen3, whose weights are then
+/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, and it says nothing.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// Folder of the checkpoint
+    #[arg(value_name = "SRC", required_unless_present = "synthetic", conflicts_with = "synthetic")]
+    source: Option<PathBuf>,
+    /// How embeddings and head are stored: q4_0, q8_0 or f16 (q4_0, or as the linears where the checkpoint's are ternary)
+    #[arg(long, value_name = "TYPE", conflicts_with = "synthetic")]
+    embeddings: Option<TableType>,
+    /// Ternarize anew by mean magnitude, also what is ternary in groups already
+    #[arg(long, value_name = "HOW", value_parser = ["absmean"], conflicts_with = "synthetic")]
+    ternarize: Option<String>,
+    /// Name of the pre-tokenizer where the checkpoint's own is not recognised: llama-bpe, falcon3 or qwen2
+    #[arg(long, value_name = "NAME", conflicts_with = "synthetic")]
+    pre: Option<String>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
     /// The file to write; it appears when it is whole
@@ -54,12 +68,35 @@ impl SyntheticArgs {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    let Some(plan) = args.synthetic.plan() else {
-        return Err(Error::new(Kind::Usage, "nothing to convert").remedy("name a shape with --synthetic"));
-    };
-    let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, ctx.global.quiet);
-    watched(&bar, |watch| plan.write(&args.output, watch))?;
+    match (args.synthetic.plan(), &args.source) {
+        (Some(plan), _) => {
+            let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, ctx.global.quiet);
+            watched(&bar, |watch| plan.write(&args.output, watch))?;
+        }
+        (None, Some(source)) => convert(&args, source, ctx)?,
+        (None, None) => return Err(Error::new(Kind::Usage, "nothing to convert").remedy("name a checkpoint's folder")),
+    }
     report(&args.output)
+}
+
+fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
+    let request = Request {
+        linears: args.synthetic.ty,
+        embeddings: args.embeddings,
+        pre: args.pre.clone(),
+        absmean: args.ternarize.is_some(),
+    };
+    let bar = out::progress_bytes(convert::checkpoint_bytes(source)?, "reading", ctx.global.quiet);
+    watched(&bar, |watch| {
+        let conversion = Conversion::open(source, &request, watch)?;
+        if !ctx.global.quiet {
+            conversion.notes().iter().for_each(|n| bar.suspend(|| out::note(format!("note: {n}"))));
+        }
+        bar.reset();
+        bar.set_message("converting");
+        bar.set_length(conversion.source_bytes());
+        conversion.write(&args.output, watch)
+    })
 }
 
 /// Runs `work` with its progress on `bar`. Ctrl-C stops it in such a way that nothing is left behind, and behind it ends

@@ -14,6 +14,7 @@ pub mod config;
 pub mod convert;
 pub mod devices;
 pub mod eval;
+pub mod inspect;
 mod interrupt;
 pub mod kernels;
 #[cfg(feature = "voice")]
@@ -21,6 +22,7 @@ pub mod listen;
 mod model;
 pub mod models;
 pub mod out;
+mod perplexity;
 pub mod plan;
 #[cfg(feature = "voice")]
 pub mod run;
@@ -90,6 +92,7 @@ enum Command {
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
     Convert(convert::Args),
+    Inspect(inspect::Args),
     /// List, fetch and verify models
     Models(models::Args),
     /// Compile the GPU's kernels
@@ -117,6 +120,7 @@ impl Command {
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
             Command::Convert(args) => convert::run(args, ctx),
+            Command::Inspect(args) => inspect::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
             Command::Kernels(args) => kernels::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),

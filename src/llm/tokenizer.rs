@@ -139,6 +139,15 @@ fn pre_tokenizer(v: &Vocabulary) -> Result<PreTokenizer> {
     }
 }
 
+/// What `tokenizer.ggml.pre` calls the pre-tokenizer that cuts words by `pattern`, if it is known here.
+pub(in crate::llm) fn known_pattern(pattern: &str) -> Option<&'static str> {
+    match pattern {
+        p if p == LLAMA3.pattern => Some("llama-bpe"),
+        p if p == QWEN2.pattern => Some("qwen2"),
+        _ => None,
+    }
+}
+
 fn corrupt(what: String) -> Error {
     Error::new(Kind::Corrupt, format!("the model file's tokenizer is damaged: {what}")).remedy("fetch the file again")
 }

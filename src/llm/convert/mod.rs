@@ -6,10 +6,17 @@
 use super::gguf::TensorType;
 use crate::error::{Error, Kind, Result};
 
+mod checkpoint;
+mod hf;
+mod linear;
 mod output;
+pub mod safetensors;
 pub mod synthetic;
+mod tokens;
 
+pub use checkpoint::{Conversion, Request, TableType};
 use output::Output;
+pub use safetensors::checkpoint_bytes;
 
 /// How the linears of a new file are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
