@@ -2,7 +2,7 @@
 //
 // out = softmax(q·kᵀ / √hd) · v over positions 0..=p; query head h reads KV head h / G.
 // Shapes: qkv f32 [n, (heads + 2·kv_heads)·hd], out f32 [n, heads·hd]; cache [layer][kv head][position][hd] fp16, or int8
-//   with an f32 scale a position: q8 = round_half_even(v·127/max|v|), scale = max|v|/127.
+//   with an f32 scale a position: q8 = round_half_even(v·127/max|v|), scale = max|v|/127 (max at least 1e-5).
 // Geometry: block (split, KV head × group of 4 query heads, row), 256 threads. Split s owns positions [s·L, s·L + L), L a
 //   multiple of 64; splits without positions leave at once. The last block of a (row, head) to finish combines the splits.
 // Reduction order: a position's dot over the lanes of its row by butterfly; positions in order within a warp, warps in
@@ -34,19 +34,9 @@ struct AttendArgs {
 #define NEG_INF __int_as_float(0xff800000)
 #define CHUNK 512  // positions whose scores are in shared memory at once
 
-// Eight (fp16) or sixteen (int8) cache elements of 16 bytes as floats.
-template <bool INT8> __device__ __forceinline__ void widen(uint4 w, float* to) {
-    u32 words[4] = {w.x, w.y, w.z, w.w};
-#pragma unroll
-    for (int i = 0; i < 4; i++) {
-        if (INT8) {
-#pragma unroll
-            for (int b = 0; b < 4; b++) to[4 * i + b] = (float)(i8)(words[i] >> (8 * b) & 0xff);
-        } else {
-            to[2 * i] = h2f((u16)(words[i] & 0xffff));
-            to[2 * i + 1] = h2f((u16)(words[i] >> 16));
-        }
-    }
+// Element `i` of a 4-byte word of the cache.
+template <bool INT8> __device__ __forceinline__ float element(u32 word, int i) {
+    return INT8 ? (float)(i8)(word >> (8 * i) & 0xff) : h2f((u16)(word >> (16 * i) & 0xffff));
 }
 
 // RMSNorm (where there is a weight) and RoPE of one head of HD floats, by one warp; result in `to` (shared), scaled.
@@ -87,10 +77,10 @@ __device__ __forceinline__ void rotate(const float* from, float* to, const float
 template <int HD, bool INT8> __device__ __forceinline__ void append(const float* head, void* cache, float* scale, size_t at) {
     const int lane = threadIdx.x & 31;
     if (INT8) {
-        float most = 0;
+        float most = MIN_ABSMAX;
         for (int d = lane; d < HD; d += 32) most = fmaxf(most, fabsf(head[d]));
         most = warp_max(most);
-        float s = most > 0 ? 127.0f / most : 0.0f;
+        float s = 127.0f / most;
         for (int d = lane; d < HD; d += 32) ((i8*)cache)[at * HD + d] = (i8)__float2int_rn(head[d] * s);
         if (lane == 0) scale[at] = most / 127.0f;
     } else {
@@ -103,7 +93,7 @@ template <int HD, bool INT8, bool FUSED> __device__ __forceinline__ void attend(
     constexpr int AT_ONCE = 32 / ROW16;                  // positions a warp looks at together
     constexpr int EACH = INT8 ? 16 : 8;                  // elements of a lane
     constexpr int DIMS = HD / 32;                        // dimensions of a lane when values are summed
-    constexpr int UNROLL = 4;
+    constexpr int UNROLL = INT8 && HD < 256 ? 2 : 4;
     __shared__ __align__(16) float q[GROUP_HEADS][HD];
     __shared__ __align__(16) float fresh[2][HD];
     __shared__ __align__(16) float weight[CHUNK][GROUP_HEADS];
@@ -171,15 +161,17 @@ template <int HD, bool INT8, bool FUSED> __device__ __forceinline__ void attend(
             }
 #pragma unroll
             for (int u = 0; u < UNROLL; u++) {
-                float e[EACH], dot[GROUP_HEADS];
-                widen<INT8>(w[u], e);
+                float dot[GROUP_HEADS] = {0, 0, 0, 0};
+                const u32 words[4] = {w[u].x, w[u].y, w[u].z, w[u].w};
 #pragma unroll
-                for (int h = 0; h < GROUP_HEADS; h++) {
-                    dot[h] = 0;
+                for (int i = 0; i < EACH; i++) {
+                    float e = element<INT8>(words[i / (EACH / 4)], i % (EACH / 4));
 #pragma unroll
-                    for (int i = 0; i < EACH; i++) dot[h] = fmaf(qr[h][i], e[i], dot[h]);
-                    for (int o = ROW16 / 2; o; o >>= 1) dot[h] += __shfl_xor_sync(~0u, dot[h], o);
+                    for (int h = 0; h < GROUP_HEADS; h++) dot[h] = fmaf(qr[h][i], e, dot[h]);
                 }
+#pragma unroll
+                for (int h = 0; h < GROUP_HEADS; h++)
+                    for (int o = ROW16 / 2; o; o >>= 1) dot[h] += __shfl_xor_sync(~0u, dot[h], o);
                 int p = p0 + u * AT_ONCE + sub;
                 if (piece == 0 && p < end) {
                     float by = INT8 ? scale * ks[p] : scale;
@@ -213,7 +205,7 @@ template <int HD, bool INT8, bool FUSED> __device__ __forceinline__ void attend(
 #pragma unroll
             for (int d = 0; d < DIMS; d++) sum[h][d] *= shrink[h];
         // Values.
-        constexpr int DEEP = 8;
+        constexpr int DEEP = INT8 && HD < 256 ? 4 : 8;
         for (int p0 = base + warp * DEEP; p0 < end; p0 += WARPS * DEEP) {
             u32 w[DEEP][(DIMS * (INT8 ? 1 : 2) + 3) / 4];
 #pragma unroll
@@ -288,10 +280,10 @@ template <int HD, bool INT8, bool FUSED> __device__ __forceinline__ void attend(
 }
 
 #define ATTEND(HD)                                                                                                                        \
-    extern "C" __global__ void __launch_bounds__(THREADS, 1) attend_fused_f16_##HD(const AttendArgs a) { attend<HD, false, true>(a); }      \
-    extern "C" __global__ void __launch_bounds__(THREADS, 1) attend_fused_i8_##HD(const AttendArgs a) { attend<HD, true, true>(a); }        \
-    extern "C" __global__ void __launch_bounds__(THREADS, 1) attend_f16_##HD(const AttendArgs a) { attend<HD, false, false>(a); }           \
-    extern "C" __global__ void __launch_bounds__(THREADS, 1) attend_i8_##HD(const AttendArgs a) { attend<HD, true, false>(a); }
+    extern "C" __global__ void __launch_bounds__(THREADS, HD < 256 ? 2 : 1) attend_fused_f16_##HD(const AttendArgs a) { attend<HD, false, true>(a); }      \
+    extern "C" __global__ void __launch_bounds__(THREADS, HD < 256 ? 2 : 1) attend_fused_i8_##HD(const AttendArgs a) { attend<HD, true, true>(a); }        \
+    extern "C" __global__ void __launch_bounds__(THREADS, HD < 256 ? 2 : 1) attend_f16_##HD(const AttendArgs a) { attend<HD, false, false>(a); }           \
+    extern "C" __global__ void __launch_bounds__(THREADS, HD < 256 ? 2 : 1) attend_i8_##HD(const AttendArgs a) { attend<HD, true, false>(a); }
 ATTEND(64)
 ATTEND(128)
 ATTEND(256)

@@ -150,8 +150,10 @@ template <int KB, int NT, int EPI, int GROUP> __device__ __forceinline__ void ge
     GEMM(gemm_##P##_##NT##_add, KB, NT, Y_ADD, GROUP)       \
     GEMM(gemm_##P##_##NT##_swiglu, KB, NT, Y_SWIGLU, GROUP)
 ALL(p2, 4, 32, 0)
+ALL(p2, 4, 64, 0)
 ALL(p2, 4, 128, 0)
 ALL(p3, 5, 32, 0)
+ALL(p3, 5, 64, 0)
 ALL(p3, 5, 128, 0)
 ALL(g64, 4, 32, 64)
 ALL(g64, 4, 64, 64)

@@ -2,21 +2,17 @@
 //
 // y = (Σ code·q − Σ q) · (row scale · x scale), code 0..2, q int8; grouped: y = (Σ_g d_g (Σ code·q − Σ q)) · (…).
 // Shapes: W packed [rows, cols] (see tiles in common.cuh), x f32 [cols] or int8 [n, xstride], y f32 [n, ystride].
-// Geometry: one block of WARPS warps a multiprocessor; block b takes strips of 16 rows b, b + grid, …; the tiles of a
-//   block's strips are dealt to its warps in turn. A lane copies its own 16 bytes of each tile through a ring in shared
-//   memory, DEPTH tiles deep, started before the wait for the kernel before: weights depend on nothing.
+// Geometry: one block of 8 warps a multiprocessor; a block has a run of strips of 16 rows, whose tiles are dealt to its warps
+//   in turn. A lane loads its own 16 bytes of each tile into registers, DEPTH tiles ahead; the first ones are asked for
+//   before the wait for the kernel before: weights depend on nothing.
 // Prologue: fused RMSNorm + quantize of the one row, or quantize alone, computed by every block for itself (the row is in
 //   L2); or int8 rows.
 // Epilogue: store, add to y (residual), or SwiGLU of rows paired within a strip (8 of gate, 8 of up).
 // Reduction order: integer sums are exact, in any order; group sums in tile order within a warp, warps in order.
 #include "common.cuh"
 
-#ifndef WARPS_PLAIN
-#define WARPS_PLAIN 16
-#endif
-#ifndef DEPTH
-#define DEPTH 8
-#endif
+#define WARPS 8
+#define THREADS (WARPS * 32)
 
 struct GemvArgs {
     const uint4* w;
@@ -43,9 +39,17 @@ __device__ __forceinline__ float row_scale(const GemvArgs& a, int row) {
     return row < a.end0 ? a.scale0 : row < a.end1 ? a.scale1 : a.scale2;
 }
 
-template <int KB, int NT, int PRO, int EPI, int GROUP, int NV, int WARPS>
+// 16 bytes that are read once, past the caches.
+__device__ __forceinline__ uint4 stream16(const uint4* p) {
+    uint4 v;
+    asm volatile("ld.global.nc.L1::no_allocate.L2::128B.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "l"(p));
+    return v;
+}
+
+// NV: float4s of the row that a thread holds; DEPTH: tiles under way.
+template <int KB, int NT, int PRO, int EPI, int GROUP, int NV, int DEPTH>
 __device__ __forceinline__ void gemv(const GemvArgs& a) {
-    constexpr int THREADS = WARPS * 32, WORDS = 2 * KB, TILE_COLS = 32 * KB;
+    constexpr int WORDS = 2 * KB, TILE_COLS = 32 * KB;
     constexpr int PER_TILE = GROUP ? 128 / GROUP : 1;  // scales of a row in a tile
     extern __shared__ uint4 shared[];
     __shared__ double scratch[32];
@@ -53,10 +57,9 @@ __device__ __forceinline__ void gemv(const GemvArgs& a) {
     __shared__ int x_total[NT];
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, c = lane & 3;
     const int blocks = gridDim.x;
-    const int mine = (a.strips - (int)blockIdx.x + blocks - 1) / blocks;  // strips of this block
-    uint4* ring = shared + warp * DEPTH * 32;
-    u16* scale_ring = (u16*)(shared + WARPS * DEPTH * 32) + warp * DEPTH * 32;
-    u32* xs = (u32*)(shared + WARPS * DEPTH * 32 + (GROUP ? WARPS * DEPTH * 4 : 0));
+    const int base = (int)((long long)a.strips * blockIdx.x / blocks);  // first strip of this block
+    const int mine = (int)((long long)a.strips * (blockIdx.x + 1) / blocks) - base;
+    u32* xs = (u32*)shared;
     const int x_words = a.tiles * NT * 4 * WORDS;
     int* red = (int*)(xs + x_words);  // [strip][16 · NT], grouped f32 [strip][warp][16 · NT]
     const int red_words = mine * 16 * NT * (GROUP ? WARPS : 1);
@@ -64,31 +67,42 @@ __device__ __forceinline__ void gemv(const GemvArgs& a) {
 
     pdl_launch();
     const int total = mine * a.tiles;
-    int pt = warp, ps = 0, pf = warp;  // the next tile to copy: its column, its strip (of this block), its number
-    while (pt >= a.tiles) { pt -= a.tiles; ps++; }
-    auto copy = [&](int slot) {
-        if (pf < total) {
-            size_t tile = (size_t)(blockIdx.x + ps * blocks) * a.tiles + pt;
-            cp16(ring + slot * 32 + lane, a.w + tile * 32 + lane);
-            if (GROUP && lane < 2 * PER_TILE)
-                cp16(scale_ring + slot * 32 + lane * 8, a.group_scale + tile * 16 * PER_TILE + lane * 8);
+    const uint4* w_at = a.w + ((size_t)base * a.tiles + warp) * 32 + lane;
+    const u16* d_at = GROUP ? a.group_scale + ((size_t)base * a.tiles + warp) * 16 * PER_TILE + g * PER_TILE : nullptr;
+    uint4 ring[DEPTH];
+    u32 scale_ring[GROUP ? DEPTH : 1][2];
+    auto load = [&](int d, int ahead) {
+        ring[d] = stream16(w_at + ahead * (WARPS * 32));
+        if (GROUP) {
+            const u16* from = d_at + ahead * (WARPS * 16 * PER_TILE);
+            if (PER_TILE == 2) { scale_ring[GROUP ? d : 0][0] = __ldg((const u32*)from); scale_ring[GROUP ? d : 0][1] = __ldg((const u32*)(from + 16)); }
+            else { scale_ring[GROUP ? d : 0][0] = __ldg(from); scale_ring[GROUP ? d : 0][1] = __ldg(from + 8); }
         }
-        cp_commit();
-        pf += WARPS;
-        pt += WARPS;
-        while (pt >= a.tiles) { pt -= a.tiles; ps++; }
     };
 #pragma unroll
-    for (int s = 0; s < DEPTH; s++) copy(s);
+    for (int d = 0; d < DEPTH; d++)
+        if (warp + d * WARPS < total) load(d, d);
     for (int i = threadIdx.x; i < red_words; i += THREADS) red[i] = 0;
     // Columns behind the last and rows behind n count as zero.
-    for (int i = threadIdx.x; i < x_words; i += THREADS) xs[i] = 0;
+    if (NT > 1 || a.cols < a.tiles * TILE_COLS)
+        for (int i = threadIdx.x; i < x_words; i += THREADS) xs[i] = 0;
     if (threadIdx.x < NT) { x_scale[threadIdx.x] = 0; x_total[threadIdx.x] = 0; }
     if (GROUP)
         for (int i = threadIdx.x; i < NT * a.tiles * 2; i += THREADS) sums[i] = 0;
     __syncthreads();
     pdl_wait();
 
+    auto row_of = [&](int strip, int row) {  // output row of a strip's row, or -1
+        int at = base + strip;
+        int out = !a.half ? at * 16 + row : row < 8 ? at * 8 + row : a.half + at * 8 + row - 8;
+        return (a.half ? at * 8 + (row & 7) < a.half : out < a.rows) ? out : -1;
+    };
+    // The residual is asked for as early as it is there.
+    float before = 0;
+    if (EPI == Y_ADD && NT == 1 && threadIdx.x < mine * 16) {
+        int out = row_of(threadIdx.x >> 4, threadIdx.x & 15);
+        if (out >= 0) before = __ldcg(a.y + out);
+    }
     auto word_at = [&](int n, int col) {  // where four columns from `col` on lie in xs
         int t = col / TILE_COLS, in = col - t * TILE_COLS;
         return ((t * NT + n) * 4 + ((in & 15) >> 2)) * WORDS + (in >> 5) * 2 + ((in >> 4) & 1);
@@ -186,67 +200,68 @@ __device__ __forceinline__ void gemv(const GemvArgs& a) {
     clear();
 #pragma unroll
     for (int i = 0; i < 4; i++) grouped[i] = 0;
-    int t = warp, strip = 0, slot = 0;
+    int t = warp, strip = 0;
     while (t >= a.tiles) { t -= a.tiles; strip++; }
-    for (int f = warp; f < total; f += WARPS) {
-        cp_wait<DEPTH - 1>();
-        if (GROUP) __syncwarp();
-        uint4 w = ring[slot * 32 + lane];
-        float d[PER_TILE][2];
-        if (GROUP) {
+    for (int f = warp; f < total; f += WARPS * DEPTH) {
 #pragma unroll
-            for (int p = 0; p < PER_TILE; p++) {
-                d[p][0] = h2f(scale_ring[slot * 32 + g * PER_TILE + p]);
-                d[p][1] = h2f(scale_ring[slot * 32 + (g + 8) * PER_TILE + p]);
-            }
-            __syncwarp();
-        }
-        u32 b[WORDS];
-        const u32* from = xs + ((t * NT + (NT == 1 ? 0 : g)) * 4 + c) * WORDS;
-        if (KB == 4) {
-            uint4 lo = ((const uint4*)from)[0], hi = ((const uint4*)from)[1];
-            b[0] = lo.x; b[1] = lo.y; b[2] = lo.z; b[3] = lo.w; b[4] = hi.x; b[5] = hi.y; b[6] = hi.z; b[7] = hi.w;
-        } else {
+        for (int s = 0; s < DEPTH; s++) {
+            if (f + s * WARPS >= total) break;
+            const uint4 w = ring[s];
+            float d[PER_TILE][2];
+            if (GROUP) {
 #pragma unroll
-            for (int j = 0; j < KB; j++) { uint2 p = ((const uint2*)from)[j]; b[2 * j] = p.x; b[2 * j + 1] = p.y; }
-        }
-        copy(slot);
-        slot = slot + 1 == DEPTH ? 0 : slot + 1;
-        if (KB == 4) {
-#pragma unroll
-            for (int j = 0; j < KB; j++)
-                mma_u8s8(acc[j], field(w.x, j), field(w.y, j), field(w.z, j), field(w.w, j), b[2 * j], b[2 * j + 1]);
-        } else {
-            Base3 a0(w.x), a1(w.y), a2(w.z), a3(w.w);
-#pragma unroll
-            for (int j = 0; j < KB; j++) {
-                u32 d0 = a0.next(), d1 = a1.next(), d2 = a2.next(), d3 = a3.next();
-                mma_u8s8(acc[j], d0, d1, d2, d3, b[2 * j], b[2 * j + 1]);
-            }
-        }
-        if (GROUP) {
-#pragma unroll
-            for (int i = 0; i < 4; i++) {
-                const int* s = sums + (NT == 1 ? 0 : 2 * c + (i & 1)) * a.tiles * 2 + t * 2;
-                if (GROUP == 128) {
-                    grouped[i] = fmaf(d[0][i >> 1], (float)(combined(i) - s[0] - s[1]), grouped[i]);
-                } else {
-                    grouped[i] = fmaf(d[0][i >> 1], (float)(acc[0][i] + (acc[1][i] >> 2) - s[0]), grouped[i]);
-                    grouped[i] = fmaf(d[PER_TILE - 1][i >> 1], (float)((acc[2][i] >> 4) + (acc[3][i] >> 6) - s[1]), grouped[i]);
+                for (int p = 0; p < PER_TILE; p++) {
+                    d[p][0] = h2f((u16)(scale_ring[GROUP ? s : 0][0] >> (16 * p)));
+                    d[p][1] = h2f((u16)(scale_ring[GROUP ? s : 0][1] >> (16 * p)));
                 }
             }
-            clear();
-        }
-        t += WARPS;
-        if (t >= a.tiles) {
-            flush(strip);
-            clear();
+            if (f + (s + DEPTH) * WARPS < total) load(s, s + DEPTH);
+            u32 b[WORDS];
+            const u32* from = xs + ((t * NT + (NT == 1 ? 0 : g)) * 4 + c) * WORDS;
+            if (KB == 4) {
+                uint4 lo = ((const uint4*)from)[0], hi = ((const uint4*)from)[1];
+                b[0] = lo.x; b[1] = lo.y; b[2] = lo.z; b[3] = lo.w; b[4] = hi.x; b[5] = hi.y; b[6] = hi.z; b[7] = hi.w;
+            } else {
 #pragma unroll
-            for (int i = 0; i < 4; i++) grouped[i] = 0;
-            while (t >= a.tiles) { t -= a.tiles; strip++; }
+                for (int j = 0; j < KB; j++) { uint2 p = ((const uint2*)from)[j]; b[2 * j] = p.x; b[2 * j + 1] = p.y; }
+            }
+            if (KB == 4) {
+#pragma unroll
+                for (int j = 0; j < KB; j++)
+                    mma_u8s8(acc[j], field(w.x, j), field(w.y, j), field(w.z, j), field(w.w, j), b[2 * j], b[2 * j + 1]);
+            } else {
+                Base3 a0(w.x), a1(w.y), a2(w.z), a3(w.w);
+#pragma unroll
+                for (int j = 0; j < KB; j++) {
+                    u32 d0 = a0.next(), d1 = a1.next(), d2 = a2.next(), d3 = a3.next();
+                    mma_u8s8(acc[j], d0, d1, d2, d3, b[2 * j], b[2 * j + 1]);
+                }
+            }
+            if (GROUP) {
+#pragma unroll
+                for (int i = 0; i < 4; i++) {
+                    const int* of = sums + (NT == 1 ? 0 : 2 * c + (i & 1)) * a.tiles * 2 + t * 2;
+                    if (GROUP == 128) {
+                        grouped[i] = fmaf(d[0][i >> 1], (float)(combined(i) - of[0] - of[1]), grouped[i]);
+                    } else {
+                        grouped[i] = fmaf(d[0][i >> 1], (float)(acc[0][i] + (acc[1][i] >> 2) - of[0]), grouped[i]);
+                        grouped[i] = fmaf(d[PER_TILE - 1][i >> 1], (float)((acc[2][i] >> 4) + (acc[3][i] >> 6) - of[1]), grouped[i]);
+                    }
+                }
+                clear();
+            }
+            t += WARPS;
+            if (t >= a.tiles) {
+                flush(strip);
+                clear();
+#pragma unroll
+                for (int i = 0; i < 4; i++) grouped[i] = 0;
+                while (t >= a.tiles) { t -= a.tiles; strip++; }
+            }
         }
+        w_at += DEPTH * WARPS * 32;
+        if (GROUP) d_at += DEPTH * WARPS * 16 * PER_TILE;
     }
-    cp_wait<0>();
     __syncthreads();
 #if __CUDA_ARCH__ < 900
     for (u64 at = ((u64)blockIdx.x * THREADS + threadIdx.x) * 128; at < a.next_bytes; at += (u64)blocks * THREADS * 128)
@@ -265,44 +280,43 @@ __device__ __forceinline__ void gemv(const GemvArgs& a) {
     };
     if (EPI == Y_SWIGLU) {
         for (int i = threadIdx.x; i < mine * 8 * a.n; i += THREADS) {
-            int n = i / (mine * 8), r = i - n * mine * 8, s = r >> 3;
-            int out = (blockIdx.x + s * blocks) * 8 + (r & 7);
+            int n = NT == 1 ? 0 : i / (mine * 8), r = i - n * mine * 8, s = r >> 3;
+            int out = (base + s) * 8 + (r & 7);
             if (out >= a.half) continue;
             float gate = value(s, r & 7, n, out), up = value(s, (r & 7) + 8, n, a.half + out);
             a.y[(size_t)n * a.ystride + out] = gate / (1.0f + expf(-gate)) * up;
         }
     } else {
         for (int i = threadIdx.x; i < mine * 16 * a.n; i += THREADS) {
-            int n = i / (mine * 16), r = i - n * mine * 16, s = r >> 4, row = r & 15, at = blockIdx.x + s * blocks;
-            int out = !a.half ? at * 16 + row : row < 8 ? at * 8 + row : a.half + at * 8 + row - 8;
-            if (a.half ? at * 8 + (row & 7) >= a.half : out >= a.rows) continue;
+            int n = NT == 1 ? 0 : i / (mine * 16), r = i - n * mine * 16, out = row_of(r >> 4, r & 15);
+            if (out < 0) continue;
             float* y = a.y + (size_t)n * a.ystride + out;
-            float v = value(s, row, n, out);
-            *y = EPI == Y_ADD ? __ldcg(y) + v : v;
+            float v = value(r >> 4, r & 15, n, out);
+            *y = EPI != Y_ADD ? v : NT == 1 && i < THREADS ? before + v : __ldcg(y) + v;
         }
     }
 }
 
-#define GEMV(NAME, KB, NT, PRO, EPI, GROUP, NV, WARPS)                                       \
-    extern "C" __global__ void __launch_bounds__((WARPS) * 32) NAME(const GemvArgs a) {       \
-        gemv<KB, NT, PRO, EPI, GROUP, NV, WARPS>(a);                                          \
+#define GEMV(NAME, KB, NT, PRO, EPI, GROUP, NV, DEPTH)                                          \
+    extern "C" __global__ void __launch_bounds__(THREADS, NT == 1 && NV <= 16 ? 2 : 1) NAME(const GemvArgs a) { \
+        gemv<KB, NT, PRO, EPI, GROUP, NV, DEPTH>(a);                                             \
     }
-// Names: gemv_<packing>_<input>_<output>; n_ and q_ take one f32 row of up to NV·4·threads columns, i_ up to 8 int8 rows.
-#define ALL(P, KB, GROUP, WARPS)                                   \
-    GEMV(gemv_##P##_n2_store, KB, 1, X_NORM, Y_STORE, GROUP, 2, WARPS)      \
-    GEMV(gemv_##P##_n8_store, KB, 1, X_NORM, Y_STORE, GROUP, 8, WARPS)      \
-    GEMV(gemv_##P##_n2_swiglu, KB, 1, X_NORM, Y_SWIGLU, GROUP, 2, WARPS)    \
-    GEMV(gemv_##P##_n8_swiglu, KB, 1, X_NORM, Y_SWIGLU, GROUP, 8, WARPS)    \
-    GEMV(gemv_##P##_q2_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 2, WARPS)      \
-    GEMV(gemv_##P##_q8_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 8, WARPS)      \
-    GEMV(gemv_##P##_q16_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 16, WARPS)    \
-    GEMV(gemv_##P##_i1_store, KB, 1, X_INT8, Y_STORE, GROUP, 1, WARPS)      \
-    GEMV(gemv_##P##_i1_add, KB, 1, X_INT8, Y_ADD, GROUP, 1, WARPS)          \
-    GEMV(gemv_##P##_i1_swiglu, KB, 1, X_INT8, Y_SWIGLU, GROUP, 1, WARPS)    \
-    GEMV(gemv_##P##_i8_store, KB, 8, X_INT8, Y_STORE, GROUP, 1, WARPS)      \
-    GEMV(gemv_##P##_i8_add, KB, 8, X_INT8, Y_ADD, GROUP, 1, WARPS)          \
-    GEMV(gemv_##P##_i8_swiglu, KB, 8, X_INT8, Y_SWIGLU, GROUP, 1, WARPS)
-ALL(p2, 4, 0, WARPS_PLAIN)
-ALL(p3, 5, 0, WARPS_PLAIN)
+// Names: gemv_<packing>_<input>_<output>; n and q take one f32 row of up to NV·1024 columns, i up to 8 int8 rows.
+#define ALL(P, KB, GROUP, D)                                          \
+    GEMV(gemv_##P##_n4_store, KB, 1, X_NORM, Y_STORE, GROUP, 4, D)         \
+    GEMV(gemv_##P##_n8_store, KB, 1, X_NORM, Y_STORE, GROUP, 8, 8)         \
+    GEMV(gemv_##P##_n4_swiglu, KB, 1, X_NORM, Y_SWIGLU, GROUP, 4, D)       \
+    GEMV(gemv_##P##_n8_swiglu, KB, 1, X_NORM, Y_SWIGLU, GROUP, 8, 8)       \
+    GEMV(gemv_##P##_q4_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 4, D)         \
+    GEMV(gemv_##P##_q16_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 16, (GROUP ? 4 : 8))       \
+    GEMV(gemv_##P##_q24_add, KB, 1, X_QUANTIZE, Y_ADD, GROUP, 24, 4)       \
+    GEMV(gemv_##P##_i1_store, KB, 1, X_INT8, Y_STORE, GROUP, 1, D)         \
+    GEMV(gemv_##P##_i1_add, KB, 1, X_INT8, Y_ADD, GROUP, 1, D)             \
+    GEMV(gemv_##P##_i1_swiglu, KB, 1, X_INT8, Y_SWIGLU, GROUP, 1, D)       \
+    GEMV(gemv_##P##_i8_store, KB, 8, X_INT8, Y_STORE, GROUP, 1, D)         \
+    GEMV(gemv_##P##_i8_add, KB, 8, X_INT8, Y_ADD, GROUP, 1, D)             \
+    GEMV(gemv_##P##_i8_swiglu, KB, 8, X_INT8, Y_SWIGLU, GROUP, 1, D)
+ALL(p2, 4, 0, 8)
+ALL(p3, 5, 0, 8)
 ALL(g64, 4, 64, 8)
 ALL(g128, 4, 128, 8)

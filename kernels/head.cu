@@ -14,7 +14,9 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
+#ifndef DEPTH
 #define DEPTH 8
+#endif
 
 extern __shared__ uint4 shared[];
 

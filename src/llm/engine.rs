@@ -111,7 +111,7 @@ fn gpu(options: &Options) -> Result<Option<Cuda>> {
         BackendKind::Auto => false,
         BackendKind::Cpu | BackendKind::Reference => return Ok(None),
     };
-    match Cuda::new(options.packing.first(), options.kv_int8()) {
+    match Cuda::new(options.packing.first()) {
         Ok(cuda) => Ok(Some(cuda)),
         Err(e) if !wanted && e.kind() == Kind::Unavailable => {
             tracing::info!("the language model runs on the processor: {e}");
@@ -159,7 +159,7 @@ impl Engine {
             let model = Model::load(cuda, file, hyper, options)?;
             Ok(Arc::new(Resident::new(model)?) as Arc<dyn Loaded>)
         };
-        Self::assemble((file, hyper, name), path, (budget, sizes), |file, hyper| loaded(cuda, file, hyper))
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| loaded(cuda, file, hyper))
     }
 
     /// As [`Engine::load`], on a given backend.
@@ -171,7 +171,7 @@ impl Engine {
     ) -> Result<Arc<Engine>> {
         let (file, hyper, name) = read(path)?;
         let sizes = model::estimate(&backend, &file, &hyper, options)?;
-        Self::assemble((file, hyper, name), path, (budget, sizes), |file, hyper| {
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
             Ok(Arc::new(Model::load(backend, file, hyper, options)?) as Arc<dyn Loaded>)
         })
     }
@@ -180,7 +180,7 @@ impl Engine {
     fn assemble(
         (file, hyper, name): (Arc<Gguf>, Hyper, String),
         path: &Path,
-        (budget, sizes): (&Budget, Sizes),
+        (budget, sizes, options): (&Budget, Sizes, &Options),
         load: impl FnOnce(&Arc<Gguf>, Hyper) -> Result<Arc<dyn Loaded>>,
     ) -> Result<Arc<Engine>> {
         let tokenizer = Tokenizer::from_gguf(&file)?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Sampling;
-use super::backend::cuda::Packing;
 use super::backend::KvPrecision;
+use super::backend::cuda::Packing;
 use crate::error::Result;
 use crate::store::{self, Paths};
 
@@ -88,11 +88,6 @@ pub struct Options {
 }
 
 impl Options {
-    /// Whether keys and values are kept as int8.
-    pub(super) fn kv_int8(&self) -> bool {
-        std::env::var("TERCET_KV").is_ok_and(|v| v == "int8")
-    }
-
     /// Beyond this, decoding waits for memory on the machines tercet is made for.
     pub const MAX_AUTO_THREADS: usize = 8;
     pub const MAX_PREFILL_CHUNK: usize = 2048;

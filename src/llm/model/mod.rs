@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::units::{Bytes, TokenId};
 
 mod hyper;

@@ -77,11 +77,19 @@ impl<'a> Generation<'a> {
         if self.left == 0 || done {
             return Ok(Err(Finish::Length));
         }
-        if !self.session.fresh {
+        let greedy = self.matcher.is_none() && self.sampler.is_greedy();
+        let known = self.session.known().filter(|_| greedy);
+        if known.is_none() {
+            self.session.fetch_logits()?;
+        }
+        if known.is_none() && !self.session.fresh {
             let what = "nothing to continue: the session has no token computed last";
             return Err(Error::new(Kind::Internal, what));
         }
-        let token = self.choose()?;
+        let token = match known {
+            Some(token) => token,
+            None => self.choose()?,
+        };
         if self.stop.contains(&token) {
             return Ok(Err(Finish::Stop(token)));
         }
@@ -122,7 +130,11 @@ impl<'a> Generation<'a> {
         let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
         let guesses = s.speculation.guess(&s.tokens, token, room);
         if guesses.is_empty() {
-            s.append(&[token], self.cancelled)?;
+            if self.matcher.is_none() && self.sampler.is_greedy() {
+                s.append_greedy(token, self.cancelled)?;
+            } else {
+                s.append(&[token], self.cancelled)?;
+            }
             s.speculation.was_plain(began.elapsed());
             return Ok(());
         }

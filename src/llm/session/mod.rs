@@ -33,6 +33,8 @@ pub struct Session {
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
+    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
+    likeliest: Option<TokenId>,
     speculation: Speculation,
     _room: SessionRoom,
 }
@@ -95,6 +97,7 @@ impl Session {
             turns: Vec::new(),
             logits,
             fresh: false,
+            likeliest: None,
             speculation,
             _room: room,
         }
@@ -164,7 +167,7 @@ impl Session {
             if cancelled() {
                 return Err(stopped());
             }
-            self.fresh = false;
+            (self.fresh, self.likeliest) = (false, None);
             let last = i + 1 == chunks;
             let wanted = last && each.is_none();
             self.timeline.forward(part, self.tokens.len(), wanted.then_some(&mut self.logits[..]))?;
@@ -176,6 +179,37 @@ impl Session {
             }
             self.tokens.extend_from_slice(part);
             self.fresh = last;
+        }
+        Ok(())
+    }
+
+    /// As [`Session::append`] of one token, where only the likeliest token to follow is wanted: a backend that finds it by itself
+    /// spares the logits their way here, and [`Session::logits`] stay empty.
+    pub(super) fn append_greedy(&mut self, token: TokenId, cancelled: &dyn Fn() -> bool) -> Result<()> {
+        if cancelled() {
+            return Err(stopped());
+        }
+        if self.free() > 0 && (token.0 as usize) < self.logits.len() {
+            (self.fresh, self.likeliest) = (false, None);
+            self.likeliest = self.timeline.likeliest(&[token], self.tokens.len())?;
+            if self.likeliest.is_some() {
+                self.tokens.push(token);
+                return Ok(());
+            }
+        }
+        self.append(&[token], cancelled)
+    }
+
+    /// The likeliest token to follow, where the backend has found it and nobody has asked for logits.
+    fn known(&self) -> Option<TokenId> {
+        self.likeliest
+    }
+
+    /// Makes [`Session::logits`] those of what follows the last token, where [`Session::append_greedy`] left them behind.
+    fn fetch_logits(&mut self) -> Result<()> {
+        if self.likeliest.take().is_some() {
+            self.timeline.logits(0, &mut self.logits)?;
+            self.fresh = true;
         }
         Ok(())
     }
@@ -210,7 +244,9 @@ impl Session {
             let what = format!("cannot cut {len} tokens, of which {pinned} are pinned, at {position}");
             return Err(Error::new(Kind::Internal, what));
         }
-        self.fresh &= position == self.tokens.len();
+        if position < self.tokens.len() {
+            (self.fresh, self.likeliest) = (false, None);
+        }
         self.tokens.truncate(position);
         self.turns.truncate(self.turns.partition_point(|&end| end <= position));
         Ok(())
@@ -294,7 +330,7 @@ impl Session {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        self.fresh = false;
+        (self.fresh, self.likeliest) = (false, None);
         self.pinned = 0;
         self.truncate(0)?;
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
@@ -320,14 +356,14 @@ impl Session {
     /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
     /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
     fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
-        self.fresh = false;
+        (self.fresh, self.likeliest) = (false, None);
         self.timeline.forward(tokens, self.tokens.len(), None)?;
         self.confirm(0, tokens[0])
     }
 
     /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
     fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
-        self.fresh = false;
+        (self.fresh, self.likeliest) = (false, None);
         self.timeline.logits(row, &mut self.logits)?;
         self.tokens.push(token);
         self.fresh = true;

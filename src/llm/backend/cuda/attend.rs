@@ -70,6 +70,13 @@ pub(super) struct HeadNorms {
     pub(super) eps: f32,
 }
 
+impl HeadNorms {
+    /// Both weights, one after the other.
+    pub(super) fn at(at: u64, head_dim: usize, eps: f32) -> Self {
+        Self { q: at, k: at + 4 * head_dim as u64, eps }
+    }
+}
+
 /// Where a layer's attention finds its rows.
 #[derive(Clone, Copy)]
 pub(super) struct Rows {

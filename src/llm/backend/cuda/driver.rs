@@ -119,15 +119,6 @@ impl Device {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    /// Free and total bytes of the device, everybody's use counted.
-    pub(super) fn memory(&self) -> Result<(u64, u64)> {
-        self.bind()?;
-        let (mut free, mut total) = (0, 0);
-        // SAFETY: out-pointers are valid; the context is current.
-        check("reading memory", unsafe { sys::cuMemGetInfo_v2(&raw mut free, &raw mut total) })?;
-        Ok((free as u64, total as u64))
-    }
-
     /// Makes the context current on this thread.
     pub(super) fn bind(&self) -> Result<()> {
         // SAFETY: the context lives as long as self.
@@ -261,10 +252,12 @@ impl Stream {
         check("computing on the GPU", unsafe { sys::cuStreamSynchronize(self.at) })
     }
 
-    pub(super) fn clear(&self, b: &Buffer) -> Result<()> {
+    /// Copies all of `from` into `to`, which is no smaller.
+    pub(super) fn copy(&self, from: &Buffer, to: &Buffer) -> Result<()> {
+        debug_assert!(from.bytes <= to.bytes);
         self.device.bind()?;
-        // SAFETY: the range is the buffer.
-        check("clearing memory", unsafe { sys::cuMemsetD8Async(b.at, 0, b.bytes as usize, self.at) })
+        // SAFETY: both ranges are within their buffers.
+        check("copying on the GPU", unsafe { sys::cuMemcpyDtoDAsync_v2(to.at, from.at, from.bytes as usize, self.at) })
     }
 
     /// Copies `data` to byte `offset` of `to`. Pageable memory is copied out before this returns.

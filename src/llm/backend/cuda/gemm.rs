@@ -56,8 +56,16 @@ pub(super) fn gemm(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, 
         scale1: w.scales[1],
         scale2: w.scales[2],
     };
-    let wide = if w.group.is_some() { 64 } else { 128 };
-    let columns = if n <= 32 { 32 } else { wide };
+    // Wide blocks read weights less often; narrow ones fill the device where there are few.
+    let blocks = w.strips.div_ceil(8) * n.div_ceil(128);
+    let few = w.group.is_some() || n <= 64 || blocks < 2 * gpu.device.multiprocessors as usize;
+    let columns = if n <= 32 {
+        32
+    } else if few {
+        64
+    } else {
+        128
+    };
     let name = format!("gemm_{}_{columns}_{}", w.kernel(), to.output.name());
     let shared = STAGES * columns * (32 * w.packing.runs() as u32 + 16);
     let grid = (w.strips.div_ceil(8) as u32, (n as u32).div_ceil(columns), 1);

@@ -1,7 +1,6 @@
 //! Launcher of `kernels/gemv.cu`.
 
 use super::driver::{Launch, Stream};
-use super::kernels::{DEPTH, GROUP_WARPS, PLAIN_WARPS};
 use super::linear::{Linear, Packing};
 use super::{Gpu, Quant};
 use crate::error::{Error, Kind, Result};
@@ -34,6 +33,9 @@ struct Args {
     scale2: f32,
     eps: f32,
 }
+
+/// Warps of a block.
+const WARPS: u32 = 8;
 
 /// Rows one launch takes.
 pub(super) const MAX_ROWS: usize = 8;
@@ -112,16 +114,13 @@ impl Args {
 /// Blocks and bytes of shared memory of a launch.
 fn geometry(gpu: &Gpu, w: &Linear, columns: usize) -> (u32, usize) {
     let grouped = w.group.is_some();
-    let warps = if grouped { GROUP_WARPS } else { PLAIN_WARPS } as usize;
-    let ring = warps * DEPTH as usize * (512 + if grouped { 64 } else { 0 });
-    let words = 2 * w.packing.runs();
-    let x = w.tiles * columns * 4 * words * 4;
+    let x = w.tiles * columns * 4 * 2 * w.packing.runs() * 4;
     let sums = if grouped { columns * w.tiles * 8 } else { 0 };
     let mut grid = (gpu.blocks as usize).min(w.strips);
     loop {
         let mine = w.strips.div_ceil(grid);
-        let red = mine * 16 * columns * 4 * if grouped { warps } else { 1 };
-        let bytes = ring + x + red + sums;
+        let red = mine * 16 * columns * 4 * if grouped { WARPS as usize } else { 1 };
+        let bytes = x + red + sums;
         if bytes + 1024 <= gpu.device.shared_bytes as usize || mine == 1 {
             return (grid as u32, bytes);
         }
@@ -142,9 +141,8 @@ pub(super) fn takes_floats(w: &Linear, norm: bool) -> bool {
 
 /// Float4s of the row a thread keeps.
 fn depth_of_row(w: &Linear, norm: bool) -> Option<usize> {
-    let threads = 32 * if w.group.is_some() { GROUP_WARPS } else { PLAIN_WARPS } as usize;
-    let built: &[usize] = if norm { &[2, 8] } else { &[2, 8, 16] };
-    built.iter().copied().find(|n| w.cols <= n * 4 * threads)
+    let built: &[usize] = if norm { &[4, 8] } else { &[4, 16, 24] };
+    built.iter().copied().find(|n| w.cols <= n * 4 * 32 * WARPS as usize)
 }
 
 pub(super) fn gemv(gpu: &Gpu, stream: &Stream, w: &Linear, input: Input<'_>, to: To) -> Result<()> {
@@ -169,8 +167,7 @@ pub(super) fn gemv(gpu: &Gpu, stream: &Stream, w: &Linear, input: Input<'_>, to:
     };
     let name = format!("gemv_{}_{kind}_{}", w.kernel(), to.output.name());
     let (grid, shared) = geometry(gpu, w, columns);
-    let warps = if w.group.is_some() { GROUP_WARPS } else { PLAIN_WARPS };
-    let launch = Launch { grid: (grid, 1, 1), threads: warps * 32, shared: shared as u32, overlap: true };
+    let launch = Launch { grid: (grid, 1, 1), threads: WARPS * 32, shared: shared as u32, overlap: true };
     stream.launch(gpu.kernel(&name)?, launch, &args)
 }
 

@@ -29,10 +29,7 @@ const HEADERS: [(&str, &str); 2] = [
     ("blocks.cuh", include_str!("../../../../kernels/blocks.cuh")),
 ];
 
-/// Warps of a GEMV block with one scale a tensor; with groups it has [`GROUP_WARPS`].
-pub(super) const PLAIN_WARPS: u32 = 16;
-pub(super) const GROUP_WARPS: u32 = 8;
-/// Tiles a GEMV warp has under way.
+/// Blocks a warp of the head has under way.
 pub(super) const DEPTH: u32 = 8;
 /// Tiles of activations a GEMM block holds.
 pub(super) const STAGES: u32 = 4;
@@ -45,9 +42,7 @@ fn options(arch: &str) -> Vec<String> {
         format!("--gpu-architecture={arch}"),
         "--std=c++17".to_owned(),
         "--fmad=false".to_owned(),
-        "--generate-line-info".to_owned(),
         "--ptxas-options=-v".to_owned(),
-        format!("-DWARPS_PLAIN={PLAIN_WARPS}"),
         format!("-DDEPTH={DEPTH}"),
         format!("-DSTAGES={STAGES}"),
     ]

@@ -4,7 +4,7 @@ use super::attend::Partials;
 use super::driver::Buffer;
 use super::{Cuda, Gpu};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, KvShape, shape};
+use crate::llm::backend::{Footprint, KvPrecision, KvShape, shape};
 
 /// `[layer, KV head, position, dim]`, fp16, or int8 with a scale for each position and head.
 pub struct Kv {
@@ -31,14 +31,16 @@ fn counts(s: &KvShape) -> (usize, usize) {
     (scales * s.head_dim, scales)
 }
 
-pub(super) fn bytes(s: &KvShape, int8: bool) -> u64 {
+pub(super) fn bytes(s: &KvShape) -> u64 {
+    let int8 = s.precision == KvPrecision::Int8;
     let (elements, scales) = counts(s);
     let cache = if int8 { 2 * (elements + 4 * scales) } else { 4 * elements };
     (cache + s.context * s.rope.pairs * 8) as u64
 }
 
 impl Kv {
-    pub(super) fn new(cuda: &Cuda, s: &KvShape, int8: bool) -> Result<Self> {
+    pub(super) fn new(cuda: &Cuda, s: &KvShape) -> Result<Self> {
+        let int8 = s.precision == KvPrecision::Int8;
         if !matches!(s.head_dim, 64 | 128 | 256) {
             return Err(Error::new(Kind::Unsupported, format!("heads of {} are not supported on the GPU", s.head_dim))
                 .remedy("use `--backend cpu`"));

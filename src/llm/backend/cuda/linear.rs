@@ -116,6 +116,22 @@ impl Linear {
         Ok(linear)
     }
 
+    /// A matrix of whatever `fill` writes, for measuring.
+    pub(super) fn random(
+        cuda: &Cuda,
+        rows: usize,
+        cols: usize,
+        half: usize,
+        fill: impl Fn(&Cuda, &Buffer) -> Result<()>,
+    ) -> Result<Self> {
+        let packing = cuda.packing;
+        let data = cuda.gpu.device.alloc(bytes(packing, rows, cols, None).0)?;
+        fill(cuda, &data)?;
+        let (tiles, strips) = (cols.div_ceil(tile_cols(packing)), rows.div_ceil(16));
+        let (ends, scales) = ([i32::MAX; 2], [0.01; 3]);
+        Ok(Self { data, group_scale: None, packing, rows, cols, tiles, strips, group: None, half, ends, scales })
+    }
+
     /// Streams one part in.
     fn fill(&self, cuda: &Cuda, part: &Part<'_>, first: usize, pair: Option<usize>) -> Result<()> {
         let (ty, stored) = part.weights.stored();

@@ -6,12 +6,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Backend, FileRows, Footprint, KvShape, Part, shape};
+use super::{Backend, FileRows, Footprint, KvShape, Part, QkNorm, shape};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
 mod attend;
+pub mod bench;
 mod driver;
 mod embed;
 mod gemm;
@@ -55,9 +56,10 @@ pub struct Cuda {
     gpu: Arc<Gpu>,
     stream: Arc<Stream>,
     packing: Packing,
-    int8_kv: bool,
     staging: Mutex<Option<Staging>>,
-    scratch: Mutex<Scratch>,
+    /// What single operations are given from the host: a vector, a position.
+    scratch: Mutex<Buffer>,
+    step: Mutex<Buffer>,
 }
 
 /// The one window through which weights come in.
@@ -68,12 +70,6 @@ struct Staging {
 
 /// Bytes of the window.
 const STAGING_BYTES: usize = 16 << 20;
-
-/// What single operations are given from the host.
-struct Scratch {
-    norm: Buffer,
-    step: Buffer,
-}
 
 /// f32 `[capacity, cols]`.
 pub struct Rows {
@@ -147,7 +143,7 @@ impl Cuda {
     ///
     /// # Errors
     /// [`Kind::Unavailable`] saying what is missing: driver, device, or kernels.
-    pub fn new(packing: Packing, int8_kv: bool) -> Result<Self> {
+    pub fn new(packing: Packing) -> Result<Self> {
         let device = Device::open()?;
         if device.arch < 80 {
             return Err(Error::new(
@@ -161,8 +157,15 @@ impl Cuda {
         let gpu = Arc::new(Gpu { modules, device, blocks });
         let stream = Arc::new(gpu.device.stream()?);
         let alloc = |bytes: u64| gpu.device.alloc(bytes);
-        let scratch = Scratch { norm: alloc(1 << 12)?, step: alloc(16)? };
-        Ok(Self { gpu, stream, packing, int8_kv, staging: Mutex::new(None), scratch: Mutex::new(scratch) })
+        let (scratch, step) = (alloc(1 << 12)?, alloc(16)?);
+        Ok(Self {
+            gpu,
+            stream,
+            packing,
+            staging: Mutex::new(None),
+            scratch: Mutex::new(scratch),
+            step: Mutex::new(step),
+        })
     }
 
     /// Chooses another packing, before anything is loaded.
@@ -208,18 +211,18 @@ impl Cuda {
     fn with_norm<T>(&self, weight: &[f32], f: impl FnOnce(u64) -> Result<T>) -> Result<T> {
         let mut s = self.scratch.lock().unwrap_or_else(|p| p.into_inner());
         let bytes = size_of_val(weight) as u64;
-        if s.norm.bytes < bytes {
+        if s.bytes < bytes {
             self.stream.wait()?;
-            s.norm = self.gpu.device.alloc(bytes)?;
+            *s = self.gpu.device.alloc(bytes)?;
         }
-        self.stream.upload(&s.norm, 0, bytemuck::cast_slice(weight))?;
-        f(s.norm.at)
+        self.stream.upload(&s, 0, bytemuck::cast_slice(weight))?;
+        f(s.at)
     }
 
     fn with_step<T>(&self, start: usize, f: impl FnOnce(u64) -> Result<T>) -> Result<T> {
-        let s = self.scratch.lock().unwrap_or_else(|p| p.into_inner());
-        self.stream.upload(&s.step, 0, &(start as u32).to_le_bytes())?;
-        f(s.step.at)
+        let s = self.step.lock().unwrap_or_else(|p| p.into_inner());
+        self.stream.upload(&s, 0, &(start as u32).to_le_bytes())?;
+        f(s.at)
     }
 
     /// `W x` of `n` rows: the GEMV where they are few, else the GEMM.
@@ -274,7 +277,7 @@ impl Backend for Cuda {
         head::bytes(ty, rows, cols)
     }
     fn kv_bytes(&self, shape: &KvShape) -> u64 {
-        kv::bytes(shape, self.int8_kv)
+        kv::bytes(shape)
     }
 
     fn rows(&self, capacity: usize, cols: usize) -> Result<Rows> {
@@ -294,7 +297,7 @@ impl Backend for Cuda {
         })
     }
     fn kv(&self, shape: &KvShape) -> Result<Kv> {
-        Kv::new(self, shape, self.int8_kv)
+        Kv::new(self, shape)
     }
     fn linear(&self, parts: &[Part<'_>]) -> Result<Linear> {
         Linear::new(self, parts)
@@ -382,14 +385,28 @@ impl Backend for Cuda {
         self.multiply("linear_add", w, x, n, y, Output::Add)
     }
 
-    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
-        shape(qkv.cols == kv.shape.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+    fn rope_append(
+        &self,
+        qkv: &mut Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Kv,
+    ) -> Result<()> {
+        let fit = norms.is_none_or(|n| n.fits(kv.shape.head_dim));
+        shape(fit && qkv.cols == kv.shape.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
         if n == 0 {
             return Ok(());
         }
-        self.with_step(start, |step| {
-            let rows = attend::Rows { qkv: qkv.data.at, out: 0, step, norms: attend::HeadNorms::default() };
-            attend::rope_append(&self.gpu, &self.stream, kv, layer, n, rows)
+        let both: Vec<f32> = norms.map_or(vec![0.0; 4], |n| [n.q.as_slice(), &n.k].concat());
+        self.with_norm(&both, |at| {
+            self.with_step(start, |step| {
+                let norms =
+                    norms.map_or(attend::HeadNorms::default(), |n| attend::HeadNorms::at(at, kv.shape.head_dim, n.eps));
+                let rows = attend::Rows { qkv: qkv.data.at, out: 0, step, norms };
+                attend::rope_append(&self.gpu, &self.stream, kv, layer, n, rows)
+            })
         })
     }
 

@@ -16,7 +16,7 @@ use super::head::{self, Final};
 use super::quantize::{self, What};
 use super::{Cuda, Head, Kv, Linear, Quant, Rows, product, prompt_attend};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Backend, FileRows, Footprint, Rope, shape};
+use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, Rope, shape};
 use crate::llm::model::{Hyper, Loaded, Model, Timeline};
 use crate::units::{Bytes, TokenId};
 
@@ -26,10 +26,13 @@ pub(in crate::llm) struct Resident {
     hyper: Hyper,
     embedding: FileRows,
     layers: Vec<Layer>,
-    /// All norms of all layers, then the last one.
+    /// Both norms of every layer, then the last one; then, in models that have them, both head norms of every layer.
     norms: Buffer,
+    /// Their epsilon, where there are head norms.
+    head_eps: Option<f32>,
     head: Head,
     rope: Arc<Rope>,
+    kv_precision: KvPrecision,
     context: usize,
     chunk: usize,
 }
@@ -47,21 +50,41 @@ const FEW: usize = gemv::MAX_ROWS;
 impl Resident {
     /// Takes over what was loaded; vectors follow the matrices onto the device.
     pub(in crate::llm) fn new(model: Model<Cuda>) -> Result<Self> {
-        let Model { backend: cuda, hyper, embedding, layers, out_norm, head, rope, context, chunk } = model;
+        let Model { backend: cuda, hyper, embedding, layers, out_norm, head, rope, kv_precision, context, chunk } =
+            model;
         cuda.loaded();
         let mut norms = Vec::with_capacity((2 * layers.len() + 1) * hyper.width);
+        let (mut head_norms, mut head_eps) = (Vec::<f32>::new(), None);
         let mut on_device = Vec::with_capacity(layers.len());
         for l in layers {
             norms.extend_from_slice(&l.attn_norm);
             norms.extend_from_slice(&l.ffn_norm);
+            if let Some(n) = l.head_norms {
+                head_norms.extend(n.q.iter().chain(&n.k));
+                head_eps = Some(n.eps);
+            }
             shape(l.gate_up.half > 0, "gate and up")?;
             on_device.push(Layer { qkv: l.qkv, attn_out: l.attn_out, gate_up: l.gate_up, down: l.down });
         }
         norms.extend_from_slice(&out_norm);
+        shape(head_eps.is_none() || head_norms.len() == 2 * on_device.len() * hyper.head_dim, "head norms")?;
+        norms.extend(head_norms);
         let buffer = cuda.gpu.device.alloc(size_of_val(norms.as_slice()) as u64)?;
         cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
         cuda.stream.wait()?;
-        Ok(Self { cuda, hyper, embedding, layers: on_device, norms: buffer, head, rope, context, chunk })
+        Ok(Self {
+            cuda,
+            hyper,
+            embedding,
+            layers: on_device,
+            norms: buffer,
+            head_eps,
+            head,
+            rope,
+            kv_precision,
+            context,
+            chunk,
+        })
     }
 
     /// Bytes of one session beside its cache.
@@ -106,7 +129,7 @@ impl Loaded for Resident {
         let stream = c.gpu.device.stream()?;
         let row_bytes = self.embedding.row_bytes();
         let run = Run {
-            kv: c.kv(&Model::<Cuda>::kv_shape(h, self.context, self.rope.clone()))?,
+            kv: c.kv(&Model::<Cuda>::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: c.rows(chunk, h.width)?,
             qkv: c.rows(chunk, h.qkv_cols())?,
             attended: c.rows(chunk, attended)?,
@@ -210,17 +233,35 @@ impl Run {
         for i in 0..m.layers.len() {
             if fused { self.put_token(i)? } else { self.put_rows(i, n)? }
         }
-        if head {
-            let x = self.x.data.at + ((n - 1) * h.width * 4) as u64;
-            let norm = m.norm(2 * m.layers.len());
-            let of = Final { x, norm, eps: h.norm_eps, logits: self.logits.at, best: self.best.at };
-            head::head(gpu, s, &m.head, of)?;
-        }
+        if head { self.put_head(n - 1) } else { Ok(()) }
+    }
+
+    /// The head of row `row`.
+    fn put_head(&self, row: usize) -> Result<()> {
+        let m = &*self.model;
+        shape(row < m.chunk, "logits")?;
+        let x = self.x.data.at + (row * m.hyper.width * 4) as u64;
+        let norm = m.norm(2 * m.layers.len());
+        let of = Final { x, norm, eps: m.hyper.norm_eps, logits: self.logits.at, best: self.best.at };
+        head::head(&m.cuda.gpu, &self.stream, &m.head, of)
+    }
+
+    /// The logits that were computed last.
+    fn fetch(&mut self, logits: &mut [f32]) -> Result<()> {
+        let bytes = size_of_val(logits);
+        shape(bytes as u64 == self.logits.bytes, "logits")?;
+        self.stream.download_later(&self.logits, 0, &mut self.back[16..16 + bytes])?;
+        self.stream.wait()?;
+        bytemuck::cast_slice_mut(logits).copy_from_slice(&self.back[16..16 + bytes]);
         Ok(())
     }
 
-    fn rows(&self) -> attend::Rows {
-        let norms = HeadNorms::default();
+    fn rows(&self, layer: usize) -> attend::Rows {
+        let m = &*self.model;
+        let all = m.norm(2 * m.layers.len() + 1);
+        let hd = m.hyper.head_dim;
+        let norms =
+            m.head_eps.map_or(HeadNorms::default(), |eps| HeadNorms::at(all + (layer * 8 * hd) as u64, hd, eps));
         attend::Rows { qkv: self.qkv.data.at, out: self.attended.data.at, step: self.step.at, norms }
     }
 
@@ -237,7 +278,7 @@ impl Run {
         let x = self.x.data.at;
         let input = Input::Norm(x, m.norm(2 * i), eps);
         gemv::gemv(gpu, s, &l.qkv, input, to(&self.qkv, Output::Store, ahead(&l.attn_out)))?;
-        attend::attend(gpu, s, (&self.kv, i), (1, true), self.rows(), self.kv.partials()?)?;
+        attend::attend(gpu, s, (&self.kv, i), (1, true), self.rows(i), self.kv.partials()?)?;
         let input = Input::Row(self.attended.data.at);
         gemv::gemv(gpu, s, &l.attn_out, input, to(&self.x, Output::Add, ahead(&l.gate_up)))?;
         let input = Input::Norm(x, m.norm(2 * i + 1), eps);
@@ -254,11 +295,11 @@ impl Run {
         let norm = |i| What::Norm(m.norm(i), h.norm_eps);
         quantize::quantize(gpu, s, norm(2 * i), x, h.width, n, &self.q_width)?;
         product(gpu, s, &l.qkv, &self.q_width, n, to(&self.qkv, Output::Store))?;
-        attend::rope_append(gpu, s, &self.kv, i, n, self.rows())?;
+        attend::rope_append(gpu, s, &self.kv, i, n, self.rows(i))?;
         if n <= attend::MAX_ROWS {
-            attend::attend(gpu, s, (&self.kv, i), (n, false), self.rows(), self.kv.partials()?)?;
+            attend::attend(gpu, s, (&self.kv, i), (n, false), self.rows(i), self.kv.partials()?)?;
         } else {
-            prompt_attend::prompt_attend(gpu, s, &self.kv, i, n, self.rows())?;
+            prompt_attend::prompt_attend(gpu, s, &self.kv, i, n, self.rows(i))?;
         }
         quantize::quantize(gpu, s, What::Plain, attended, self.attended.cols, n, &self.q_attended)?;
         product(gpu, s, &l.attn_out, &self.q_attended, n, to(&self.x, Output::Add))?;
@@ -276,9 +317,14 @@ impl Timeline for Run {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.compute(tokens, start, logits.is_some())?;
         match logits {
-            Some(logits) => self.last_logits(logits),
+            Some(logits) => self.fetch(logits),
             None => self.stream.wait(),
         }
+    }
+
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.put_head(row)?;
+        self.fetch(logits)
     }
 
     fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
@@ -289,15 +335,6 @@ impl Timeline for Run {
             u64::from_le_bytes(self.back[..8].try_into().map_err(|_| Error::new(Kind::Internal, "eight bytes"))?);
         // 0: no logit was a number; the sampler takes the first token then.
         Ok(Some(TokenId(if best == 0 { 0 } else { head::token_of(best) })))
-    }
-
-    fn last_logits(&mut self, logits: &mut [f32]) -> Result<()> {
-        let bytes = size_of_val(logits);
-        shape(bytes as u64 == self.logits.bytes, "logits")?;
-        self.stream.download_later(&self.logits, 0, &mut self.back[16..16 + bytes])?;
-        self.stream.wait()?;
-        bytemuck::cast_slice_mut(logits).copy_from_slice(&self.back[16..16 + bytes]);
-        Ok(())
     }
 
     fn save(&self, len: usize) -> Result<Vec<u8>> {

@@ -4,14 +4,14 @@
 
 use super::*;
 use crate::budget::Budget;
-use crate::llm::backend::Rope;
 use crate::llm::backend::reference::Reference;
+use crate::llm::backend::{KvPrecision, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo};
 use crate::llm::quant::Ternary;
 use crate::llm::{BackendKind, Engine, Options, Sampler, Session};
 
-fn gpu(int8_kv: bool, packing: Packing) -> Option<Cuda> {
-    match Cuda::new(packing, int8_kv) {
+fn gpu(packing: Packing) -> Option<Cuda> {
+    match Cuda::new(packing) {
         Ok(c) => Some(c),
         Err(e) if std::env::var_os("TERCET_REQUIRE_GPU").is_none() => {
             println!("skipped: {e}");
@@ -165,7 +165,7 @@ fn linears_are_the_references() {
     use TensorType::{Q2_0, Q2_0G128, Tq1_0, Tq2_0};
     let few: &[usize] = &[1, 2, 3, 7, 8, 9, 33, 150];
     for packing in [Packing::TwoBits, Packing::Base3] {
-        let Some(cuda) = gpu(false, packing) else { return };
+        let Some(cuda) = gpu(packing) else { return };
         let one = |parts: &[(TensorType, usize)], cols, rows_of_x: &[usize]| {
             linear_case(&cuda, &Case { parts, cols, one_scale: true, rows_of_x });
         };
@@ -209,7 +209,7 @@ fn quantized_alike(what: &str, found: (Vec<i8>, Vec<f32>), wanted: (Vec<i8>, Vec
 
 #[test]
 fn quantizers_are_the_references() {
-    let Some(cuda) = gpu(false, Packing::TwoBits) else { return };
+    let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let mut r = Random(5);
     for (cols, n) in [(768, 1), (768, 37), (2048, 9), (4096, 1), (4096, 130), (14336, 3), (64, 2), (23040, 2)] {
         let mut data = r.floats(n * cols);
@@ -271,7 +271,7 @@ fn table(ty: TensorType, id: u32, rows: usize, cols: usize, bytes: &[u8]) -> (te
 
 #[test]
 fn embeddings_are_the_files() {
-    let Some(cuda) = gpu(false, Packing::TwoBits) else { return };
+    let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let mut r = Random(6);
     use TensorType as T;
     let types = [
@@ -299,9 +299,9 @@ fn embeddings_are_the_files() {
     }
 }
 
-fn kv_shape(heads: usize, kv_heads: usize, head_dim: usize, context: usize) -> KvShape {
+fn kv_shape(heads: usize, kv_heads: usize, head_dim: usize, context: usize, precision: KvPrecision) -> KvShape {
     let rope = Arc::new(Rope::new(context, head_dim / 2, 10_000.0, None));
-    KvShape { layers: 2, context, heads, kv_heads, head_dim, rope }
+    KvShape { layers: 2, context, heads, kv_heads, head_dim, precision, rope }
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn attention_is_the_references() {
     for (heads, kv_heads, hd, context) in
         [(12, 4, 64, 1024), (32, 8, 128, 4200), (12, 4, 256, 700), (8, 8, 64, 300), (16, 2, 128, 8192)]
     {
-        let Some(cuda) = gpu(false, Packing::TwoBits) else { return };
+        let Some(cuda) = gpu(Packing::TwoBits) else { return };
         let s = kv_shape(heads, kv_heads, hd, context);
         let mut r = Random(heads as u64);
         let (mut ours, mut truth) = (cuda.kv(&s).expect("fits"), Reference.kv(&s).expect("fits"));
@@ -369,7 +369,7 @@ fn attention_is_the_references() {
 
 #[test]
 fn logits_are_the_references() {
-    let Some(cuda) = gpu(false, Packing::TwoBits) else { return };
+    let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let mut r = Random(7);
     use TensorType as T;
     for (ty, rows, cols) in [
@@ -432,7 +432,7 @@ const LOGITS_APART: f32 = 0.05;
 
 #[test]
 fn the_default_model_says_what_the_cpu_says() {
-    if gpu(false, Packing::TwoBits).is_none() {
+    if gpu(Packing::TwoBits).is_none() {
         return;
     }
     use crate::llm::PackingChoice::{Base3, TwoBits};
@@ -485,7 +485,7 @@ fn the_default_model_says_what_the_cpu_says() {
 
 #[test]
 fn a_prompt_in_pieces_is_the_same_prompt() {
-    if gpu(false, Packing::TwoBits).is_none() {
+    if gpu(Packing::TwoBits).is_none() {
         return;
     }
     let cuda = pocket(BackendKind::Cuda, crate::llm::PackingChoice::TwoBits);
