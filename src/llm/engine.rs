@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::backend::Backend;
 use super::backend::cpu::Cpu;
 use super::backend::reference::Reference;
+use super::backend::timed::{Profile, Timed};
 use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
 use super::tokenizer::Tokenizer;
@@ -106,7 +107,11 @@ impl Engine {
         match options.backend {
             BackendKind::Reference => Self::load_with(Reference, path, options, budget),
             BackendKind::Auto | BackendKind::Cpu => {
-                Self::load_with(Cpu::new(options.thread_count())?, path, options, budget)
+                let cpu = Cpu::new(options.thread_count())?;
+                if options.timed {
+                    return Self::load_with(Timed::new(cpu), path, options, budget);
+                }
+                Self::load_with(cpu, path, options, budget)
             }
         }
     }
@@ -193,6 +198,16 @@ impl Engine {
     /// Tokens of a prompt computed together.
     pub fn prefill_chunk(&self) -> usize {
         self.loaded.chunk()
+    }
+
+    /// Where the time goes, where the engine was loaded with [`Options::timed`] on the CPU.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.loaded.profile()
+    }
+
+    /// Bytes of the weights that are resident: what a token reads, the embedding's row and the KV cache apart.
+    pub fn weights(&self) -> Bytes {
+        self.loaded.resident()
     }
 
     /// What computes: `cpu (AVX2, 2 threads)`.

@@ -54,6 +54,8 @@ pub struct Options {
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
     pub kv_precision: KvPrecision,
+    /// Count and time each operation (see [`super::Engine::profile`]).
+    pub timed: bool,
 }
 
 impl Options {
@@ -140,6 +142,7 @@ impl Settings {
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
             kv_precision: self.kv_precision,
+            timed: false,
         }
     }
 
