@@ -82,7 +82,7 @@ impl Tolerance {
         attend: 2e-4,
         attend_int8: 2e-3,
         logits: 2e-7,
-        k_quants: 2e-5,
+        k_quants: 5e-5,
     };
 }
 
