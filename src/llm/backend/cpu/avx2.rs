@@ -244,7 +244,7 @@ fn add_rows(open: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]
     let mut i = 0;
     while i < x.len() {
         let acc = &mut acc[i..];
-        // Six rows keep twelve sums in registers, beside two vectors of codes; seven or eight are better halved.
+        // Six rows keep twelve sums in registers, beside two vectors of codes; what a remainder of few rows would waste is spread.
         i += match x.len() - i {
             1 => {
                 add_panel::<1>(open, [q(i)], acc);
@@ -262,7 +262,7 @@ fn add_rows(open: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]
                 add_panel::<4>(open, std::array::from_fn(|t| q(i + t)), acc);
                 4
             }
-            5 => {
+            5 | 10 => {
                 add_panel::<5>(open, std::array::from_fn(|t| q(i + t)), acc);
                 5
             }
