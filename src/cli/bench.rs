@@ -22,7 +22,7 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
-    Llm(Llm),
+    Llm(Box<Llm>),
     /// Memory: how fast threads read it when they do nothing else, which no decoding can beat
     Memory(Memory),
 }

@@ -70,6 +70,12 @@ impl Form {
         self.normed.then(|| QkNorm { q: weight(), k: weight(), eps: 1e-6 })
     }
 
+    /// [`SPANS`]; of the large models only those of few rows over a short context.
+    fn spans(self) -> impl Iterator<Item = (usize, usize)> {
+        let small = self.heads * self.head_dim <= 1024;
+        SPANS.into_iter().filter(move |(start, n)| small || start + n * n < 60)
+    }
+
     fn tolerance(self, t: &Tolerance) -> f32 {
         match self.precision {
             KvPrecision::F16 => t.attend,
@@ -170,7 +176,7 @@ const SPANS: [(usize, usize); 14] = [
 
 pub(super) fn rope_append<B: Backend>(c: &mut Cases<'_, B>) {
     for form in FORMS {
-        for (start, n) in SPANS {
+        for (start, n) in form.spans() {
             c.case(
                 || format!("rope_append {form:?}, {n} from {start}"),
                 |b, r, t| {
@@ -247,7 +253,7 @@ fn values<B: Backend, R: Backend>(
 
 pub(super) fn attend<B: Backend>(c: &mut Cases<'_, B>) {
     for form in FORMS {
-        for (start, n) in SPANS {
+        for (start, n) in form.spans() {
             for fill in [Fill::Normal, Fill::Large] {
                 // A key of int8 may round to its neighbour by a rotation's last bit; far scores would make much of it.
                 if form.precision == KvPrecision::Int8 && fill == Fill::Large {
