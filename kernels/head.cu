@@ -14,9 +14,10 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
-#ifndef DEPTH
-#define DEPTH 8
+#ifndef HEAD_DEPTH
+#define HEAD_DEPTH 8
 #endif
+#define DEPTH HEAD_DEPTH
 
 extern __shared__ uint4 shared[];
 

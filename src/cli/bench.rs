@@ -1,6 +1,7 @@
 //! `tercet bench`: how fast the parts are on this machine.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -10,7 +11,7 @@ use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, Engine, Options, Session, timing};
+use crate::llm::{self, Engine, Options, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -21,7 +22,22 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
-    Llm(Llm),
+    Llm(Box<Llm>),
+    /// Memory: how fast threads read it when they do nothing else, which no decoding can beat
+    Memory(Memory),
+}
+
+#[derive(Debug, clap::Args)]
+struct Memory {
+    /// Threads that read; a list measures several
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<u16>,
+    /// Times each is measured; the best counts
+    #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +58,9 @@ struct Llm {
     /// Times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
+    #[arg(long, conflicts_with = "json")]
+    profile: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -90,6 +109,7 @@ impl Test {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     match args.part {
         Part::Llm(llm) => run_llm(&llm, ctx),
+        Part::Memory(memory) => run_memory(&memory),
     }
 }
 
@@ -102,7 +122,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     }
     let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
     let settings = args.engine.settings(ctx)?.llm;
-    let options = Options { context_tokens: longest, ..settings.options() };
+    let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
     let engine = match args.synthetic.plan() {
         Some(plan) => load_synthetic(&plan, &args.engine, &settings, &options, ctx.global.quiet)?,
         None => args.engine.load(&settings, &options)?,
@@ -115,10 +135,13 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         .remedy("choose smaller -p, -n and -d"));
     }
     let mut session = engine.session()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut profiles) = (Vec::new(), Vec::new());
     for &depth in &args.depth {
         for &test in &tests {
             let (mean, stddev) = measure(&mut session, test, depth, args.repeat)?;
+            if let Some(profile) = engine.profile() {
+                profiles.push((test, depth, profiled(&mut session, profile, test, depth)?));
+            }
             let row = Row {
                 model: engine.name().to_owned(),
                 backend: engine.backend(),
@@ -136,7 +159,70 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
             rows.push(row);
         }
     }
-    if args.json { Ok(()) } else { table(&rows) }
+    if args.json {
+        return Ok(());
+    }
+    table(&rows)?;
+    if profiles.is_empty() {
+        return Ok(());
+    }
+    let bandwidth = llm::read_bandwidth(options.thread_count(), 5)?;
+    for (test, depth, spent) in &profiles {
+        profile_table(*test, *depth, spent, engine.weights().0 as f64 / bandwidth)?;
+    }
+    Ok(())
+}
+
+fn run_memory(args: &Memory) -> Result<()> {
+    let mut t = out::Table::new(["threads", "GB/s"]);
+    for &threads in &args.threads {
+        let threads = usize::from(threads.max(1));
+        let bytes_per_second = llm::read_bandwidth(threads, args.repeat)?;
+        if args.json {
+            out::json(&serde_json::json!({ "threads": threads, "bytes_per_second": bytes_per_second }))?;
+        }
+        t.row([threads.to_string(), format!("{:.1}", bytes_per_second / 1e9)]);
+    }
+    if args.json { Ok(()) } else { t.print() }
+}
+
+/// What one more run of a test spends on each operation, and how long it takes.
+fn profiled(session: &mut Session, profile: &Profile, test: Test, depth: usize) -> Result<(Vec<Spent>, Duration)> {
+    let n = test.tokens();
+    timing::prefill(session, 0, depth.max(1))?;
+    session.truncate(depth.min(session.position()))?;
+    profile.clear();
+    let run = match test {
+        Test::Prefill(_) => timing::prefill_here(session, n)?,
+        Test::Decode(_) => timing::decode_here(session, n)?,
+    };
+    Ok((profile.spent(), run.took))
+}
+
+fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration), read_seconds: f64) -> Result<()> {
+    let n = test.tokens() as f64;
+    let per_token = |seconds: f64| format!("{:.3}", seconds * 1e3 / n);
+    let total = took.as_secs_f64();
+    let name = format!("{} at depth {depth}", test.name());
+    let mut t = out::Table::new([name.as_str(), "calls", "ms a token", "%"]);
+    let mut rest = total;
+    for s in spent {
+        let seconds = s.time.as_secs_f64();
+        rest -= seconds;
+        t.row([s.op.into(), s.calls.to_string(), per_token(seconds), format!("{:.1}", 100.0 * seconds / total)]);
+    }
+    t.row(["the rest".into(), String::new(), per_token(rest), format!("{:.1}", 100.0 * rest / total)]);
+    t.row(["all".into(), String::new(), per_token(total), "100.0".into()]);
+    if let Test::Decode(_) = test {
+        let share = 100.0 * read_seconds / (total / n);
+        t.row([
+            "a plain read of the weights".into(),
+            String::new(),
+            format!("{:.3}", read_seconds * 1e3),
+            format!("{share:.1}"),
+        ]);
+    }
+    t.print()
 }
 
 /// Writes the model to a temporary file and loads that as any other; the file has lost its name when this returns.

@@ -10,6 +10,7 @@ use super::backend::cpu::Cpu;
 use super::backend::cuda::model::Resident;
 use super::backend::cuda::{Cuda, Packing};
 use super::backend::reference::Reference;
+use super::backend::timed::{Profile, Timed};
 use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
 use super::settings::PackingChoice;
@@ -141,7 +142,11 @@ impl Engine {
         match options.backend {
             BackendKind::Reference => Self::load_with(Reference, path, options, budget),
             BackendKind::Auto | BackendKind::Cpu | BackendKind::Cuda => {
-                Self::load_with(Cpu::new(options.thread_count())?, path, options, budget)
+                let cpu = Cpu::new(options.thread_count())?;
+                if options.timed {
+                    return Self::load_with(Timed::new(cpu), path, options, budget);
+                }
+                Self::load_with(cpu, path, options, budget)
             }
         }
     }
@@ -287,6 +292,16 @@ impl Engine {
     /// Bytes held on a device with memory of its own, sessions included.
     pub fn device_bytes(&self) -> Bytes {
         self.loaded.device_bytes()
+    }
+
+    /// Where the time goes, where the engine was loaded with [`Options::timed`] on the CPU.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.loaded.profile()
+    }
+
+    /// Bytes of the weights that are resident: what a token reads, the embedding's row and the KV cache apart.
+    pub fn weights(&self) -> Bytes {
+        self.loaded.resident()
     }
 
     /// What computes: `cpu (AVX2, 2 threads)`.

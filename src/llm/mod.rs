@@ -21,6 +21,8 @@ pub mod timing;
 pub mod tokenizer;
 
 pub use backend::KvPrecision;
+pub use backend::cpu::read_bandwidth;
+pub use backend::timed::{Profile, Spent};
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};

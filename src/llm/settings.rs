@@ -85,6 +85,8 @@ pub struct Options {
     /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
     /// written.
     pub speculation: bool,
+    /// Count and time each operation (see [`super::Engine::profile`]).
+    pub timed: bool,
 }
 
 impl Options {
@@ -179,6 +181,7 @@ impl Settings {
             packing: self.packing,
             kv_precision: self.kv_precision,
             speculation: self.speculation,
+            timed: false,
         }
     }
 

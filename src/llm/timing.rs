@@ -25,6 +25,14 @@ impl Run {
 /// A full window where `depth + n` tokens do not fit; what the backend says. The timeline is replaced in any case.
 pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
     fill(session, depth)?;
+    prefill_here(session, n)
+}
+
+/// As [`prefill`], behind what the timeline holds.
+///
+/// # Errors
+/// As [`prefill`].
+pub fn prefill_here(session: &mut Session, n: usize) -> Result<Run> {
     let tokens = random(session, n);
     let started = Instant::now();
     session.append(&tokens, &|| false)?;
@@ -38,6 +46,14 @@ pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
 /// As [`prefill`].
 pub fn decode(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
     fill(session, depth)?;
+    decode_here(session, n)
+}
+
+/// As [`decode`], behind what the timeline holds.
+///
+/// # Errors
+/// As [`prefill`].
+pub fn decode_here(session: &mut Session, n: usize) -> Result<Run> {
     let tokens = random(session, n);
     let started = Instant::now();
     for token in &tokens {

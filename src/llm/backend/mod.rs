@@ -25,6 +25,7 @@ pub(crate) mod conformance;
 pub mod cpu;
 pub mod cuda;
 pub mod reference;
+pub mod timed;
 
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -215,6 +216,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
     fn describe(&self) -> String;
+
+    /// Where the time goes, where it is measured.
+    fn profile(&self) -> Option<&timed::Profile> {
+        None
+    }
 
     // ---- sizes, before anything is allocated ----
 

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::backend::timed::Profile;
 use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::Result;
 use crate::units::{Bytes, TokenId};
@@ -153,6 +154,10 @@ impl<B: Backend> State<B> {
 /// A loaded model, whatever its backend: what an engine holds.
 pub(super) trait Loaded: Send + Sync {
     fn describe(&self) -> String;
+    /// See [`Backend::profile`].
+    fn profile(&self) -> Option<&Profile> {
+        None
+    }
     fn resident(&self) -> Bytes;
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
@@ -190,6 +195,9 @@ struct Run<B: Backend> {
 impl<B: Backend> Loaded for Model<B> {
     fn describe(&self) -> String {
         self.backend.describe()
+    }
+    fn profile(&self) -> Option<&Profile> {
+        self.backend.profile()
     }
     fn resident(&self) -> Bytes {
         Bytes(Model::resident(self))

@@ -65,6 +65,8 @@ pub(crate) struct Tolerance {
     /// Of attention, relative to the largest value attended to: f32 sums in another order, another exponential, and now
     /// and then a key that rounds to its other fp16 neighbour.
     pub(crate) attend: f32,
+    /// The same where keys are int8: now and then one rounds to the next step, a 127th of its head's largest.
+    pub(crate) attend_int8: f32,
     /// Of a logit, relative to the lengths of the two vectors: up to 4,096 f32 terms in another order.
     pub(crate) logits: f32,
     /// The same where the stored weights are K-quants, which a backend may keep as fp16 (half an ulp is 5e-4 of each).
@@ -78,8 +80,9 @@ impl Tolerance {
         swiglu_steps: 1e-3,
         rope: 1e-6,
         attend: 2e-4,
+        attend_int8: 2e-3,
         logits: 2e-7,
-        k_quants: 2e-5,
+        k_quants: 5e-5,
     };
 }
 

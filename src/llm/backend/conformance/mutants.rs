@@ -5,7 +5,7 @@ use half::f16;
 use super::data::push_block;
 use crate::error::Result;
 use crate::llm::backend::reference::{self, Reference};
-use crate::llm::backend::{Backend, FileRows, KvShape, Part};
+use crate::llm::backend::{Backend, FileRows, KvPrecision, KvShape, Part, QkNorm};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{Groups, Ternary};
 use crate::units::TokenId;
@@ -38,6 +38,9 @@ pub(super) enum Fault {
     ValuesOfTheKeys,
     ValuesFlushed,
     AppendToTheFirstLayer,
+    HeadNormsForgotten,
+    HeadNormsSwapped,
+    Int8NotRounded,
     AttendWithoutSelf,
     AttendOneTooMany,
     AttendUnscaled,
@@ -191,7 +194,10 @@ impl Backend for Mutant {
         Reference.quant(capacity, cols)
     }
     fn kv(&self, shape: &KvShape) -> Result<Self::Kv> {
-        Reference.kv(shape)
+        match self.0 {
+            Fault::Int8NotRounded => Reference.kv(&KvShape { precision: KvPrecision::F16, ..shape.clone() }),
+            _ => Reference.kv(shape),
+        }
     }
     fn linear(&self, parts: &[Part<'_>]) -> Result<Self::Linear> {
         let whole = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));
@@ -309,18 +315,32 @@ impl Backend for Mutant {
         self.product(!self.has(Fault::AddReplaces), w, x, n, y)
     }
 
-    fn rope_append(&self, qkv: &mut Self::Rows, n: usize, layer: usize, start: usize, kv: &mut Self::Kv) -> Result<()> {
+    fn rope_append(
+        &self,
+        qkv: &mut Self::Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Self::Kv,
+    ) -> Result<()> {
+        let swapped = norms.map(|by| QkNorm { q: by.k.clone(), k: by.q.clone(), eps: by.eps });
+        let norms = match self.0 {
+            Fault::HeadNormsForgotten => None,
+            Fault::HeadNormsSwapped => swapped.as_ref(),
+            _ => norms,
+        };
         let s = kv.shape().clone();
         let plain = Reference.read_rows(qkv, n)?;
         let (cols, hd, values) = (s.qkv_cols(), s.head_dim, (s.heads + s.kv_heads) * s.head_dim);
         match self.0 {
             // The first of two rows lands where the second belongs, and is then overwritten.
             Fault::RopeOffByOne if start + n < s.context => {
-                Reference.rope_append(qkv, n, layer, start, kv)?;
+                Reference.rope_append(qkv, n, layer, start, norms, kv)?;
                 let stored = Reference.read_rows(qkv, n)?;
                 Reference.write_rows(qkv, &plain)?;
                 let (mut other, at) = (Reference.kv(&s)?, start + 1);
-                Reference.rope_append(qkv, n, layer, at, &mut other)?;
+                Reference.rope_append(qkv, n, layer, at, norms, &mut other)?;
                 let mut turned = Reference.read_rows(qkv, n)?;
                 for (turned, stored) in turned.chunks_exact_mut(cols).zip(stored.chunks_exact(cols)) {
                     turned[values..].copy_from_slice(&stored[values..]);
@@ -335,7 +355,7 @@ impl Backend for Mutant {
                 let mut data = plain;
                 swap(&mut data);
                 Reference.write_rows(qkv, &data)?;
-                Reference.rope_append(qkv, n, layer, start, kv)?;
+                Reference.rope_append(qkv, n, layer, start, norms, kv)?;
                 let mut data = Reference.read_rows(qkv, n)?;
                 swap(&mut data);
                 Reference.write_rows(qkv, &data)
@@ -349,24 +369,24 @@ impl Backend for Mutant {
                     }
                 }
                 Reference.write_rows(qkv, &data)?;
-                Reference.rope_append(qkv, n, layer, start, kv)
+                Reference.rope_append(qkv, n, layer, start, norms, kv)
             }
             Fault::ValuesOfTheKeys => {
                 let mut data = plain;
                 let len = s.kv_heads * hd;
                 data.chunks_exact_mut(cols).for_each(|row| row.copy_within(values - len..values, values));
                 Reference.write_rows(qkv, &data)?;
-                Reference.rope_append(qkv, n, layer, start, kv)
+                Reference.rope_append(qkv, n, layer, start, norms, kv)
             }
             Fault::ValuesFlushed => {
                 let mut data = plain;
                 let small = |v: &mut f32| *v = if v.abs() < 0.125 { 0.0 } else { *v };
                 data.chunks_exact_mut(cols).for_each(|row| row[values..].iter_mut().for_each(small));
                 Reference.write_rows(qkv, &data)?;
-                Reference.rope_append(qkv, n, layer, start, kv)
+                Reference.rope_append(qkv, n, layer, start, norms, kv)
             }
-            Fault::AppendToTheFirstLayer => Reference.rope_append(qkv, n, layer.min(s.layers) / 2, start, kv),
-            _ => Reference.rope_append(qkv, n, layer, start, kv),
+            Fault::AppendToTheFirstLayer => Reference.rope_append(qkv, n, layer.min(s.layers) / 2, start, norms, kv),
+            _ => Reference.rope_append(qkv, n, layer, start, norms, kv),
         }
     }
 

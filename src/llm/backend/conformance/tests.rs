@@ -88,6 +88,8 @@ suite!(reference, Some(Reference));
 suite!(cpu_scalar, cpu(Isa::Scalar));
 suite!(cpu_avx2, cpu(Isa::Avx2));
 suite!(cpu_avx512, cpu(Isa::Avx512Vnni));
+suite!(cpu_amx, cpu(Isa::Amx));
+suite!(cpu_neon, cpu(Isa::NeonDotprod));
 
 /// Every fault and the operation whose cases must find it.
 const FAULTS: [(Op, &[Fault]); 10] = [
@@ -121,6 +123,9 @@ const FAULTS: [(Op, &[Fault]); 10] = [
             Fault::ValuesOfTheKeys,
             Fault::ValuesFlushed,
             Fault::AppendToTheFirstLayer,
+            Fault::HeadNormsForgotten,
+            Fault::HeadNormsSwapped,
+            Fault::Int8NotRounded,
         ],
     ),
     (

@@ -11,6 +11,8 @@ use crate::llm::quant::{self, Ternary};
 use crate::units::TokenId;
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2;
 #[cfg(target_arch = "x86_64")]
@@ -20,6 +22,7 @@ mod avx2_attention;
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2_float;
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // as above
 mod avx512;
 mod buffer;
 mod cache;
@@ -27,8 +30,12 @@ mod cache;
 mod cache_tests;
 mod head;
 mod kernels;
+#[cfg(target_arch = "aarch64")]
+#[allow(clippy::needless_range_loop)] // as above
+mod neon;
 mod pack;
 mod pool;
+mod roof;
 mod scalar;
 mod share;
 
@@ -36,6 +43,7 @@ pub use cache::Kv;
 pub use head::Head;
 pub use kernels::Isa;
 pub use pack::Packed;
+pub use roof::read_bandwidth;
 
 use buffer::Buffer;
 use kernels::{HeadGroup, Kernels, QuantRow};

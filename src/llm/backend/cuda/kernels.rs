@@ -43,7 +43,7 @@ fn options(arch: &str) -> Vec<String> {
         "--std=c++17".to_owned(),
         "--fmad=false".to_owned(),
         "--ptxas-options=-v".to_owned(),
-        format!("-DDEPTH={DEPTH}"),
+        format!("-DHEAD_DEPTH={DEPTH}"),
         format!("-DSTAGES={STAGES}"),
     ]
 }
