@@ -267,7 +267,9 @@ template <int HD, bool INT8, bool FUSED> __device__ __forceinline__ void attend(
     for (int i = threadIdx.x; i < live * HD; i += THREADS) {
         int h = i / HD, d = i - h * HD;
         float m = NEG_INF, s = 0, l = 0;
+#pragma unroll 8
         for (int p = 0; p < used; p++) m = fmaxf(m, __ldcg(&partial[(p * GROUP_HEADS + h) * (HD + 2) + HD]));
+#pragma unroll 8
         for (int p = 0; p < used; p++) {
             const float* of = partial + (p * GROUP_HEADS + h) * (HD + 2);
             float by = expf(__ldcg(of + HD) - m);

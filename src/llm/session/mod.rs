@@ -40,7 +40,7 @@ pub struct Session {
 }
 
 /// Gets the logits of what follows each token, by its index.
-pub(super) type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
+pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
 
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.

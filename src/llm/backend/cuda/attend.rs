@@ -45,9 +45,9 @@ fn head_groups(kv: &Kv) -> usize {
     kv.shape.kv_heads * (kv.shape.heads / kv.shape.kv_heads).div_ceil(GROUP_HEADS)
 }
 
-/// Parts of the context that blocks share: as many as fill the device once.
+/// Parts of the context that blocks share: as many as fill the device, two blocks a multiprocessor.
 fn splits(gpu: &Gpu, kv: &Kv) -> usize {
-    (gpu.device.multiprocessors as usize / head_groups(kv)).clamp(1, kv.shape.context.div_ceil(64))
+    (2 * gpu.device.multiprocessors as usize / head_groups(kv)).clamp(1, kv.shape.context.div_ceil(64))
 }
 
 impl Partials {
