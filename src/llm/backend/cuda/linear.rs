@@ -79,8 +79,9 @@ impl Linear {
         let group =
             (!one_scale).then(|| kernel_group(parts.iter().map(|p| p.weights.block_cols()).min().unwrap_or(128)));
         let packing = if one_scale { cuda.packing } else { Packing::TwoBits };
-        let paired =
-            parts.len() == 2 && parts[0].weights.rows() == parts[1].weights.rows() && parts[0].weights.rows() % 8 == 0;
+        let paired = parts.len() == 2
+            && parts[0].weights.rows() == parts[1].weights.rows()
+            && parts[0].weights.rows().is_multiple_of(8);
         let (data_bytes, scale_bytes) = bytes(packing, rows, cols, group);
         let stream = &cuda.stream;
         let data = cuda.gpu.device.zeros(data_bytes, stream)?;

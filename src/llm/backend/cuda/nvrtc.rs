@@ -42,6 +42,7 @@ impl Nvrtc {
     ///
     /// # Errors
     /// [`Kind::Unavailable`] with how to get it.
+    #[allow(clippy::missing_transmute_annotations)] // the fields' types, a screen above, are the annotations
     pub fn find(paths: &Paths, dir: Option<&Path>) -> Result<Self> {
         let fetched = || store::locate_file(paths, "nvrtc", "libnvrtc.so.12").ok();
         let path = match dir {
