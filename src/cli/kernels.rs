@@ -124,7 +124,7 @@ fn build(args: Build) -> Result<()> {
     if !args.json {
         table.print()?;
         let place = folder.join(kernels::fingerprint());
-        out::line(&format!("NVRTC {} wrote {}", nvrtc.version(), place.display()))?;
+        out::line(format!("NVRTC {} wrote {}", nvrtc.version(), place.display()))?;
     }
     if spilled > 0 {
         return Err(Error::new(Kind::Internal, format!("{spilled} kernels spill registers")));
