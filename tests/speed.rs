@@ -65,21 +65,30 @@ fn speed_of_speculation() {
     let plain = engine(Options { speculation: false, ..Options::default() });
     let ahead = engine(Options { speculation: true, ..Options::default() });
     for (name, prompt) in prompts(&plain) {
-        let (mut a, mut b) = (plain.session().expect("a session"), ahead.session().expect("a session"));
-        let mut ratios = Vec::new();
+        // Sessions that know nothing yet, and one that has learnt whether it pays.
+        let mut learnt = ahead.session().expect("a session");
+        let (mut first, mut later) = (Vec::new(), Vec::new());
         let mut counts = Counts::default();
-        for i in 0..7 {
-            // In turns, so that what else the machine does hits both.
-            let (plain, said) = generate(&mut a, &prompt, 160);
-            let (with, same) = generate(&mut b, &prompt, 160);
-            assert_eq!(said, same, "{name}: speculation changed what was said");
-            if i == 0 {
-                counts = b.guesses();
-                println!("{name}: first run {:.3}", plain.as_secs_f64() / with.as_secs_f64());
-            }
-            ratios.push(plain.as_secs_f64() / with.as_secs_f64());
+        let mut without = plain.session().expect("a session");
+        for i in 0..10 {
+            // In turns, each first as often as the other, so that what else the machine does hits both.
+            let mut fresh = ahead.session().expect("a session");
+            let one = |session| generate(session, &prompt, 160);
+            let ((with, same), (plain, said)) = match i % 2 {
+                0 => (one(&mut fresh), one(&mut without)),
+                _ => {
+                    let plain = one(&mut without);
+                    (one(&mut fresh), plain)
+                }
+            };
+            let (then, again) = one(&mut learnt);
+            assert!(said == same && said == again, "{name}: speculation changed what was said");
+            counts = fresh.guesses();
+            first.push(plain.as_secs_f64() / with.as_secs_f64());
+            later.push(plain.as_secs_f64() / then.as_secs_f64());
         }
-        println!("{name}: {:.3} × plain (median of 7); first run {counts:?}, all {:?}", median(ratios), b.guesses());
+        let (first, later) = (median(first), median(later));
+        println!("{name}: fresh {first:.3} × plain ({counts:?}), learnt {later:.3} ({:?})", learnt.guesses());
     }
 }
 

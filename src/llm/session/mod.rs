@@ -33,12 +33,24 @@ pub struct Session {
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
+    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
+    likeliest: Option<TokenId>,
     speculation: Speculation,
     _room: SessionRoom,
 }
 
 /// Gets the logits of what follows each token, by its index.
 pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
+
+/// What is wanted of tokens that are appended.
+enum Wanted<'e, 'f> {
+    /// The logits behind the last.
+    Logits,
+    /// The likeliest token behind the last, or the logits.
+    Likeliest,
+    /// The logits behind every one.
+    Each(&'e mut Each<'f>),
+}
 
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.
@@ -86,7 +98,7 @@ impl Snapshot {
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
         let logits = vec![0.0; engine.hyper().vocabulary];
-        let speculation = Speculation::new(engine.speculates());
+        let speculation = Speculation::new(engine.speculates() && timeline.rows_are_alike());
         Self {
             engine,
             timeline,
@@ -95,6 +107,7 @@ impl Session {
             turns: Vec::new(),
             logits,
             fresh: false,
+            likeliest: None,
             speculation,
             _room: room,
         }
@@ -132,7 +145,7 @@ impl Session {
     /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
     /// tells how far it came.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
-        self.append_parts(tokens, cancelled, None)
+        self.append_parts(tokens, cancelled, Wanted::Logits)
     }
 
     /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
@@ -141,14 +154,20 @@ impl Session {
     /// # Errors
     /// As [`Session::append`].
     pub fn append_each(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, each: &mut Each<'_>) -> Result<()> {
-        self.append_parts(tokens, cancelled, Some(each))
+        self.append_parts(tokens, cancelled, Wanted::Each(each))
+    }
+
+    /// As [`Session::append`]. With `greedy`, only the likeliest token to follow is wanted: a backend that finds it keeps the
+    /// logits to itself.
+    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, greedy: bool) -> Result<()> {
+        self.append_parts(tokens, cancelled, if greedy { Wanted::Likeliest } else { Wanted::Logits })
     }
 
     fn append_parts(
         &mut self,
         tokens: &[TokenId],
         cancelled: &dyn Fn() -> bool,
-        mut each: Option<&mut Each<'_>>,
+        mut wanted: Wanted<'_, '_>,
     ) -> Result<()> {
         let room = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
         if room.wanted > room.free {
@@ -164,11 +183,18 @@ impl Session {
             if cancelled() {
                 return Err(stopped());
             }
-            self.fresh = false;
+            self.stale();
             let last = i + 1 == chunks;
-            let wanted = last && each.is_none();
-            self.timeline.forward(part, self.tokens.len(), wanted.then_some(&mut self.logits[..]))?;
-            if let Some(each) = &mut each {
+            if last && matches!(wanted, Wanted::Likeliest) {
+                self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
+                if self.likeliest.is_some() {
+                    self.tokens.extend_from_slice(part);
+                    continue;
+                }
+            }
+            let logits = last && !matches!(wanted, Wanted::Each(_));
+            self.timeline.forward(part, self.tokens.len(), logits.then_some(&mut self.logits[..]))?;
+            if let Wanted::Each(each) = &mut wanted {
                 for row in 0..part.len() {
                     self.timeline.logits(row, &mut self.logits)?;
                     each(i * chunk + row, &self.logits);
@@ -210,7 +236,9 @@ impl Session {
             let what = format!("cannot cut {len} tokens, of which {pinned} are pinned, at {position}");
             return Err(Error::new(Kind::Internal, what));
         }
-        self.fresh &= position == self.tokens.len();
+        if position < self.tokens.len() {
+            self.stale();
+        }
         self.tokens.truncate(position);
         self.turns.truncate(self.turns.partition_point(|&end| end <= position));
         Ok(())
@@ -294,9 +322,9 @@ impl Session {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        self.fresh = false;
         self.pinned = 0;
         self.truncate(0)?;
+        self.stale();
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
         self.tokens.extend_from_slice(&snapshot.tokens);
         self.pinned = self.tokens.len();
@@ -317,17 +345,31 @@ impl Session {
         Generation::new(self, sampler, stop, max, cancelled)
     }
 
+    /// Nothing is known about what follows.
+    fn stale(&mut self) {
+        (self.fresh, self.likeliest) = (false, None);
+    }
+
+    /// Brings the logits over where the backend kept them.
+    fn fetch_logits(&mut self) -> Result<()> {
+        if !self.fresh && self.likeliest.is_some() {
+            self.timeline.last_logits(&mut self.logits)?;
+            self.fresh = true;
+        }
+        Ok(())
+    }
+
     /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
     /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
     fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
-        self.fresh = false;
+        self.stale();
         self.timeline.forward(tokens, self.tokens.len(), None)?;
         self.confirm(0, tokens[0])
     }
 
     /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
     fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
-        self.fresh = false;
+        self.stale();
         self.timeline.logits(row, &mut self.logits)?;
         self.tokens.push(token);
         self.fresh = true;
