@@ -185,7 +185,7 @@ impl Session {
             }
             self.stale();
             let last = i + 1 == chunks;
-            if last && matches!(wanted, Wanted::Likeliest) {
+            if part.len() == 1 && last && matches!(wanted, Wanted::Likeliest) {
                 self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
                 if self.likeliest.is_some() {
                     self.tokens.extend_from_slice(part);
@@ -353,7 +353,8 @@ impl Session {
     /// Brings the logits over where the backend kept them.
     fn fetch_logits(&mut self) -> Result<()> {
         if !self.fresh && self.likeliest.is_some() {
-            self.timeline.last_logits(&mut self.logits)?;
+            // Only single tokens are computed so.
+            self.timeline.logits(0, &mut self.logits)?;
             self.fresh = true;
         }
         Ok(())
