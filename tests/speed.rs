@@ -1,7 +1,8 @@
 //! What the session's parts cost and save on this machine, printed. They say nothing on a busy machine, so they only run
-//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`.
+//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`, on the default model or on
+//! `TERCET_SPEED_MODEL`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,8 @@ use tercet::schema::{Message, Role};
 use tercet::units::TokenId;
 
 fn engine(options: Options) -> Arc<Engine> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
+    let path = std::env::var_os("TERCET_SPEED_MODEL").map(PathBuf::from);
+    let path = path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf"));
     Engine::load(&path, &Options { threads: 2, ..options }, &Budget::unlimited()).expect("the model loads")
 }
 
@@ -62,18 +64,24 @@ fn generate(session: &mut Session, prompt: &[TokenId], n: usize) -> (Duration, V
 #[test]
 #[ignore = "measures"]
 fn speed_of_speculation() {
-    let plain = engine(Options { speculation: false, ..Options::default() });
-    let ahead = engine(Options { speculation: true, ..Options::default() });
+    let plain = engine(Options { speculation: false, context_tokens: 768, ..Options::default() });
+    let ahead = engine(Options { speculation: true, context_tokens: 768, ..Options::default() });
+    // A large model takes its time.
+    let large = plain.hyper().width > 2000;
+    let (tokens, runs) = if large { (48, 2) } else { (160, 10) };
     for (name, prompt) in prompts(&plain) {
+        if large && prompt.len() > 150 {
+            continue;
+        }
         // Sessions that know nothing yet, and one that has learnt whether it pays.
         let mut learnt = ahead.session().expect("a session");
         let (mut first, mut later) = (Vec::new(), Vec::new());
         let mut counts = Counts::default();
         let mut without = plain.session().expect("a session");
-        for i in 0..10 {
+        for i in 0..runs {
             // In turns, each first as often as the other, so that what else the machine does hits both.
             let mut fresh = ahead.session().expect("a session");
-            let one = |session| generate(session, &prompt, 160);
+            let one = |session| generate(session, &prompt, tokens);
             let ((with, same), (plain, said)) = match i % 2 {
                 0 => (one(&mut fresh), one(&mut without)),
                 _ => {
