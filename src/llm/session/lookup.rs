@@ -20,6 +20,8 @@ const STAKE: f64 = 0.01;
 const FIRST_STAKE: f64 = 1.0;
 /// Weight of the newest outcome in a running mean.
 const NEWEST: f64 = 0.15;
+/// How fast a measurement fades while nothing is tried.
+const FADE: f64 = 0.004;
 /// Guesses must promise to save this much of a token's time: what is measured is never quite what will be.
 const MARGIN: f64 = 0.15;
 
@@ -74,10 +76,21 @@ impl Speculation {
         }
         let Some((at, agreed)) = repeated(tokens, next) else { return &[] };
         let most = room.min(MOST_GUESSES).min(tokens.len() - at);
-        let Some(n) = self.worthwhile(agreed, most) else { return &[] };
+        let Some(n) = self.worthwhile(agreed, most) else {
+            self.doubt(agreed);
+            return &[];
+        };
         self.guesses.extend_from_slice(&tokens[at..at + n]);
         self.judging = Some((agreed, n));
         &self.guesses
+    }
+
+    /// Lets what was measured fade, so that what did not pay once is tried again some day: the stake bounds what that costs.
+    fn doubt(&mut self, agreed: usize) {
+        let plain = self.plain_s;
+        self.batch_s.iter_mut().filter(|s| **s > 0.0).for_each(|s| *s += FADE * (plain - *s));
+        let chance = &mut self.chance[agreed];
+        *chance += FADE * (1.0 - *chance).max(0.0);
     }
 
     /// How many guesses pay best, if any do.
