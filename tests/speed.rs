@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tercet::budget::Budget;
 use tercet::llm::chat::Chat;
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{Counts, Engine, KvPrecision, Options, Sampler, Session, Shelf, timing};
+use tercet::llm::{Counts, Engine, KvPrecision, Options, Sampler, Sampling, Session, Shelf, timing};
 use tercet::schema::{Message, Role};
 use tercet::units::TokenId;
 
@@ -53,9 +53,9 @@ fn prompts(engine: &Engine) -> Vec<(&'static str, Vec<TokenId>)> {
 }
 
 /// Time of generating `n` tokens behind `prompt`, without reading it.
-fn generate(session: &mut Session, prompt: &[TokenId], n: usize) -> (Duration, Vec<TokenId>) {
+fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f32) -> (Duration, Vec<TokenId>) {
     session.sync(prompt, &go).expect("it fits");
-    let mut sampler = Sampler::greedy();
+    let mut sampler = Sampler::new(Sampling { temperature, ..Sampling::default() });
     let began = Instant::now();
     let said = session.generate(&mut sampler, &[], n, &go).map(|t| t.expect("a token")).collect();
     (began.elapsed(), said)
@@ -69,7 +69,13 @@ fn speed_of_speculation() {
     // A large model takes its time.
     let large = plain.hyper().width > 2000;
     let (tokens, runs) = if large { (48, 2) } else { (160, 10) };
-    for (name, prompt) in prompts(&plain) {
+    // The hotter, the less it repeats itself: the last is what guessing must not slow down.
+    let all = prompts(&plain).into_iter().map(|(name, prompt)| (name, prompt, 0.0));
+    let hot = prompts(&plain)
+        .into_iter()
+        .take(3)
+        .flat_map(|(name, prompt)| [(name, prompt.clone(), 0.7), (name, prompt, 1.2)]);
+    for (name, prompt, temperature) in all.chain(hot) {
         if large && prompt.len() > 150 {
             continue;
         }
@@ -81,7 +87,7 @@ fn speed_of_speculation() {
         for i in 0..runs {
             // In turns, each first as often as the other, so that what else the machine does hits both.
             let mut fresh = ahead.session().expect("a session");
-            let one = |session| generate(session, &prompt, tokens);
+            let one = |session| generate(session, &prompt, tokens, temperature);
             let ((with, same), (plain, said)) = match i % 2 {
                 0 => (one(&mut fresh), one(&mut without)),
                 _ => {
@@ -96,7 +102,10 @@ fn speed_of_speculation() {
             later.push(plain.as_secs_f64() / then.as_secs_f64());
         }
         let (first, later) = (median(first), median(later));
-        println!("{name}: fresh {first:.3} × plain ({counts:?}), learnt {later:.3} ({:?})", learnt.guesses());
+        println!(
+            "{name}, temperature {temperature}: fresh {first:.3} × plain ({counts:?}), learnt {later:.3} ({:?})",
+            learnt.guesses()
+        );
     }
 }
 
