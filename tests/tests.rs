@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod calls;
+mod convert;
 #[cfg(feature = "sound")]
 mod devices;
 mod golden_llm;

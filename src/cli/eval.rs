@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::model::{EngineArgs, Talker};
-use super::{Context, out};
+use super::{Context, out, perplexity};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Sampling;
 use crate::llm::reply::{Reply, parse_reply};
@@ -25,6 +25,8 @@ pub struct Args {
 enum What {
     /// Tool calls: the first assistant turn of each conversation, greedy, against the one wanted
     Tools(Tools),
+    /// Perplexity: how surprised the model is by a text, as llama.cpp measures it (lower is better)
+    Ppl(perplexity::Ppl),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +81,7 @@ struct Score {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     match args.what {
         What::Tools(tools) => run_tools(&tools, ctx),
+        What::Ppl(ppl) => perplexity::run(&ppl, ctx),
     }
 }
 

@@ -24,7 +24,7 @@ pub(super) struct EngineArgs {
     /// Threads that compute; 0: one for each processor
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
     threads: Option<u16>,
-    /// What computes: auto, cpu or reference
+    /// What computes: auto, cuda, cpu or reference
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendKind>,
     /// How keys and values are kept: f16, or int8 in half the memory
@@ -68,6 +68,17 @@ impl EngineArgs {
             settings.llm.kv_precision = kv;
         }
         Ok(settings)
+    }
+
+    /// Whether the command line names a model.
+    pub(super) fn names_model(&self) -> bool {
+        self.model.is_some()
+    }
+
+    /// The same, with a model of the command's own.
+    pub(super) fn with_model(mut self, path: PathBuf) -> Self {
+        self.model = Some(path);
+        self
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.

@@ -1,4 +1,4 @@
-//! The language model: GGUF files, ternary Llama models, and text generated from them.
+//! The language model: GGUF files, ternary models (Llama, Qwen3), and text generated from them.
 //!
 //! [`gguf`] reads files and believes nothing in them; [`quant`] turns stored blocks into numbers; [`backend`] computes;
 //! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back, [`grammar`] holds it to calls
@@ -7,6 +7,7 @@
 
 pub mod backend;
 pub mod chat;
+pub mod convert;
 mod engine;
 pub mod gguf;
 pub mod grammar;
@@ -20,8 +21,10 @@ pub mod timing;
 pub mod tokenizer;
 
 pub use backend::KvPrecision;
+pub use backend::cpu::read_bandwidth;
+pub use backend::timed::{Profile, Spent};
 pub use engine::{Engine, Estimate, estimate};
-pub use model::Hyper;
+pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};
 pub use session::{Counts, Each, Finish, Generation, Session, Shelf, Snapshot, WindowFull};
-pub use settings::{BackendKind, Options, Settings};
+pub use settings::{BackendKind, Options, PackingChoice, Settings};

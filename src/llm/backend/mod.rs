@@ -20,8 +20,12 @@ use super::quant::Ternary;
 use crate::error::{Error, Kind, Result};
 use crate::units::TokenId;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod cpu;
+pub mod cuda;
 pub mod reference;
+pub mod timed;
 
 /// How keys and values are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -101,16 +105,25 @@ pub struct Rope {
 impl Rope {
     /// The table for `context` positions; `factors` (one per pair) divide the frequencies, as Llama 3.1 does.
     pub fn new(context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Self {
+        Self::scaled(context, &Self::frequencies(pairs, base, factors), 1.0)
+    }
+
+    /// Radians a position, for each pair.
+    pub fn frequencies(pairs: usize, base: f64, factors: Option<&[f32]>) -> Vec<f64> {
         let frequency = |i: usize| {
             let f = base.powf(-(i as f64) / pairs as f64);
             factors.map_or(f, |by| f / f64::from(by[i]))
         };
-        let frequencies: Vec<f64> = (0..pairs).map(frequency).collect();
+        (0..pairs).map(frequency).collect()
+    }
+
+    /// The table for `context` positions of pairs that turn by `frequencies`, cosine and sine times `magnitude`.
+    pub fn scaled(context: usize, frequencies: &[f64], magnitude: f64) -> Self {
         let table = (0..context)
             .flat_map(|p| frequencies.iter().map(move |f| (p as f64 * f).sin_cos()))
-            .map(|(sin, cos)| (cos as f32, sin as f32))
+            .map(|(sin, cos)| ((magnitude * cos) as f32, (magnitude * sin) as f32))
             .collect();
-        Self { pairs, table }
+        Self { pairs: frequencies.len(), table }
     }
 
     /// The pairs of `position`.
@@ -120,6 +133,23 @@ impl Rope {
 
     pub fn bytes(context: usize, pairs: usize) -> u64 {
         (context * pairs * size_of::<(f32, f32)>()) as u64
+    }
+}
+
+/// RMSNorm of every head of a layer's queries and keys, before they are rotated (Qwen3).
+#[derive(Debug, Clone, PartialEq)]
+pub struct QkNorm {
+    /// `[head_dim]`, in the order of the rotated pairs.
+    pub q: Vec<f32>,
+    /// `[head_dim]`, in the order of the rotated pairs.
+    pub k: Vec<f32>,
+    pub eps: f32,
+}
+
+impl QkNorm {
+    /// Whether both fit heads of `head_dim`.
+    pub(crate) fn fits(&self, head_dim: usize) -> bool {
+        self.q.len() == head_dim && self.k.len() == head_dim
     }
 }
 
@@ -142,13 +172,23 @@ impl FileRows {
     /// # Errors
     /// [`Kind::Internal`] where the token is outside the table.
     pub fn row(&self, token: TokenId, out: &mut [f32]) -> Result<()> {
-        let data = self.file.data(&self.tensor);
-        let row_bytes = data.len() / self.tensor.rows().max(1);
-        let at = token.0 as usize * row_bytes;
-        let bytes = data.get(at..at + row_bytes).ok_or_else(|| {
+        super::quant::decode(self.tensor.ty, self.stored_row(token)?, out)
+    }
+
+    /// Row `token` as the file has it.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where the token is outside the table.
+    pub fn stored_row(&self, token: TokenId) -> Result<&[u8]> {
+        let at = token.0 as usize * self.row_bytes();
+        self.file.data(&self.tensor).get(at..at + self.row_bytes()).ok_or_else(|| {
             Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))
-        })?;
-        super::quant::decode(self.tensor.ty, bytes, out)
+        })
+    }
+
+    /// Bytes of a stored row.
+    pub fn row_bytes(&self) -> usize {
+        self.tensor.bytes() / self.tensor.rows().max(1)
     }
 }
 
@@ -176,6 +216,11 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
     fn describe(&self) -> String;
+
+    /// Where the time goes, where it is measured.
+    fn profile(&self) -> Option<&timed::Profile> {
+        None
+    }
 
     // ---- sizes, before anything is allocated ----
 
@@ -229,8 +274,18 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Rotates the queries and keys of `qkv` (`[n, q heads | k heads | v heads]`) for positions `start..start + n`, leaves
     /// the rotated queries in place and writes keys and values into `layer` of the cache, rounded to fp16 or quantized head
-    /// by head as [`KvPrecision`] says. A pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`.
-    fn rope_append(&self, qkv: &mut Self::Rows, n: usize, layer: usize, start: usize, kv: &mut Self::Kv) -> Result<()>;
+    /// by head as [`KvPrecision`] says. An adjacent pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`. Where there are
+    /// `norms`, every head of the queries and keys is normed first: `x · r · weight` with `r` as in
+    /// [`Backend::norm_quantize`], over `head_dim`.
+    fn rope_append(
+        &self,
+        qkv: &mut Self::Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Self::Kv,
+    ) -> Result<()>;
 
     /// Causal attention of rows `0..n` at positions `start..start + n` over the cache's positions up to their own:
     /// `out = softmax(q·kᵀ / √head_dim) · v`; query head `h` reads KV head `h / (heads / kv_heads)`. `out` is `[n, heads·head_dim]`.

@@ -1,43 +1,49 @@
-//! A ternary Llama: what a token goes through, over any backend.
+//! A ternary transformer (Llama, Qwen3): what a token goes through, over any backend.
 //!
 //! Per layer: `x += O · attention(rope(QKV · norm(x)))`, then `x += D · swiglu([G; U] · norm(x))`; at the end the head. Every
 //! `·` of a linear is between int8 activations and ternary weights (see [`super::backend`]).
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Footprint, KvPrecision, KvShape, Rope};
+use super::backend::timed::Profile;
+use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::Result;
 use crate::units::{Bytes, TokenId};
 
 mod hyper;
 mod load;
+mod rope;
+#[cfg(test)]
+mod tests;
 
-pub use hyper::Hyper;
+pub use hyper::{Architecture, Hyper};
 pub(super) use load::estimate;
+pub use rope::{RopeScaling, Yarn};
 
 /// The weights, in a backend's layout.
 pub(super) struct Model<B: Backend> {
-    backend: B,
-    hyper: Hyper,
-    embedding: B::Embedding,
-    layers: Vec<Layer<B>>,
-    out_norm: Vec<f32>,
-    head: B::Head,
-    rope: Arc<Rope>,
-    kv_precision: KvPrecision,
-    context: usize,
-    chunk: usize,
+    pub(super) backend: B,
+    pub(super) hyper: Hyper,
+    pub(super) embedding: B::Embedding,
+    pub(super) layers: Vec<Layer<B>>,
+    pub(super) out_norm: Vec<f32>,
+    pub(super) head: B::Head,
+    pub(super) rope: Arc<Rope>,
+    pub(super) kv_precision: KvPrecision,
+    pub(super) context: usize,
+    pub(super) chunk: usize,
 }
 
-struct Layer<B: Backend> {
-    attn_norm: Vec<f32>,
+pub(super) struct Layer<B: Backend> {
+    pub(super) attn_norm: Vec<f32>,
     /// Queries, keys and values, stacked.
-    qkv: B::Linear,
-    attn_out: B::Linear,
-    ffn_norm: Vec<f32>,
+    pub(super) qkv: B::Linear,
+    pub(super) head_norms: Option<QkNorm>,
+    pub(super) attn_out: B::Linear,
+    pub(super) ffn_norm: Vec<f32>,
     /// Gate and up, stacked.
-    gate_up: B::Linear,
-    down: B::Linear,
+    pub(super) gate_up: B::Linear,
+    pub(super) down: B::Linear,
 }
 
 /// One session's cache and workspace.
@@ -62,8 +68,14 @@ pub(super) struct Sizes {
     pub(super) activations: Bytes,
 }
 
+impl Sizes {
+    pub(super) fn total(&self) -> Bytes {
+        self.weights + self.kv + self.activations
+    }
+}
+
 impl<B: Backend> Model<B> {
-    fn kv_shape(hyper: &Hyper, precision: KvPrecision, context: usize, rope: Arc<Rope>) -> KvShape {
+    pub(super) fn kv_shape(hyper: &Hyper, precision: KvPrecision, context: usize, rope: Arc<Rope>) -> KvShape {
         KvShape {
             layers: hyper.layers,
             context,
@@ -97,7 +109,7 @@ impl<B: Backend> Model<B> {
         for (i, l) in self.layers.iter().enumerate() {
             b.norm_quantize(&s.x, n, &l.attn_norm, eps, &mut s.q_width)?;
             b.linear_into(&l.qkv, &s.q_width, n, &mut s.qkv)?;
-            b.rope_append(&mut s.qkv, n, i, start, &mut s.kv)?;
+            b.rope_append(&mut s.qkv, n, i, start, l.head_norms.as_ref(), &mut s.kv)?;
             b.attend(&s.qkv, n, i, start, &s.kv, &mut s.attended)?;
             b.quantize(&s.attended, n, &mut s.q_attended)?;
             b.linear_add(&l.attn_out, &s.q_attended, n, &mut s.x)?;
@@ -123,6 +135,7 @@ impl<B: Backend> Model<B> {
             [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>()
                 + size_of_val(l.attn_norm.as_slice()) as u64
                 + size_of_val(l.ffn_norm.as_slice()) as u64
+                + l.head_norms.as_ref().map_or(0, |n| size_of_val(n.q.as_slice()) + size_of_val(n.k.as_slice())) as u64
         };
         self.layers.iter().map(layer).sum::<u64>()
             + self.head.resident()
@@ -141,10 +154,18 @@ impl<B: Backend> State<B> {
 /// A loaded model, whatever its backend: what an engine holds.
 pub(super) trait Loaded: Send + Sync {
     fn describe(&self) -> String;
+    /// See [`Backend::profile`].
+    fn profile(&self) -> Option<&Profile> {
+        None
+    }
     fn resident(&self) -> Bytes;
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
     fn chunk(&self) -> usize;
+    /// Bytes of all buffers on a device with memory of its own.
+    fn device_bytes(&self) -> Bytes {
+        Bytes::ZERO
+    }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>>;
 }
 
@@ -178,6 +199,9 @@ struct Run<B: Backend> {
 impl<B: Backend> Loaded for Model<B> {
     fn describe(&self) -> String {
         self.backend.describe()
+    }
+    fn profile(&self) -> Option<&Profile> {
+        self.backend.profile()
     }
     fn resident(&self) -> Bytes {
         Bytes(Model::resident(self))

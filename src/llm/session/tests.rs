@@ -21,6 +21,7 @@ fn load(kv_precision: KvPrecision) -> Arc<Engine> {
         prefill_chunk: 16,
         kv_precision,
         speculation: false,
+        ..Options::default()
     };
     Engine::load(&path, &options, &Budget::unlimited()).expect("the default model loads")
 }

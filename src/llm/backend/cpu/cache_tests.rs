@@ -40,7 +40,7 @@ fn run<B: Backend>(b: &B, shape: &KvShape, chunks: &[usize], saved: Option<(usiz
             b.write_rows(&mut qkv, &rows).unwrap();
             let known = saved.is_some_and(|(len, _)| at < len);
             if !known {
-                b.rope_append(&mut qkv, n, layer, at, &mut kv).unwrap();
+                b.rope_append(&mut qkv, n, layer, at, None, &mut kv).unwrap();
                 b.attend(&qkv, n, layer, at, &kv, &mut out).unwrap();
                 all.extend(b.read_rows(&out, n).unwrap());
             }

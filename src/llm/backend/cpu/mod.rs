@@ -4,12 +4,14 @@
 //! that is too small to share runs on the caller alone; linears, the head and attention are cut into chunks of tiles
 //! or heads that the threads of [`pool`] claim.
 
-use super::{Backend, FileRows, Footprint, KvShape, Part, shape};
+use super::{Backend, FileRows, Footprint, KvShape, Part, QkNorm, shape};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{self, Ternary};
 use crate::units::TokenId;
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2;
@@ -20,6 +22,7 @@ mod avx2_attention;
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2_float;
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // as above
 mod avx512;
 mod buffer;
 mod cache;
@@ -27,8 +30,12 @@ mod cache;
 mod cache_tests;
 mod head;
 mod kernels;
+#[cfg(target_arch = "aarch64")]
+#[allow(clippy::needless_range_loop)] // as above
+mod neon;
 mod pack;
 mod pool;
+mod roof;
 mod scalar;
 mod share;
 
@@ -36,6 +43,7 @@ pub use cache::Kv;
 pub use head::Head;
 pub use kernels::Isa;
 pub use pack::Packed;
+pub use roof::read_bandwidth;
 
 use buffer::Buffer;
 use kernels::{HeadGroup, Kernels, QuantRow};
@@ -168,6 +176,19 @@ impl Cpu {
                     (self.kernels.sums)(q, sums);
                 }
             });
+        });
+    }
+}
+
+impl Cpu {
+    /// RMSNorm of each head (as many numbers as `weight` has) in place.
+    fn norm_heads(&self, heads: &mut [f32], weight: &[f32], eps: f32) {
+        with_scratch(weight.len(), |normed| {
+            for head in heads.chunks_exact_mut(weight.len()) {
+                // SAFETY: the table holds kernels of a set this processor has.
+                unsafe { (self.kernels.norm)(head, weight, eps, normed) };
+                head.copy_from_slice(normed);
+            }
         });
     }
 }
@@ -335,14 +356,31 @@ impl Backend for Cpu {
         self.linear_with("linear_add", (w, x, n), y, |y, v| y.iter_mut().zip(v).for_each(|(y, v)| *y += v))
     }
 
-    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
+    fn rope_append(
+        &self,
+        qkv: &mut Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Kv,
+    ) -> Result<()> {
         shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        let (heads, kv_heads, head_dim) = (kv.shape().heads, kv.shape().kv_heads, kv.shape().head_dim);
+        shape(norms.is_none_or(|by| by.fits(head_dim)), "rope_append")?;
         let cols = qkv.cols;
         let rows = Disjoint::new(&mut qkv.data);
         let kv = kv.writer(layer);
         self.each_row(n, |i| {
-            // SAFETY: each row is visited once; it has its own elements and its own position in the cache.
-            unsafe { kv.rope_append(rows.slice(i * cols, cols), start + i) };
+            // SAFETY: each row is visited once and has its own elements.
+            let row = unsafe { rows.slice(i * cols, cols) };
+            if let Some(by) = norms {
+                let (q, k) = row[..(heads + kv_heads) * head_dim].split_at_mut(heads * head_dim);
+                self.norm_heads(q, &by.q, by.eps);
+                self.norm_heads(k, &by.k, by.eps);
+            }
+            // SAFETY: each row is visited once and has its own position in the cache.
+            unsafe { kv.rope_append(row, start + i) };
         });
         Ok(())
     }

@@ -77,7 +77,7 @@ impl Kv {
         (2 * s.layers * s.context * s.kv_heads * s.head_bytes()) as u64
     }
 
-    pub(super) fn shape(&self) -> &KvShape {
+    pub(crate) fn shape(&self) -> &KvShape {
         &self.shape
     }
 

@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Part, shape};
+use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Part, QkNorm, shape};
 
 mod cache;
 
@@ -325,13 +325,26 @@ impl Backend for Reference {
         Ok(())
     }
 
-    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
+    fn rope_append(
+        &self,
+        qkv: &mut Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Kv,
+    ) -> Result<()> {
+        shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
         let s = kv.shape().clone();
-        shape(qkv.cols == s.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        shape(norms.is_none_or(|by| by.fits(s.head_dim)), "rope_append")?;
         let (q_heads, hd) = (s.heads, s.head_dim);
         for i in 0..n {
             let row = &mut qkv.data[i * qkv.cols..(i + 1) * qkv.cols];
-            for head in row[..(q_heads + s.kv_heads) * hd].chunks_exact_mut(hd) {
+            for (h, head) in row[..(q_heads + s.kv_heads) * hd].chunks_exact_mut(hd).enumerate() {
+                if let Some(by) = norms {
+                    let weight = if h < q_heads { &by.q } else { &by.k };
+                    head.copy_from_slice(&rms_norm(head, weight, by.eps));
+                }
                 for (pair, &(cos, sin)) in head.chunks_exact_mut(2).zip(s.rope.at(start + i)) {
                     let (a, b) = (pair[0], pair[1]);
                     pair[0] = a * cos - b * sin;
