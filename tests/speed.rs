@@ -1,19 +1,21 @@
 //! What the session's parts cost and save on this machine, printed. They say nothing on a busy machine, so they only run
-//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`.
+//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`, on the default model or on
+//! `TERCET_SPEED_MODEL`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tercet::budget::Budget;
 use tercet::llm::chat::Chat;
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{Counts, Engine, KvPrecision, Options, Sampler, Session, Shelf, timing};
+use tercet::llm::{Counts, Engine, KvPrecision, Options, Sampler, Sampling, Session, Shelf, timing};
 use tercet::schema::{Message, Role};
 use tercet::units::TokenId;
 
 fn engine(options: Options) -> Arc<Engine> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
+    let path = std::env::var_os("TERCET_SPEED_MODEL").map(PathBuf::from);
+    let path = path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf"));
     Engine::load(&path, &Options { threads: 2, ..options }, &Budget::unlimited()).expect("the model loads")
 }
 
@@ -51,9 +53,9 @@ fn prompts(engine: &Engine) -> Vec<(&'static str, Vec<TokenId>)> {
 }
 
 /// Time of generating `n` tokens behind `prompt`, without reading it.
-fn generate(session: &mut Session, prompt: &[TokenId], n: usize) -> (Duration, Vec<TokenId>) {
+fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f32) -> (Duration, Vec<TokenId>) {
     session.sync(prompt, &go).expect("it fits");
-    let mut sampler = Sampler::greedy();
+    let mut sampler = Sampler::new(Sampling { temperature, ..Sampling::default() });
     let began = Instant::now();
     let said = session.generate(&mut sampler, &[], n, &go).map(|t| t.expect("a token")).collect();
     (began.elapsed(), said)
@@ -62,24 +64,48 @@ fn generate(session: &mut Session, prompt: &[TokenId], n: usize) -> (Duration, V
 #[test]
 #[ignore = "measures"]
 fn speed_of_speculation() {
-    let plain = engine(Options { speculation: false, ..Options::default() });
-    let ahead = engine(Options { speculation: true, ..Options::default() });
-    for (name, prompt) in prompts(&plain) {
-        let (mut a, mut b) = (plain.session().expect("a session"), ahead.session().expect("a session"));
-        let mut ratios = Vec::new();
-        let mut counts = Counts::default();
-        for i in 0..7 {
-            // In turns, so that what else the machine does hits both.
-            let (plain, said) = generate(&mut a, &prompt, 160);
-            let (with, same) = generate(&mut b, &prompt, 160);
-            assert_eq!(said, same, "{name}: speculation changed what was said");
-            if i == 0 {
-                counts = b.guesses();
-                println!("{name}: first run {:.3}", plain.as_secs_f64() / with.as_secs_f64());
-            }
-            ratios.push(plain.as_secs_f64() / with.as_secs_f64());
+    let plain = engine(Options { speculation: false, context_tokens: 768, ..Options::default() });
+    let ahead = engine(Options { speculation: true, context_tokens: 768, ..Options::default() });
+    // A large model takes its time.
+    let large = plain.hyper().width > 2000;
+    let (tokens, runs) = if large { (48, 2) } else { (160, 10) };
+    // The hotter, the less it repeats itself: the last is what guessing must not slow down.
+    let all = prompts(&plain).into_iter().map(|(name, prompt)| (name, prompt, 0.0));
+    let hot = prompts(&plain)
+        .into_iter()
+        .take(3)
+        .flat_map(|(name, prompt)| [(name, prompt.clone(), 0.7), (name, prompt, 1.2)]);
+    for (name, prompt, temperature) in all.chain(hot) {
+        if large && prompt.len() > 150 {
+            continue;
         }
-        println!("{name}: {:.3} × plain (median of 7); first run {counts:?}, all {:?}", median(ratios), b.guesses());
+        // Sessions that know nothing yet, and one that has learnt whether it pays.
+        let mut learnt = ahead.session().expect("a session");
+        let (mut first, mut later) = (Vec::new(), Vec::new());
+        let mut counts = Counts::default();
+        let mut without = plain.session().expect("a session");
+        for i in 0..runs {
+            // In turns, each first as often as the other, so that what else the machine does hits both.
+            let mut fresh = ahead.session().expect("a session");
+            let one = |session| generate(session, &prompt, tokens, temperature);
+            let ((with, same), (plain, said)) = match i % 2 {
+                0 => (one(&mut fresh), one(&mut without)),
+                _ => {
+                    let plain = one(&mut without);
+                    (one(&mut fresh), plain)
+                }
+            };
+            let (then, again) = one(&mut learnt);
+            assert!(said == same && said == again, "{name}: speculation changed what was said");
+            counts = fresh.guesses();
+            first.push(plain.as_secs_f64() / with.as_secs_f64());
+            later.push(plain.as_secs_f64() / then.as_secs_f64());
+        }
+        let (first, later) = (median(first), median(later));
+        println!(
+            "{name}, temperature {temperature}: fresh {first:.3} × plain ({counts:?}), learnt {later:.3} ({:?})",
+            learnt.guesses()
+        );
     }
 }
 

@@ -3,6 +3,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::llm::reply::{Reply, parse_reply};
+use crate::llm::tokenizer::Specials;
+use crate::llm::tokenizer::tests::{pocket, small};
 use crate::schema::ToolCall;
 
 fn tools() -> Vec<ToolSchema> {
@@ -135,6 +137,69 @@ fn tagged_calls_are_calls_wherever_they_begin() {
     let m = follow(&g, "<tool_call>").expect("allowed");
     assert!(!m.may_end() && m.in_call());
     assert!(follow(&g, "<tool_cal").expect("allowed").may_end());
+}
+
+/// A tokenizer as Qwen3's: the tags are tokens, of a kind that counts as special.
+fn tagged_tokenizer() -> Tokenizer {
+    let mut v = small("qwen2", &["{\"", "name", "\":", "}}"], &[]);
+    for (name, kind) in [("<|im_end|>", 3), (OPEN_TAG, 4), (CLOSE_TAG, 4), ("<think>", 4)] {
+        v.tokens.push(name.into());
+        v.kinds.push(kind);
+    }
+    Tokenizer::new(v).expect("a tokenizer")
+}
+
+#[test]
+fn tags_are_tokens_and_other_special_tokens_stay_out_of_calls() {
+    let t = tagged_tokenizer();
+    let call = r#"{"name": "count", "arguments": {"n": 5}}"#;
+    let turn = format!("Now. {OPEN_TAG}\n{call}\n{CLOSE_TAG}");
+    let tokens = t.encode(&turn, Specials::Parse).expect("it encodes");
+    assert!(tokens.contains(&t.special(OPEN_TAG).expect("a token")));
+    assert_eq!(t.decode(&tokens), turn, "the tags have text");
+    let (end, think) = (t.special("<|im_end|>").expect("a token"), t.special("<think>").expect("a token"));
+    let mut m = grammar(CallStyle::Tagged).matcher();
+    for &token in &tokens {
+        assert_eq!(m.fits(&t, end, t.stops()), !m.in_call());
+        assert_eq!(m.allows(&t, think), !m.in_call());
+        assert!(m.accept(&t, token));
+        assert!(!m.in_call() || !m.allows(&t, think));
+    }
+    assert!(m.must_end() && m.fits(&t, end, t.stops()));
+    assert!(!m.accept(&t, tokens[0]), "nothing follows a call");
+}
+
+/// The mask is what trying every token gives, and the best token is the best that is left.
+#[test]
+fn the_mask_leaves_what_is_allowed() {
+    for (t, style) in [(pocket(), CallStyle::Bare), (&tagged_tokenizer(), CallStyle::Tagged)] {
+        let g = grammar(style);
+        let noise = |i: u32| (i.wrapping_mul(2_654_435_761) >> 8) as f32;
+        let logits: Vec<f32> = (0..t.vocabulary_size() as u32).map(noise).collect();
+        for start in [
+            "",
+            " ",
+            "Yes",
+            "{",
+            "{\"name\": \"d",
+            "{\"name\": \"set_light\"",
+            "<tool_call>",
+            "<tool_",
+            "{\"name\": \"count\", ",
+        ] {
+            let Some(m) = follow(&g, start) else { panic!("{start}") };
+            let mut masked = logits.clone();
+            m.mask(t, &mut masked, t.stops());
+            for (id, (&before, &after)) in (0..).zip(logits.iter().zip(&masked)) {
+                let stays = m.fits(t, TokenId(id), t.stops());
+                assert_eq!(after, if stays { before } else { f32::NEG_INFINITY }, "{start:?}, token {id}");
+            }
+            let left = |&(a, b): &(usize, f32)| (b, std::cmp::Reverse(a));
+            let best =
+                masked.iter().copied().enumerate().max_by(|a, b| left(a).partial_cmp(&left(b)).expect("numbers"));
+            assert_eq!(m.best(t, &logits, t.stops()), best.map(|b| TokenId(b.0 as u32)), "{start:?}");
+        }
+    }
 }
 
 /// Texts that the grammar allows, chosen byte by byte.

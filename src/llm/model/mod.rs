@@ -173,14 +173,18 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
+    /// Logits of what follows token `row` of the last [`Timeline::forward`] or [`Timeline::likeliest`].
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
+    /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is guessed
+    /// ahead: guesses must not change what is written.
+    fn rows_are_alike(&self) -> bool {
+        false
+    }
     /// As [`Timeline::forward`], giving the likeliest token to follow, where the backend finds it by itself and so spares the
     /// logits their way to the host. `None`: it does not, and nothing was computed.
     fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
         Ok(None)
     }
-    /// Logits of what follows token `row` of the last [`Timeline::forward`]. The same to the bit, whatever number of tokens
-    /// were computed together: speculation depends on it.
-    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;
     /// Resident bytes of the cache and of the workspace.
@@ -220,6 +224,9 @@ impl<B: Backend> Timeline for Run<B> {
     }
     fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
         self.model.logits(&self.state, row, logits)
+    }
+    fn rows_are_alike(&self) -> bool {
+        true
     }
     fn save(&self, len: usize) -> Result<Vec<u8>> {
         self.model.backend.save_kv(&self.state.kv, len)

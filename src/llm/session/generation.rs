@@ -77,19 +77,11 @@ impl<'a> Generation<'a> {
         if self.left == 0 || done {
             return Ok(Err(Finish::Length));
         }
-        let greedy = self.matcher.is_none() && self.sampler.is_greedy();
-        let known = self.session.known().filter(|_| greedy);
-        if known.is_none() {
-            self.session.fetch_logits()?;
-        }
-        if known.is_none() && !self.session.fresh {
+        if !self.session.fresh && self.session.likeliest.is_none() {
             let what = "nothing to continue: the session has no token computed last";
             return Err(Error::new(Kind::Internal, what));
         }
-        let token = match known {
-            Some(token) => token,
-            None => self.choose()?,
-        };
+        let token = self.choose()?;
         if self.stop.contains(&token) {
             return Ok(Err(Finish::Stop(token)));
         }
@@ -130,11 +122,7 @@ impl<'a> Generation<'a> {
         let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
         let guesses = s.speculation.guess(&s.tokens, token, room);
         if guesses.is_empty() {
-            if self.matcher.is_none() && self.sampler.is_greedy() {
-                s.append_greedy(token, self.cancelled)?;
-            } else {
-                s.append(&[token], self.cancelled)?;
-            }
+            s.compute(&[token], self.cancelled, self.sampler.is_greedy())?;
             s.speculation.was_plain(began.elapsed());
             return Ok(());
         }
@@ -152,10 +140,20 @@ impl<'a> Generation<'a> {
 
     /// The next token: the sampler's, unless the grammar does not allow it; then its choice among those that are.
     fn choose(&mut self) -> Result<TokenId> {
-        let Session { engine, logits, tokens, .. } = &*self.session;
-        let token = self.sampler.sample(logits, tokens);
+        let token = match self.session.likeliest.filter(|_| self.sampler.is_greedy()) {
+            Some(token) => token,
+            None => {
+                self.session.fetch_logits()?;
+                self.sampler.sample(&self.session.logits, &self.session.tokens)
+            }
+        };
         let Some(matcher) = &mut self.matcher else { return Ok(token) };
-        let (tokenizer, stop) = (engine.tokenizer(), self.stop);
+        let stop = self.stop;
+        if !matcher.fits(self.session.engine.tokenizer(), token, stop) {
+            self.session.fetch_logits()?;
+        }
+        let Session { engine, logits, tokens, .. } = &*self.session;
+        let tokenizer = engine.tokenizer();
         let token = match matcher.fits(tokenizer, token, stop) {
             true => Some(token),
             false if self.sampler.is_greedy() => matcher.best(tokenizer, logits, stop),

@@ -18,8 +18,12 @@ const MOST_GUESSES: usize = 7;
 const STAKE: f64 = 0.01;
 /// Tokens' time that may be lost beside it.
 const FIRST_STAKE: f64 = 1.0;
-/// Weight of the newest figure in a running mean.
+/// Weight of the newest outcome in a running mean.
 const NEWEST: f64 = 0.15;
+/// How fast a measurement fades while nothing is tried.
+const FADE: f64 = 0.004;
+/// Guesses must promise to save this much of a token's time: what is measured is never quite what will be.
+const MARGIN: f64 = 0.15;
 
 /// What guessing has cost and saved a session so far.
 #[derive(Debug, Default)]
@@ -72,10 +76,21 @@ impl Speculation {
         }
         let Some((at, agreed)) = repeated(tokens, next) else { return &[] };
         let most = room.min(MOST_GUESSES).min(tokens.len() - at);
-        let Some(n) = self.worthwhile(agreed, most) else { return &[] };
+        let Some(n) = self.worthwhile(agreed, most) else {
+            self.doubt(agreed);
+            return &[];
+        };
         self.guesses.extend_from_slice(&tokens[at..at + n]);
         self.judging = Some((agreed, n));
         &self.guesses
+    }
+
+    /// Lets what was measured fade, so that what did not pay once is tried again some day: the stake bounds what that costs.
+    fn doubt(&mut self, agreed: usize) {
+        let plain = self.plain_s;
+        self.batch_s.iter_mut().filter(|s| **s > 0.0).for_each(|s| *s += FADE * (plain - *s));
+        let chance = &mut self.chance[agreed];
+        *chance += FADE * (1.0 - *chance).max(0.0);
     }
 
     /// How many guesses pay best, if any do.
@@ -88,7 +103,7 @@ impl Speculation {
         let chance = self.chance[agreed];
         let mut expected = 0.0;
         let mut best = None;
-        let mut most_gain = 0.0;
+        let mut most_gain = MARGIN * self.plain_s;
         for n in 1..=most {
             expected += chance.powi(n as i32);
             let cost = self.cost(n + 1) - self.plain_s;
@@ -117,14 +132,16 @@ impl Speculation {
     /// A token was computed alone.
     pub(super) fn was_plain(&mut self, took: Duration) {
         let took = took.as_secs_f64();
-        mean(&mut self.plain_s, took);
+        // Slow ones are hiccups; to take them for the rule would make guesses look cheap.
+        let weight = if took < self.plain_s { 0.3 } else { 0.05 };
+        mean(&mut self.plain_s, took, weight);
         self.spent_s += took;
     }
 
     /// A batch of `n` was computed, of which the first token is right for certain.
     pub(super) fn was_ahead(&mut self, n: usize, took: Duration) {
         let took = took.as_secs_f64();
-        mean(&mut self.batch_s[n], took);
+        mean(&mut self.batch_s[n], took, 0.3);
         self.spent_s += took;
         self.saved_s += self.plain_s - took;
         self.counts.batches += 1;
@@ -156,8 +173,8 @@ impl Speculation {
     }
 }
 
-fn mean(of: &mut f64, newest: f64) {
-    *of = if *of == 0.0 { newest } else { *of + NEWEST * (newest - *of) };
+fn mean(of: &mut f64, newest: f64, weight: f64) {
+    *of = if *of == 0.0 { newest } else { *of + weight * (newest - *of) };
 }
 
 /// Where in `tokens` stands what followed the last time that its end and `next` stood there, and how many tokens agreed:

@@ -42,6 +42,16 @@ pub struct Session {
 /// Gets the logits of what follows each token, by its index.
 pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
 
+/// What is wanted of tokens that are appended.
+enum Wanted<'e, 'f> {
+    /// The logits behind the last.
+    Logits,
+    /// The likeliest token behind the last, or the logits.
+    Likeliest,
+    /// The logits behind every one.
+    Each(&'e mut Each<'f>),
+}
+
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,7 +98,7 @@ impl Snapshot {
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
         let logits = vec![0.0; engine.hyper().vocabulary];
-        let speculation = Speculation::new(engine.speculates());
+        let speculation = Speculation::new(engine.speculates() && timeline.rows_are_alike());
         Self {
             engine,
             timeline,
@@ -135,7 +145,7 @@ impl Session {
     /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
     /// tells how far it came.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
-        self.append_parts(tokens, cancelled, None)
+        self.append_parts(tokens, cancelled, Wanted::Logits)
     }
 
     /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
@@ -144,14 +154,20 @@ impl Session {
     /// # Errors
     /// As [`Session::append`].
     pub fn append_each(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, each: &mut Each<'_>) -> Result<()> {
-        self.append_parts(tokens, cancelled, Some(each))
+        self.append_parts(tokens, cancelled, Wanted::Each(each))
+    }
+
+    /// As [`Session::append`]. With `greedy`, only the likeliest token to follow is wanted: a backend that finds it keeps the
+    /// logits to itself.
+    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, greedy: bool) -> Result<()> {
+        self.append_parts(tokens, cancelled, if greedy { Wanted::Likeliest } else { Wanted::Logits })
     }
 
     fn append_parts(
         &mut self,
         tokens: &[TokenId],
         cancelled: &dyn Fn() -> bool,
-        mut each: Option<&mut Each<'_>>,
+        mut wanted: Wanted<'_, '_>,
     ) -> Result<()> {
         let room = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
         if room.wanted > room.free {
@@ -167,11 +183,18 @@ impl Session {
             if cancelled() {
                 return Err(stopped());
             }
-            (self.fresh, self.likeliest) = (false, None);
+            self.stale();
             let last = i + 1 == chunks;
-            let wanted = last && each.is_none();
-            self.timeline.forward(part, self.tokens.len(), wanted.then_some(&mut self.logits[..]))?;
-            if let Some(each) = &mut each {
+            if part.len() == 1 && last && matches!(wanted, Wanted::Likeliest) {
+                self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
+                if self.likeliest.is_some() {
+                    self.tokens.extend_from_slice(part);
+                    continue;
+                }
+            }
+            let logits = last && !matches!(wanted, Wanted::Each(_));
+            self.timeline.forward(part, self.tokens.len(), logits.then_some(&mut self.logits[..]))?;
+            if let Wanted::Each(each) = &mut wanted {
                 for row in 0..part.len() {
                     self.timeline.logits(row, &mut self.logits)?;
                     each(i * chunk + row, &self.logits);
@@ -179,37 +202,6 @@ impl Session {
             }
             self.tokens.extend_from_slice(part);
             self.fresh = last;
-        }
-        Ok(())
-    }
-
-    /// As [`Session::append`] of one token, where only the likeliest token to follow is wanted: a backend that finds it by itself
-    /// spares the logits their way here, and [`Session::logits`] stay empty.
-    pub(super) fn append_greedy(&mut self, token: TokenId, cancelled: &dyn Fn() -> bool) -> Result<()> {
-        if cancelled() {
-            return Err(stopped());
-        }
-        if self.free() > 0 && (token.0 as usize) < self.logits.len() {
-            (self.fresh, self.likeliest) = (false, None);
-            self.likeliest = self.timeline.likeliest(&[token], self.tokens.len())?;
-            if self.likeliest.is_some() {
-                self.tokens.push(token);
-                return Ok(());
-            }
-        }
-        self.append(&[token], cancelled)
-    }
-
-    /// The likeliest token to follow, where the backend has found it and nobody has asked for logits.
-    fn known(&self) -> Option<TokenId> {
-        self.likeliest
-    }
-
-    /// Makes [`Session::logits`] those of what follows the last token, where [`Session::append_greedy`] left them behind.
-    fn fetch_logits(&mut self) -> Result<()> {
-        if self.likeliest.take().is_some() {
-            self.timeline.logits(0, &mut self.logits)?;
-            self.fresh = true;
         }
         Ok(())
     }
@@ -245,7 +237,7 @@ impl Session {
             return Err(Error::new(Kind::Internal, what));
         }
         if position < self.tokens.len() {
-            (self.fresh, self.likeliest) = (false, None);
+            self.stale();
         }
         self.tokens.truncate(position);
         self.turns.truncate(self.turns.partition_point(|&end| end <= position));
@@ -330,9 +322,9 @@ impl Session {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        (self.fresh, self.likeliest) = (false, None);
         self.pinned = 0;
         self.truncate(0)?;
+        self.stale();
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
         self.tokens.extend_from_slice(&snapshot.tokens);
         self.pinned = self.tokens.len();
@@ -353,17 +345,32 @@ impl Session {
         Generation::new(self, sampler, stop, max, cancelled)
     }
 
+    /// Nothing is known about what follows.
+    fn stale(&mut self) {
+        (self.fresh, self.likeliest) = (false, None);
+    }
+
+    /// Brings the logits over where the backend kept them.
+    fn fetch_logits(&mut self) -> Result<()> {
+        if !self.fresh && self.likeliest.is_some() {
+            // Only single tokens are computed so.
+            self.timeline.logits(0, &mut self.logits)?;
+            self.fresh = true;
+        }
+        Ok(())
+    }
+
     /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
     /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
     fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
-        (self.fresh, self.likeliest) = (false, None);
+        self.stale();
         self.timeline.forward(tokens, self.tokens.len(), None)?;
         self.confirm(0, tokens[0])
     }
 
     /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
     fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
-        (self.fresh, self.likeliest) = (false, None);
+        self.stale();
         self.timeline.logits(row, &mut self.logits)?;
         self.tokens.push(token);
         self.fresh = true;

@@ -74,6 +74,7 @@ impl Session {
         }
         self.pinned = 0;
         self.truncate(0)?;
+        self.stale();
         if let Err(e) = self.timeline.load(tokens.len(), kv) {
             tracing::warn!(file = %path.display(), "the kept start of the conversation does not fit: {e}");
             return Ok(false);

@@ -73,6 +73,9 @@ pub struct Quant {
     sums: Vec<i32>,
 }
 
+/// Rows that are multiplied one by one, tile by tile: unpacking a tile for all of them at once pays for more.
+const FEW: usize = 4;
+
 impl Cpu {
     /// `threads` threads, the caller's included, with the best kernels this processor has.
     ///
@@ -117,12 +120,15 @@ impl Cpu {
     /// `put(row of x, tile, y)` for every tile and row of `W x`.
     fn linear_tiles(&self, w: &Packed, x: &[QuantRow<'_>], put: impl Fn(usize, usize, &[f32; TILE]) + Sync) {
         self.share(w.tiles(), |from, to| {
-            if let [x] = x {
+            if x.len() <= FEW {
                 for tile in from..to {
-                    let mut y = [0f32; TILE];
-                    // SAFETY: the table holds kernels of a set this processor has.
-                    unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
-                    put(0, tile, &y);
+                    // The first row brings the tile into the cache, the others find it there.
+                    for (i, x) in x.iter().enumerate() {
+                        let mut y = [0f32; TILE];
+                        // SAFETY: the table holds kernels of a set this processor has.
+                        unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
+                        put(i, tile, &y);
+                    }
                 }
                 return;
             }
