@@ -36,6 +36,7 @@ lint: setup
 # Models are required here: a test that cannot find one fails instead of skipping.
 test: setup-test lint models
 	@TERCET_REQUIRE_MODELS=1 $(CARGO) test --release --locked
+	@scripts/conformance-arm.sh
 
 bench: build
 	@$(TERCET) bench llm

@@ -29,6 +29,10 @@ const PROSE: f64 = 0.95;
 const NEAR_TIE: f32 = 0.8;
 /// Best tokens that the file holds for each position.
 const TOP: usize = 3;
+/// Mean Kullback–Leibler divergence of tercet's distributions from llama.cpp's, in conversation.
+const MEAN_KL: f64 = 1e-3;
+/// Best tokens of each distribution in `distributions.bin`.
+const SHOWN: usize = 16;
 
 /// Text with llama.cpp's best next tokens.
 #[derive(Deserialize)]
@@ -156,6 +160,60 @@ fn next_tokens_are_llama_cpps() {
     assert!(conversation.share() >= TOP1);
     assert!(conversation.share() >= conversation.of_itself() - NOISE && prose.share() >= PROSE);
     assert!(prose.widest <= NEAR_TIE && conversation.widest <= NEAR_TIE, "not a near-tie");
+}
+
+/// `distributions.bin`: for each position of `logits.json` the best tokens' log-probabilities.
+fn distributions() -> Vec<Vec<(usize, f64)>> {
+    const BYTES: usize = SHOWN * (2 + 4) + 4;
+    let bytes = std::fs::read(path("tests/data/golden/distributions.bin")).expect("the golden file reads");
+    let float = |b: &[u8]| f64::from(f32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let one = |row: &[u8]| {
+        let (ids, rest) = row.split_at(2 * SHOWN);
+        let whole = float(&rest[4 * SHOWN..]);
+        let ids = ids.chunks_exact(2).map(|b| usize::from(u16::from_le_bytes([b[0], b[1]])));
+        ids.zip(rest.chunks_exact(4)).map(|(id, logit)| (id, float(logit) - whole)).collect()
+    };
+    bytes.chunks_exact(BYTES).map(one).collect()
+}
+
+/// Divergence of the distribution of `logits` from `best` (log-probabilities); all tokens that `best` does not name
+/// count as one.
+fn divergence(best: &[(usize, f64)], logits: &[f32]) -> f64 {
+    let max = logits.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+    let whole = logits.iter().map(|&v| f64::from(v - max).exp()).sum::<f64>().ln() + f64::from(max);
+    let (mut kl, mut p_rest, mut q_rest) = (0.0, 1.0, 1.0);
+    for &(id, ln_p) in best {
+        let ln_q = f64::from(logits[id]) - whole;
+        kl += ln_p.exp() * (ln_p - ln_q);
+        p_rest -= ln_p.exp();
+        q_rest -= ln_q.exp();
+    }
+    if p_rest > 1e-9 && q_rest > 1e-9 { kl + p_rest * (p_rest / q_rest).ln() } else { kl }
+}
+
+#[test]
+fn distributions_are_llama_cpps() {
+    let mut session = engine(BackendKind::Cpu).session().expect("a session");
+    let mut wanted = distributions().into_iter();
+    let mut measured = std::collections::BTreeMap::<String, Vec<f64>>::new();
+    for row in golden::<Forced>("logits.json") {
+        session.truncate(0).expect("nothing is pinned");
+        let tokens: Vec<TokenId> = row.tokens.iter().map(|&t| TokenId(t)).collect();
+        for &at in &row.at {
+            session.append(&tokens[session.position()..=at], &|| false).expect("it fits");
+            let best = wanted.next().expect("a distribution for each position");
+            measured.entry(row.text.clone()).or_default().push(divergence(&best, session.logits()));
+        }
+    }
+    assert!(wanted.next().is_none(), "the files do not belong together");
+    for (kind, kl) in &mut measured {
+        kl.sort_unstable_by(f64::total_cmp);
+        let mean = kl.iter().sum::<f64>() / kl.len() as f64;
+        let (half, most) = (kl[kl.len() / 2], kl[kl.len() * 99 / 100]);
+        println!("{kind}: {} positions, mean KL {mean:.2e}, median {half:.2e}, 99th percentile {most:.2e}", kl.len());
+    }
+    let talk = &measured["conversation"];
+    assert!(talk.len() >= 2000 && talk.iter().sum::<f64>() / (talk.len() as f64) < MEAN_KL);
 }
 
 #[test]

@@ -3,17 +3,21 @@
 
 mod architecture;
 mod bad_input;
+mod calls;
+mod convert;
 #[cfg(feature = "sound")]
 mod devices;
 mod golden_llm;
 #[cfg(feature = "voice")]
 mod hearing;
+mod kv;
 #[cfg(feature = "voice")]
 mod live;
 mod models;
 mod plan;
 #[cfg(feature = "voice")]
 mod speaking;
+mod speed;
 mod support;
 mod systemd;
 mod talk;

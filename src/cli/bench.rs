@@ -1,12 +1,17 @@
 //! `tercet bench`: how fast the parts are on this machine.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use serde::Serialize;
 
+use super::convert::{SyntheticArgs, watched};
 use super::model::EngineArgs;
 use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
-use crate::llm::{Options, Session, timing};
+use crate::llm::convert::synthetic::Plan;
+use crate::llm::{self, Engine, Options, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -17,13 +22,30 @@ pub struct Args {
 #[derive(Debug, clap::Subcommand)]
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
-    Llm(Llm),
+    Llm(Box<Llm>),
+    /// Memory: how fast threads read it when they do nothing else, which no decoding can beat
+    Memory(Memory),
+}
+
+#[derive(Debug, clap::Args)]
+struct Memory {
+    /// Threads that read; a list measures several
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
+    threads: Vec<u16>,
+    /// Times each is measured; the best counts
+    #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    /// Print one JSON object a line
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct Llm {
     #[command(flatten)]
     engine: EngineArgs,
+    #[command(flatten)]
+    synthetic: SyntheticArgs,
     /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
@@ -36,6 +58,9 @@ struct Llm {
     /// Times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
+    /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
+    #[arg(long, conflicts_with = "json")]
+    profile: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -56,7 +81,7 @@ struct Row {
     stddev: f64,
     /// Of the whole process, after the test.
     resident_bytes: u64,
-    /// On a device with memory of its own; no backend here has one.
+    /// On a device with memory of its own: weights, caches and workspaces, the driver's own use left out.
     device_bytes: u64,
 }
 
@@ -84,6 +109,7 @@ impl Test {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     match args.part {
         Part::Llm(llm) => run_llm(&llm, ctx),
+        Part::Memory(memory) => run_memory(&memory),
     }
 }
 
@@ -96,8 +122,11 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     }
     let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
     let settings = args.engine.settings(ctx)?.llm;
-    let options = Options { context_tokens: longest, ..settings.options() };
-    let engine = args.engine.load(&settings, &options)?;
+    let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
+    let engine = match args.synthetic.plan() {
+        Some(plan) => load_synthetic(&plan, &args.engine, &settings, &options, ctx.global.quiet)?,
+        None => args.engine.load(&settings, &options)?,
+    };
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
@@ -106,10 +135,13 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         .remedy("choose smaller -p, -n and -d"));
     }
     let mut session = engine.session()?;
-    let mut rows = Vec::new();
+    let (mut rows, mut profiles) = (Vec::new(), Vec::new());
     for &depth in &args.depth {
         for &test in &tests {
             let (mean, stddev) = measure(&mut session, test, depth, args.repeat)?;
+            if let Some(profile) = engine.profile() {
+                profiles.push((test, depth, profiled(&mut session, profile, test, depth)?));
+            }
             let row = Row {
                 model: engine.name().to_owned(),
                 backend: engine.backend(),
@@ -119,7 +151,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
                 tokens_per_second: mean,
                 stddev,
                 resident_bytes: budget::resident_now().0,
-                device_bytes: 0,
+                device_bytes: engine.device_bytes().0,
             };
             if args.json {
                 out::json(&row)?;
@@ -127,7 +159,94 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
             rows.push(row);
         }
     }
-    if args.json { Ok(()) } else { table(&rows) }
+    if args.json {
+        return Ok(());
+    }
+    table(&rows)?;
+    if profiles.is_empty() {
+        return Ok(());
+    }
+    let bandwidth = llm::read_bandwidth(options.thread_count(), 5)?;
+    for (test, depth, spent) in &profiles {
+        profile_table(*test, *depth, spent, engine.weights().0 as f64 / bandwidth)?;
+    }
+    Ok(())
+}
+
+fn run_memory(args: &Memory) -> Result<()> {
+    let mut t = out::Table::new(["threads", "GB/s"]);
+    for &threads in &args.threads {
+        let threads = usize::from(threads.max(1));
+        let bytes_per_second = llm::read_bandwidth(threads, args.repeat)?;
+        if args.json {
+            out::json(&serde_json::json!({ "threads": threads, "bytes_per_second": bytes_per_second }))?;
+        }
+        t.row([threads.to_string(), format!("{:.1}", bytes_per_second / 1e9)]);
+    }
+    if args.json { Ok(()) } else { t.print() }
+}
+
+/// What one more run of a test spends on each operation, and how long it takes.
+fn profiled(session: &mut Session, profile: &Profile, test: Test, depth: usize) -> Result<(Vec<Spent>, Duration)> {
+    let n = test.tokens();
+    timing::prefill(session, 0, depth.max(1))?;
+    session.truncate(depth.min(session.position()))?;
+    profile.clear();
+    let run = match test {
+        Test::Prefill(_) => timing::prefill_here(session, n)?,
+        Test::Decode(_) => timing::decode_here(session, n)?,
+    };
+    Ok((profile.spent(), run.took))
+}
+
+fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration), read_seconds: f64) -> Result<()> {
+    let n = test.tokens() as f64;
+    let per_token = |seconds: f64| format!("{:.3}", seconds * 1e3 / n);
+    let total = took.as_secs_f64();
+    let name = format!("{} at depth {depth}", test.name());
+    let mut t = out::Table::new([name.as_str(), "calls", "ms a token", "%"]);
+    let mut rest = total;
+    for s in spent {
+        let seconds = s.time.as_secs_f64();
+        rest -= seconds;
+        t.row([s.op.into(), s.calls.to_string(), per_token(seconds), format!("{:.1}", 100.0 * seconds / total)]);
+    }
+    t.row(["the rest".into(), String::new(), per_token(rest), format!("{:.1}", 100.0 * rest / total)]);
+    t.row(["all".into(), String::new(), per_token(total), "100.0".into()]);
+    if let Test::Decode(_) = test {
+        let share = 100.0 * read_seconds / (total / n);
+        t.row([
+            "a plain read of the weights".into(),
+            String::new(),
+            format!("{:.3}", read_seconds * 1e3),
+            format!("{share:.1}"),
+        ]);
+    }
+    t.print()
+}
+
+/// Writes the model to a temporary file and loads that as any other; the file has lost its name when this returns.
+fn load_synthetic(
+    plan: &Plan,
+    engine: &EngineArgs,
+    settings: &llm::Settings,
+    options: &Options,
+    quiet: bool,
+) -> Result<Arc<Engine>> {
+    if engine.names_model() {
+        return Err(Error::new(Kind::Usage, "--model and --synthetic exclude each other"));
+    }
+    let name = format!("tercet-{}-{}-{}.gguf", plan.preset.name, plan.ty.name(), std::process::id());
+    let path = std::env::temp_dir().join(name);
+    let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, quiet);
+    watched(&bar, |watch| {
+        plan.write(&path, watch)?;
+        let loaded = engine.clone().with_model(path.clone()).load(settings, options);
+        // The loaded model has it mapped: it is there until the program ends, whatever ends it.
+        let removed = std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
+        let engine = loaded?;
+        removed.map(|()| engine)
+    })
 }
 
 /// Mean and sample deviation of `repeat` runs, in tokens per second, after one that does not count.
@@ -141,7 +260,7 @@ fn measure(session: &mut Session, test: Test, depth: usize, repeat: u32) -> Resu
     Ok(mean_and_deviation(&speeds))
 }
 
-fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
+pub(super) fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
     let n = xs.len() as f64;
     let mean = xs.iter().sum::<f64>() / n;
     let square = xs.iter().map(|x| (x - mean).powi(2)).sum::<f64>();

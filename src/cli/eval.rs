@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::model::{EngineArgs, Talker};
-use super::{Context, out};
+use super::{Context, out, perplexity};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Sampling;
 use crate::llm::reply::{Reply, parse_reply};
@@ -25,6 +25,8 @@ pub struct Args {
 enum What {
     /// Tool calls: the first assistant turn of each conversation, greedy, against the one wanted
     Tools(Tools),
+    /// Perplexity: how surprised the model is by a text, as llama.cpp measures it (lower is better)
+    Ppl(perplexity::Ppl),
 }
 
 #[derive(Debug, clap::Args)]
@@ -37,6 +39,12 @@ struct Tools {
     /// Take the first N conversations only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Hold calls to the tools that are offered and to their arguments (the default)
+    #[arg(long, overrides_with = "free")]
+    constrained: bool,
+    /// Let the model write whatever it likes
+    #[arg(long, overrides_with = "constrained")]
+    free: bool,
     /// Print one JSON object a conversation, then one of the totals
     #[arg(long)]
     json: bool,
@@ -73,6 +81,7 @@ struct Score {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     match args.what {
         What::Tools(tools) => run_tools(&tools, ctx),
+        What::Ppl(ppl) => perplexity::run(&ppl, ctx),
     }
 }
 
@@ -81,7 +90,7 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
     let settings = args.engine.settings(ctx)?.llm;
     let engine = args.engine.load(&settings, &settings.options())?;
     // Greedy, whatever is configured: a figure is to be the same everywhere.
-    let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS)?;
+    let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS, !args.free)?;
     let mut score = Score::default();
     let bar = out::progress_steps(cases.len() as u64, "tool calls", ctx.global.quiet || args.json);
     for (line, case) in &cases {

@@ -11,14 +11,18 @@ pub mod ask;
 pub mod bench;
 pub mod chat;
 pub mod config;
+pub mod convert;
 pub mod devices;
 pub mod eval;
+pub mod inspect;
 mod interrupt;
+pub mod kernels;
 #[cfg(feature = "voice")]
 pub mod listen;
 mod model;
 pub mod models;
 pub mod out;
+mod perplexity;
 pub mod plan;
 #[cfg(feature = "voice")]
 pub mod run;
@@ -87,8 +91,12 @@ enum Command {
     Eval(eval::Args),
     /// Show what the agent will take of memory, and whether it fits
     Plan(plan::Args),
+    Convert(convert::Args),
+    Inspect(inspect::Args),
     /// List, fetch and verify models
     Models(models::Args),
+    /// Compile the GPU's kernels
+    Kernels(kernels::Args),
     /// Check or show the configuration
     Config(config::Args),
     #[cfg(feature = "voice")]
@@ -111,7 +119,10 @@ impl Command {
             Command::Bench(args) => bench::run(args, ctx),
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),
+            Command::Convert(args) => convert::run(args, ctx),
+            Command::Inspect(args) => inspect::run(args, ctx),
             Command::Models(args) => models::run(args, ctx),
+            Command::Kernels(args) => kernels::run(args, ctx),
             Command::Config(args) => config::run(args, ctx),
             #[cfg(feature = "voice")]
             Command::Run(args) => run::run(args, ctx),

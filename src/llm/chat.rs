@@ -10,6 +10,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
 use super::gguf::Gguf;
+use super::reply::{CallStyle, OPEN_TAG};
 use super::tokenizer::{Specials, Tokenizer};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
@@ -37,6 +38,7 @@ pub struct Chat {
     env: Environment<'static>,
     /// What the template calls the author of a tool's result.
     tool_role: &'static str,
+    call_style: CallStyle,
     bos: String,
     eos: String,
 }
@@ -77,6 +79,7 @@ impl Chat {
         Ok(Self {
             env,
             tool_role: if knows_tool { "tool" } else { "ipython" },
+            call_style: if source.contains(OPEN_TAG) { CallStyle::Tagged } else { CallStyle::Bare },
             bos: text(tokenizer.bos()),
             eos: text(tokenizer.eos()),
         })
@@ -132,6 +135,11 @@ impl Chat {
         let keep = held.iter().zip(&append).take_while(|(a, b)| a == b).count();
         append.drain(..keep);
         Ok(Extension { keep, append })
+    }
+
+    /// How the model was taught to write calls.
+    pub fn call_style(&self) -> CallStyle {
+        self.call_style
     }
 
     fn role(&self, role: Role) -> &'static str {

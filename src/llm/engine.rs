@@ -1,19 +1,23 @@
 //! The engine: one model's weights, loaded once, shared by its sessions.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
 use super::backend::Backend;
 use super::backend::cpu::Cpu;
+use super::backend::cuda::model::Resident;
+use super::backend::cuda::{Cuda, Packing};
 use super::backend::reference::Reference;
+use super::backend::timed::{Profile, Timed};
 use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
+use super::settings::PackingChoice;
 use super::tokenizer::Tokenizer;
-use super::{BackendKind, Hyper, Options, Session};
+use super::{BackendKind, Hyper, KvPrecision, Options, Session};
 use crate::budget::{Budget, Component, Reservation};
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::units::Bytes;
 
 /// What a model will take of memory, told from its header alone.
@@ -26,6 +30,7 @@ pub struct Estimate {
     pub weights: Bytes,
     /// Keys and values of one session of `context_tokens`.
     pub kv: Bytes,
+    pub kv_precision: KvPrecision,
     pub activations: Bytes,
     /// Tokens a session will hold.
     pub context_tokens: usize,
@@ -43,6 +48,9 @@ pub struct Engine {
     file: Arc<Gguf>,
     budget: Budget,
     sizes: Sizes,
+    speculates: bool,
+    kv_precision: KvPrecision,
+    fingerprint: OnceLock<Option<String>>,
     _weights: Reservation,
     /// Room for the first session, reserved together with the weights, so that a model whose session does not fit
     /// is refused before it is loaded.
@@ -78,19 +86,46 @@ pub fn estimate(path: &Path, options: &Options) -> Result<Estimate> {
         backend,
         weights: sizes.weights,
         kv: sizes.kv,
+        kv_precision: options.kv_precision,
         activations: sizes.activations,
         context_tokens,
         trained_tokens: hyper.context,
     };
+    if let Some(cuda) = gpu(options)? {
+        return Ok(of(cuda_sizes(&cuda, &file, &hyper, options)?, cuda.describe()));
+    }
     match options.backend {
         BackendKind::Reference => Ok(of(model::estimate(&Reference, &file, &hyper, options)?, Reference.describe())),
-        BackendKind::Auto | BackendKind::Cpu => {
+        BackendKind::Auto | BackendKind::Cpu | BackendKind::Cuda => {
             // Sizes do not depend on the threads, and starting them for an estimate would be odd.
             let cpu = Cpu::new(1)?;
             let describe = Cpu::describe_with(cpu.isa(), options.thread_count());
             Ok(of(model::estimate(&cpu, &file, &hyper, options)?, describe))
         }
     }
+}
+
+/// The GPU, where it is wanted or, with `auto`, where there is one.
+fn gpu(options: &Options) -> Result<Option<Cuda>> {
+    let wanted = match options.backend {
+        BackendKind::Cuda => true,
+        BackendKind::Auto => false,
+        BackendKind::Cpu | BackendKind::Reference => return Ok(None),
+    };
+    match Cuda::new(options.packing.first()) {
+        Ok(cuda) => Ok(Some(cuda)),
+        Err(e) if !wanted && e.kind() == Kind::Unavailable => {
+            tracing::info!("the language model runs on the processor: {e}");
+            Ok(None)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, options: &Options) -> Result<Sizes> {
+    let chunk = options.chunk(options.context(hyper.context));
+    let sizes = model::estimate(cuda, file, hyper, options)?;
+    Ok(Sizes { activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
 }
 
 impl Engine {
@@ -101,12 +136,35 @@ impl Engine {
     /// tensor where it is not a sound ternary Llama; `OverBudget` with the numbers; `Unavailable` where the system has no
     /// memory or threads to give.
     pub fn load(path: &Path, options: &Options, budget: &Budget) -> Result<Arc<Engine>> {
+        if let Some(cuda) = gpu(options)? {
+            return Self::load_cuda(cuda, path, options, budget);
+        }
         match options.backend {
             BackendKind::Reference => Self::load_with(Reference, path, options, budget),
-            BackendKind::Auto | BackendKind::Cpu => {
-                Self::load_with(Cpu::new(options.thread_count())?, path, options, budget)
+            BackendKind::Auto | BackendKind::Cpu | BackendKind::Cuda => {
+                let cpu = Cpu::new(options.thread_count())?;
+                if options.timed {
+                    return Self::load_with(Timed::new(cpu), path, options, budget);
+                }
+                Self::load_with(cpu, path, options, budget)
             }
         }
+    }
+
+    /// On the GPU, packed as the options say, or as the budget allows.
+    fn load_cuda(mut cuda: Cuda, path: &Path, options: &Options, budget: &Budget) -> Result<Arc<Engine>> {
+        let (file, hyper, name) = read(path)?;
+        let mut sizes = cuda_sizes(&cuda, &file, &hyper, options)?;
+        let free = budget.cap().saturating_sub(budget.reserved());
+        if options.packing == PackingChoice::Auto && sizes.total() > free {
+            cuda.pack(Packing::Base3);
+            sizes = cuda_sizes(&cuda, &file, &hyper, options)?;
+        }
+        let loaded = |cuda, file: &Arc<Gguf>, hyper| {
+            let model = Model::load(cuda, file, hyper, options)?;
+            Ok(Arc::new(Resident::new(model)?) as Arc<dyn Loaded>)
+        };
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| loaded(cuda, file, hyper))
     }
 
     /// As [`Engine::load`], on a given backend.
@@ -117,13 +175,24 @@ impl Engine {
         budget: &Budget,
     ) -> Result<Arc<Engine>> {
         let (file, hyper, name) = read(path)?;
-        let tokenizer = Tokenizer::from_gguf(&file)?;
         let sizes = model::estimate(&backend, &file, &hyper, options)?;
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
+            Ok(Arc::new(Model::load(backend, file, hyper, options)?) as Arc<dyn Loaded>)
+        })
+    }
+
+    /// Reserves, loads with `load`, and puts the engine together.
+    fn assemble(
+        (file, hyper, name): (Arc<Gguf>, Hyper, String),
+        path: &Path,
+        (budget, sizes, options): (&Budget, Sizes, &Options),
+        load: impl FnOnce(&Arc<Gguf>, Hyper) -> Result<Arc<dyn Loaded>>,
+    ) -> Result<Arc<Engine>> {
+        let tokenizer = Tokenizer::from_gguf(&file)?;
         let weights = budget.reserve(Component::Weights, name.clone(), sizes.weights)?;
         let room = SessionRoom::reserve(budget, &name, &sizes)?;
         let started = std::time::Instant::now();
-        let model = Model::load(backend, &file, hyper.clone(), options)?;
-        let loaded: Arc<dyn Loaded> = Arc::new(model);
+        let loaded = load(&file, hyper.clone())?;
         let resident = loaded.resident();
         weights.record_measured(resident);
         tracing::info!(
@@ -139,6 +208,9 @@ impl Engine {
             file,
             budget: budget.clone(),
             sizes,
+            speculates: options.speculation,
+            kv_precision: options.kv_precision,
+            fingerprint: OnceLock::new(),
             _weights: weights,
             first: Mutex::new(Some(room)),
         }))
@@ -188,9 +260,48 @@ impl Engine {
         self.loaded.context()
     }
 
+    pub fn kv_precision(&self) -> KvPrecision {
+        self.kv_precision
+    }
+
+    /// Bytes of the keys and values of one session.
+    pub(super) fn kv_bytes(&self) -> Bytes {
+        self.sizes.kv
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Tells the model's file from others (see [`super::session`]'s shelf); `None` where it cannot be read any more.
+    pub(super) fn fingerprint(&self) -> Option<&str> {
+        let read = || super::session::fingerprint(&self.path).ok();
+        self.fingerprint.get_or_init(read).as_deref()
+    }
+
+    /// Whether sessions guess ahead.
+    pub(super) fn speculates(&self) -> bool {
+        self.speculates
+    }
+
     /// Tokens of a prompt computed together.
     pub fn prefill_chunk(&self) -> usize {
         self.loaded.chunk()
+    }
+
+    /// Bytes held on a device with memory of its own, sessions included.
+    pub fn device_bytes(&self) -> Bytes {
+        self.loaded.device_bytes()
+    }
+
+    /// Where the time goes, where the engine was loaded with [`Options::timed`] on the CPU.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.loaded.profile()
+    }
+
+    /// Bytes of the weights that are resident: what a token reads, the embedding's row and the KV cache apart.
+    pub fn weights(&self) -> Bytes {
+        self.loaded.resident()
     }
 
     /// What computes: `cpu (AVX2, 2 threads)`.

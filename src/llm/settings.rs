@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Sampling;
+use super::backend::KvPrecision;
+use super::backend::cuda::Packing;
 use crate::error::Result;
 use crate::store::{self, Paths};
 
@@ -19,6 +21,8 @@ pub enum BackendKind {
     Reference,
     /// SIMD on the processor.
     Cpu,
+    /// An NVIDIA GPU.
+    Cuda,
 }
 
 impl BackendKind {
@@ -27,6 +31,7 @@ impl BackendKind {
             BackendKind::Auto => "auto",
             BackendKind::Reference => "reference",
             BackendKind::Cpu => "cpu",
+            BackendKind::Cuda => "cuda",
         }
     }
 }
@@ -35,10 +40,33 @@ impl std::str::FromStr for BackendKind {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu]
+        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu, BackendKind::Cuda]
             .into_iter()
             .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is not a backend; auto, reference and cpu are"))
+            .ok_or_else(|| format!("{s} is not a backend; auto, cuda, cpu and reference are"))
+    }
+}
+
+/// How weights are packed on a GPU.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PackingChoice {
+    /// Two bits a weight where the budget allows it, else base 3.
+    #[default]
+    Auto,
+    /// Two bits a weight: the faster.
+    TwoBits,
+    /// Five weights a byte: a fifth smaller.
+    Base3,
+}
+
+impl PackingChoice {
+    /// What is tried first.
+    pub(super) fn first(self) -> Packing {
+        match self {
+            PackingChoice::Auto | PackingChoice::TwoBits => Packing::TwoBits,
+            PackingChoice::Base3 => Packing::Base3,
+        }
     }
 }
 
@@ -52,6 +80,13 @@ pub struct Options {
     pub context_tokens: usize,
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
+    pub packing: PackingChoice,
+    pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
+    /// written.
+    pub speculation: bool,
+    /// Count and time each operation (see [`super::Engine::profile`]).
+    pub timed: bool,
 }
 
 impl Options {
@@ -92,7 +127,7 @@ impl Default for Options {
 pub struct Settings {
     /// A model of the manifest (`pocket`), or the path of a GGUF file.
     pub model: String,
-    /// What computes: `auto`, `cpu` or `reference`.
+    /// What computes: `auto` (the GPU where there is one, else the processor), `cuda`, `cpu` or `reference`.
     pub backend: BackendKind,
     /// Threads that compute; 0: one for each processor, at most 8.
     pub threads: usize,
@@ -100,6 +135,12 @@ pub struct Settings {
     pub context_tokens: usize,
     /// Tokens of a prompt computed together.
     pub prefill_chunk: usize,
+    /// How weights lie in a GPU's memory: `auto`, `two-bits` or `base3`.
+    pub packing: PackingChoice,
+    /// How keys and values are kept: `f16`, or `int8` in half the memory.
+    pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    pub speculation: bool,
     pub sampling: Sampling,
 }
 
@@ -111,6 +152,9 @@ impl Default for Settings {
             threads: 0,
             context_tokens: 4096,
             prefill_chunk: 128,
+            packing: PackingChoice::Auto,
+            kv_precision: KvPrecision::F16,
+            speculation: true,
             sampling: Sampling::default(),
         }
     }
@@ -134,6 +178,10 @@ impl Settings {
             threads: self.threads,
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
+            packing: self.packing,
+            kv_precision: self.kv_precision,
+            speculation: self.speculation,
+            timed: false,
         }
     }
 

@@ -25,22 +25,39 @@ impl Run {
 /// A full window where `depth + n` tokens do not fit; what the backend says. The timeline is replaced in any case.
 pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
     fill(session, depth)?;
+    prefill_here(session, n)
+}
+
+/// As [`prefill`], behind what the timeline holds.
+///
+/// # Errors
+/// As [`prefill`].
+pub fn prefill_here(session: &mut Session, n: usize) -> Result<Run> {
     let tokens = random(session, n);
     let started = Instant::now();
     session.append(&tokens, &|| false)?;
     Ok(Run { tokens: n, took: started.elapsed() })
 }
 
-/// Computes `n` tokens one by one behind `depth` others (`tg`), logits each time, nothing sampled.
+/// Computes `n` tokens one by one behind `depth` others (`tg`); after each, the likeliest token to follow is known (on a
+/// device that finds it there, its logits stay there).
 ///
 /// # Errors
 /// As [`prefill`].
 pub fn decode(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
     fill(session, depth)?;
+    decode_here(session, n)
+}
+
+/// As [`decode`], behind what the timeline holds.
+///
+/// # Errors
+/// As [`prefill`].
+pub fn decode_here(session: &mut Session, n: usize) -> Result<Run> {
     let tokens = random(session, n);
     let started = Instant::now();
     for token in &tokens {
-        session.append(std::slice::from_ref(token), &|| false)?;
+        session.compute(std::slice::from_ref(token), &|| false, true)?;
     }
     Ok(Run { tokens: n, took: started.elapsed() })
 }

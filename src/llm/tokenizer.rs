@@ -23,6 +23,7 @@ mod stream;
 #[cfg(test)]
 pub(in crate::llm) mod tests;
 
+pub(in crate::llm) use alphabet::char_of as byte_token;
 use special::SpecialNames;
 pub use stream::StreamDecoder;
 
@@ -131,10 +132,19 @@ fn pre_tokenizer(v: &Vocabulary) -> Result<PreTokenizer> {
             .remedy("use a model file with a byte-level BPE tokenizer (tokenizer.ggml.model = gpt2)"));
     }
     match v.pre.as_str() {
-        "llama-bpe" | "llama3" | "llama-v3" => Ok(LLAMA3),
+        "llama-bpe" | "llama3" | "llama-v3" | "falcon3" => Ok(LLAMA3),
         "qwen2" => Ok(QWEN2),
         other => Err(Error::new(Kind::Unsupported, format!("pre-tokenizer {other:?} is not supported"))
-            .remedy("use a model file whose tokenizer.ggml.pre is llama-bpe or qwen2")),
+            .remedy("use a model file whose tokenizer.ggml.pre is llama-bpe, falcon3 or qwen2")),
+    }
+}
+
+/// What `tokenizer.ggml.pre` calls the pre-tokenizer that cuts words by `pattern`, if it is known here.
+pub(in crate::llm) fn known_pattern(pattern: &str) -> Option<&'static str> {
+    match pattern {
+        p if p == LLAMA3.pattern => Some("llama-bpe"),
+        p if p == QWEN2.pattern => Some("qwen2"),
+        _ => None,
     }
 }
 

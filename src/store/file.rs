@@ -125,7 +125,7 @@ pub(super) fn create_dir(dir: &Path) -> Result<()> {
 }
 
 /// Bytes free to this user on the disk that holds `dir`; `None` where the kernel does not say.
-pub(super) fn free_bytes(dir: &Path) -> Option<u64> {
+pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(dir.as_os_str().as_bytes()).ok()?;
     let mut stat = std::mem::MaybeUninit::<libc::statvfs>::zeroed();

@@ -19,6 +19,7 @@ mod wheel;
 pub mod whisper;
 
 pub use fetch::{Event, Options, Outcome, fetch};
+pub(crate) use file::free_bytes;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
 pub use state::{Check, FileCheck, State, state, verify};

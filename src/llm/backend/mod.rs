@@ -13,13 +13,51 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::gguf::{Gguf, TensorInfo, TensorType};
 use super::quant::Ternary;
 use crate::error::{Error, Kind, Result};
 use crate::units::TokenId;
 
+#[cfg(test)]
+pub(crate) mod conformance;
 pub mod cpu;
+pub mod cuda;
 pub mod reference;
+pub mod timed;
+
+/// How keys and values are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KvPrecision {
+    /// Rounded to fp16.
+    #[default]
+    F16,
+    /// int8, quantized as the contract quantizes a row, with an f32 scale for each position and KV head; keys and values
+    /// each. Half the bytes.
+    Int8,
+}
+
+impl KvPrecision {
+    pub fn name(self) -> &'static str {
+        match self {
+            KvPrecision::F16 => "f16",
+            KvPrecision::Int8 => "int8",
+        }
+    }
+}
+
+impl std::str::FromStr for KvPrecision {
+    type Err = String;
+
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        [KvPrecision::F16, KvPrecision::Int8]
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| format!("{s} is no precision of keys and values; f16 and int8 are"))
+    }
+}
 
 /// What one session's KV cache must hold.
 #[derive(Debug, Clone)]
@@ -31,6 +69,7 @@ pub struct KvShape {
     /// Divides `heads`.
     pub kv_heads: usize,
     pub head_dim: usize,
+    pub precision: KvPrecision,
     pub rope: Arc<Rope>,
 }
 
@@ -43,6 +82,14 @@ impl KvShape {
     /// Columns of a row of attention's output.
     pub fn out_cols(&self) -> usize {
         self.heads * self.head_dim
+    }
+
+    /// Bytes of the keys, or of the values, of one KV head at one position.
+    pub fn head_bytes(&self) -> usize {
+        match self.precision {
+            KvPrecision::F16 => 2 * self.head_dim,
+            KvPrecision::Int8 => self.head_dim + size_of::<f32>(),
+        }
     }
 }
 
@@ -58,16 +105,25 @@ pub struct Rope {
 impl Rope {
     /// The table for `context` positions; `factors` (one per pair) divide the frequencies, as Llama 3.1 does.
     pub fn new(context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Self {
+        Self::scaled(context, &Self::frequencies(pairs, base, factors), 1.0)
+    }
+
+    /// Radians a position, for each pair.
+    pub fn frequencies(pairs: usize, base: f64, factors: Option<&[f32]>) -> Vec<f64> {
         let frequency = |i: usize| {
             let f = base.powf(-(i as f64) / pairs as f64);
             factors.map_or(f, |by| f / f64::from(by[i]))
         };
-        let frequencies: Vec<f64> = (0..pairs).map(frequency).collect();
+        (0..pairs).map(frequency).collect()
+    }
+
+    /// The table for `context` positions of pairs that turn by `frequencies`, cosine and sine times `magnitude`.
+    pub fn scaled(context: usize, frequencies: &[f64], magnitude: f64) -> Self {
         let table = (0..context)
             .flat_map(|p| frequencies.iter().map(move |f| (p as f64 * f).sin_cos()))
-            .map(|(sin, cos)| (cos as f32, sin as f32))
+            .map(|(sin, cos)| ((magnitude * cos) as f32, (magnitude * sin) as f32))
             .collect();
-        Self { pairs, table }
+        Self { pairs: frequencies.len(), table }
     }
 
     /// The pairs of `position`.
@@ -77,6 +133,23 @@ impl Rope {
 
     pub fn bytes(context: usize, pairs: usize) -> u64 {
         (context * pairs * size_of::<(f32, f32)>()) as u64
+    }
+}
+
+/// RMSNorm of every head of a layer's queries and keys, before they are rotated (Qwen3).
+#[derive(Debug, Clone, PartialEq)]
+pub struct QkNorm {
+    /// `[head_dim]`, in the order of the rotated pairs.
+    pub q: Vec<f32>,
+    /// `[head_dim]`, in the order of the rotated pairs.
+    pub k: Vec<f32>,
+    pub eps: f32,
+}
+
+impl QkNorm {
+    /// Whether both fit heads of `head_dim`.
+    pub(crate) fn fits(&self, head_dim: usize) -> bool {
+        self.q.len() == head_dim && self.k.len() == head_dim
     }
 }
 
@@ -99,13 +172,23 @@ impl FileRows {
     /// # Errors
     /// [`Kind::Internal`] where the token is outside the table.
     pub fn row(&self, token: TokenId, out: &mut [f32]) -> Result<()> {
-        let data = self.file.data(&self.tensor);
-        let row_bytes = data.len() / self.tensor.rows().max(1);
-        let at = token.0 as usize * row_bytes;
-        let bytes = data.get(at..at + row_bytes).ok_or_else(|| {
+        super::quant::decode(self.tensor.ty, self.stored_row(token)?, out)
+    }
+
+    /// Row `token` as the file has it.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where the token is outside the table.
+    pub fn stored_row(&self, token: TokenId) -> Result<&[u8]> {
+        let at = token.0 as usize * self.row_bytes();
+        self.file.data(&self.tensor).get(at..at + self.row_bytes()).ok_or_else(|| {
             Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))
-        })?;
-        super::quant::decode(self.tensor.ty, bytes, out)
+        })
+    }
+
+    /// Bytes of a stored row.
+    pub fn row_bytes(&self) -> usize {
+        self.tensor.bytes() / self.tensor.rows().max(1)
     }
 }
 
@@ -128,11 +211,16 @@ pub trait Backend: Send + Sync + 'static {
     type Embedding: Send + Sync;
     /// The output matrix `[vocabulary, width]`.
     type Head: Footprint + Send + Sync;
-    /// One session's keys and values, fp16.
+    /// One session's keys and values, in the precision of their [`KvShape`].
     type Kv: Footprint + Send;
 
     /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
     fn describe(&self) -> String;
+
+    /// Where the time goes, where it is measured.
+    fn profile(&self) -> Option<&timed::Profile> {
+        None
+    }
 
     // ---- sizes, before anything is allocated ----
 
@@ -185,12 +273,23 @@ pub trait Backend: Send + Sync + 'static {
     fn linear_add(&self, w: &Self::Linear, x: &Self::Quant, n: usize, y: &mut Self::Rows) -> Result<()>;
 
     /// Rotates the queries and keys of `qkv` (`[n, q heads | k heads | v heads]`) for positions `start..start + n`, leaves
-    /// the rotated queries in place and writes keys and values, rounded to fp16, into `layer` of the cache. A pair
-    /// `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`.
-    fn rope_append(&self, qkv: &mut Self::Rows, n: usize, layer: usize, start: usize, kv: &mut Self::Kv) -> Result<()>;
+    /// the rotated queries in place and writes keys and values into `layer` of the cache, rounded to fp16 or quantized head
+    /// by head as [`KvPrecision`] says. An adjacent pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`. Where there are
+    /// `norms`, every head of the queries and keys is normed first: `x · r · weight` with `r` as in
+    /// [`Backend::norm_quantize`], over `head_dim`.
+    fn rope_append(
+        &self,
+        qkv: &mut Self::Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Self::Kv,
+    ) -> Result<()>;
 
     /// Causal attention of rows `0..n` at positions `start..start + n` over the cache's positions up to their own:
     /// `out = softmax(q·kᵀ / √head_dim) · v`; query head `h` reads KV head `h / (heads / kv_heads)`. `out` is `[n, heads·head_dim]`.
+    /// Keys and values are what the cache holds: fp16, or integers times their scale.
     fn attend(
         &self,
         qkv: &Self::Rows,

@@ -18,9 +18,11 @@ mod meta;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod write;
 
 pub use meta::{Array, Value, ValueType};
 pub use tensor::{TensorInfo, TensorType};
+pub use write::{Draft, MetaValue, Writer};
 
 use cursor::Cursor;
 

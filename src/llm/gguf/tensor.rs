@@ -46,6 +46,23 @@ impl TensorType {
         }
     }
 
+    /// The id GGUF gives the type.
+    pub fn id(self) -> u32 {
+        match self {
+            TensorType::F32 => 0,
+            TensorType::F16 => 1,
+            TensorType::Q4_0 => 2,
+            TensorType::Q8_0 => 8,
+            TensorType::Q4K => 12,
+            TensorType::Q6K => 14,
+            TensorType::Bf16 => 30,
+            TensorType::Tq1_0 => 34,
+            TensorType::Tq2_0 => 35,
+            TensorType::Q2_0 | TensorType::Q2_0G128 => 42,
+            TensorType::Other(id) => id,
+        }
+    }
+
     /// Weights in one block, bytes of one block. Other types count as bytes.
     pub fn block(self) -> (usize, usize) {
         match self {

@@ -4,29 +4,52 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::hyper::check_shape;
-use super::{Hyper, Layer, Model, Sizes};
+use super::{Architecture, Hyper, Layer, Model, Sizes, rope};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Options;
-use crate::llm::backend::{Backend, FileRows, Part, Rope};
+use crate::llm::backend::{Backend, FileRows, Part, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo, TensorType, corrupt};
-use crate::llm::quant::{self, Ternary};
+use crate::llm::quant::{self, Halves, Ternary};
 use crate::units::Bytes;
 
-/// The linears of a layer as they are stacked: suffix of the name, rows and columns.
+/// One matrix of a layer.
+#[derive(Clone, Copy)]
+struct Matrix {
+    /// `blk.N.NAME.weight`.
+    name: &'static str,
+    rows: usize,
+    /// How the file stores its heads, where that is not as backends rotate them.
+    halves: Option<Halves>,
+}
+
+/// The linears of a layer as they are stacked.
 struct Linears {
-    qkv: [(&'static str, usize); 3],
-    gate_up: [(&'static str, usize); 2],
+    qkv: [Matrix; 3],
+    attn_out: [Matrix; 1],
+    gate_up: [Matrix; 2],
+    down: [Matrix; 1],
+    /// Columns of `attn_out`.
     attended: usize,
+    halves: Option<Halves>,
 }
 
 impl Linears {
     fn of(h: &Hyper) -> Self {
         let kv = h.kv_heads * h.head_dim;
         let attended = h.heads * h.head_dim;
+        let halves = match h.architecture {
+            Architecture::Llama => None,
+            Architecture::Qwen3 => Some(Halves { head_dim: h.head_dim, pairs: h.rope_dims / 2 }),
+        };
+        let plain = |name, rows| Matrix { name, rows, halves: None };
+        let rotated = |name, rows| Matrix { name, rows, halves };
         Self {
-            qkv: [("attn_q", attended), ("attn_k", kv), ("attn_v", kv)],
-            gate_up: [("ffn_gate", h.ffn), ("ffn_up", h.ffn)],
+            qkv: [rotated("attn_q", attended), rotated("attn_k", kv), plain("attn_v", kv)],
+            attn_out: [plain("attn_output", h.width)],
+            gate_up: [plain("ffn_gate", h.ffn), plain("ffn_up", h.ffn)],
+            down: [plain("ffn_down", h.width)],
             attended,
+            halves,
         }
     }
 }
@@ -46,33 +69,34 @@ fn head_tensor(file: &Gguf) -> Result<&TensorInfo> {
 /// [`Kind::Corrupt`] where a tensor is missing or has another shape.
 pub(in crate::llm) fn estimate<B: Backend>(backend: &B, file: &Gguf, h: &Hyper, options: &Options) -> Result<Sizes> {
     let linears = Linears::of(h);
-    let stack = |layer: usize, parts: &[(&str, usize)], cols: usize| -> Result<u64> {
+    let stack = |layer: usize, parts: &[Matrix], cols: usize| -> Result<u64> {
         let mut group = None::<usize>;
         let mut rows = 0;
-        for (name, part_rows) in parts {
-            let t = linear_tensor(file, &format!("blk.{layer}.{name}.weight"), *part_rows, cols)?;
+        for m in parts {
+            let t = linear_tensor(file, &format!("blk.{layer}.{}.weight", m.name), m.rows, cols)?;
             let of = t.ty.block().0;
             group = Some(group.map_or(of, |g| g.min(of)));
-            rows += part_rows;
+            rows += m.rows;
         }
         Ok(backend.linear_bytes(rows, cols, group))
     };
     let mut weights = 0;
     for i in 0..h.layers {
         weights += stack(i, &linears.qkv, h.width)?;
-        weights += stack(i, &[("attn_output", h.width)], linears.attended)?;
+        weights += stack(i, &linears.attn_out, linears.attended)?;
         weights += stack(i, &linears.gate_up, h.width)?;
-        weights += stack(i, &[("ffn_down", h.width)], h.ffn)?;
+        weights += stack(i, &linears.down, h.ffn)?;
     }
     let head = head_tensor(file)?;
     check_shape(file, head, h.width, h.vocabulary)?;
     weights += backend.head_bytes(head.ty, h.vocabulary, h.width);
     let context = options.context(h.context);
     let pairs = h.rope_dims / 2;
-    weights += ((2 * h.layers + 1) * h.width * size_of::<f32>()) as u64 + Rope::bytes(context, pairs);
+    let head_norms = if h.architecture == Architecture::Qwen3 { 2 * h.layers * h.head_dim } else { 0 };
+    weights += (((2 * h.layers + 1) * h.width + head_norms) * size_of::<f32>()) as u64 + Rope::bytes(context, pairs);
 
     let no_rope = Arc::new(Rope { pairs, table: Vec::new() });
-    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, context, no_rope));
+    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, options.kv_precision, context, no_rope));
     let chunk = options.chunk(context);
     let rows = [h.width, h.qkv_cols(), linears.attended, 2 * h.ffn].map(|cols| backend.rows_bytes(chunk, cols));
     let quants = [h.width, linears.attended, h.ffn].map(|cols| backend.quant_bytes(chunk, cols));
@@ -125,6 +149,15 @@ impl<'f> Reader<'f> {
         Ok(out)
     }
 
+    /// The norms of a layer's heads, in the order of the rotated pairs.
+    fn head_norms(&mut self, layer: usize, h: &Hyper, halves: Halves) -> Result<QkNorm> {
+        let mut one = |name: &str| -> Result<Vec<f32>> {
+            let stored = self.vector(&format!("blk.{layer}.{name}.weight"), h.head_dim)?;
+            Ok((0..h.head_dim).map(|d| stored[halves.stored(d)]).collect())
+        };
+        Ok(QkNorm { q: one("attn_q_norm")?, k: one("attn_k_norm")?, eps: h.norm_eps })
+    }
+
     /// The `.scale` tensor beside a linear: a factor for its output.
     fn factor(&mut self, linear: &str) -> Result<f32> {
         let name = format!("{linear}.scale");
@@ -135,21 +168,20 @@ impl<'f> Reader<'f> {
     }
 
     /// Matrices of one layer, stacked in the backend's layout; their mapped pages are given back.
-    fn linear<B: Backend>(
-        &mut self,
-        backend: &B,
-        layer: usize,
-        parts: &[(&str, usize)],
-        cols: usize,
-    ) -> Result<B::Linear> {
+    fn linear<B: Backend>(&mut self, backend: &B, layer: usize, parts: &[Matrix], cols: usize) -> Result<B::Linear> {
         let mut loaded = Vec::with_capacity(parts.len());
         let mut tensors = Vec::with_capacity(parts.len());
-        for (name, rows) in parts {
-            let stem = format!("blk.{layer}.{name}");
+        for m in parts {
+            let stem = format!("blk.{layer}.{}", m.name);
             let name = format!("{stem}.weight");
             self.used.insert(name.clone());
-            let t = linear_tensor(self.file, &name, *rows, cols)?;
-            let weights = Ternary::new(t.ty, *rows, cols, self.file.data(t)).map_err(|e| self.about(&name, e))?;
+            let t = linear_tensor(self.file, &name, m.rows, cols)?;
+            let stored = Ternary::new(t.ty, m.rows, cols, self.file.data(t));
+            let weights = match m.halves {
+                Some(halves) => stored.and_then(|w| w.from_halves(halves)),
+                None => stored,
+            }
+            .map_err(|e| self.about(&name, e))?;
             loaded.push(Part { weights, factor: self.factor(&stem)? });
             tensors.push(t);
         }
@@ -163,7 +195,7 @@ impl<B: Backend> Model<B> {
     /// Loads `file` into `backend`'s layout.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] or [`Kind::Unsupported`] naming the tensor, also for tensors that a Llama does not have (a model
+    /// [`Kind::Corrupt`] or [`Kind::Unsupported`] naming the tensor, also for tensors that its family does not have (a model
     /// with more to it than is computed here would answer nonsense); what the backend says where memory runs out.
     pub(in crate::llm) fn load(backend: B, file: &Arc<Gguf>, hyper: Hyper, options: &Options) -> Result<Self> {
         let linears = Linears::of(&hyper);
@@ -177,10 +209,11 @@ impl<B: Backend> Model<B> {
             layers.push(Layer {
                 attn_norm: r.vector(&format!("blk.{i}.attn_norm.weight"), hyper.width)?,
                 qkv: r.linear(&backend, i, &linears.qkv, hyper.width)?,
-                attn_out: r.linear(&backend, i, &[("attn_output", hyper.width)], linears.attended)?,
+                head_norms: linears.halves.map(|halves| r.head_norms(i, &hyper, halves)).transpose()?,
+                attn_out: r.linear(&backend, i, &linears.attn_out, linears.attended)?,
                 ffn_norm: r.vector(&format!("blk.{i}.ffn_norm.weight"), hyper.width)?,
                 gate_up: r.linear(&backend, i, &linears.gate_up, hyper.width)?,
-                down: r.linear(&backend, i, &[("ffn_down", hyper.width)], hyper.ffn)?,
+                down: r.linear(&backend, i, &linears.down, hyper.ffn)?,
             });
         }
         let out_norm = r.vector("output_norm.weight", hyper.width)?;
@@ -199,14 +232,30 @@ impl<B: Backend> Model<B> {
         if let Some(extra) = file.tensors().iter().find(|t| !r.used.contains(&t.name)) {
             return Err(Error::new(
                 Kind::Unsupported,
-                format!("{}: tensor {} is not part of a Llama as tercet knows it", file.path().display(), extra.name),
+                format!(
+                    "{}: tensor {} is not part of a {} model as tercet knows it",
+                    file.path().display(),
+                    extra.name,
+                    hyper.architecture.name()
+                ),
             )
-            .remedy("use a plain Llama: without biases, sub-norms, experts or adapters"));
+            .remedy("use a plain model: without biases, sub-norms, experts or adapters"));
         }
         let context = options.context(hyper.context);
-        let rope = Arc::new(Rope::new(context, pairs, hyper.rope_base, factors.as_deref()));
+        let rope = Arc::new(rope::table(&hyper, context, factors.as_deref()));
         let embedding = backend.embedding(FileRows { file: file.clone(), tensor: embedding })?;
         let chunk = options.chunk(context);
-        Ok(Self { backend, hyper, embedding, layers, out_norm, head: head_weights, rope, context, chunk })
+        Ok(Self {
+            backend,
+            hyper,
+            embedding,
+            layers,
+            out_norm,
+            head: head_weights,
+            rope,
+            kv_precision: options.kv_precision,
+            context,
+            chunk,
+        })
     }
 }

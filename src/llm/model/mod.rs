@@ -1,42 +1,49 @@
-//! A ternary Llama: what a token goes through, over any backend.
+//! A ternary transformer (Llama, Qwen3): what a token goes through, over any backend.
 //!
 //! Per layer: `x += O · attention(rope(QKV · norm(x)))`, then `x += D · swiglu([G; U] · norm(x))`; at the end the head. Every
 //! `·` of a linear is between int8 activations and ternary weights (see [`super::backend`]).
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Footprint, KvShape, Rope};
+use super::backend::timed::Profile;
+use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::Result;
 use crate::units::{Bytes, TokenId};
 
 mod hyper;
 mod load;
+mod rope;
+#[cfg(test)]
+mod tests;
 
-pub use hyper::Hyper;
+pub use hyper::{Architecture, Hyper};
 pub(super) use load::estimate;
+pub use rope::{RopeScaling, Yarn};
 
 /// The weights, in a backend's layout.
 pub(super) struct Model<B: Backend> {
-    backend: B,
-    hyper: Hyper,
-    embedding: B::Embedding,
-    layers: Vec<Layer<B>>,
-    out_norm: Vec<f32>,
-    head: B::Head,
-    rope: Arc<Rope>,
-    context: usize,
-    chunk: usize,
+    pub(super) backend: B,
+    pub(super) hyper: Hyper,
+    pub(super) embedding: B::Embedding,
+    pub(super) layers: Vec<Layer<B>>,
+    pub(super) out_norm: Vec<f32>,
+    pub(super) head: B::Head,
+    pub(super) rope: Arc<Rope>,
+    pub(super) kv_precision: KvPrecision,
+    pub(super) context: usize,
+    pub(super) chunk: usize,
 }
 
-struct Layer<B: Backend> {
-    attn_norm: Vec<f32>,
+pub(super) struct Layer<B: Backend> {
+    pub(super) attn_norm: Vec<f32>,
     /// Queries, keys and values, stacked.
-    qkv: B::Linear,
-    attn_out: B::Linear,
-    ffn_norm: Vec<f32>,
+    pub(super) qkv: B::Linear,
+    pub(super) head_norms: Option<QkNorm>,
+    pub(super) attn_out: B::Linear,
+    pub(super) ffn_norm: Vec<f32>,
     /// Gate and up, stacked.
-    gate_up: B::Linear,
-    down: B::Linear,
+    pub(super) gate_up: B::Linear,
+    pub(super) down: B::Linear,
 }
 
 /// One session's cache and workspace.
@@ -61,14 +68,21 @@ pub(super) struct Sizes {
     pub(super) activations: Bytes,
 }
 
+impl Sizes {
+    pub(super) fn total(&self) -> Bytes {
+        self.weights + self.kv + self.activations
+    }
+}
+
 impl<B: Backend> Model<B> {
-    fn kv_shape(hyper: &Hyper, context: usize, rope: Arc<Rope>) -> KvShape {
+    pub(super) fn kv_shape(hyper: &Hyper, precision: KvPrecision, context: usize, rope: Arc<Rope>) -> KvShape {
         KvShape {
             layers: hyper.layers,
             context,
             heads: hyper.heads,
             kv_heads: hyper.kv_heads,
             head_dim: hyper.head_dim,
+            precision,
             rope,
         }
     }
@@ -77,7 +91,7 @@ impl<B: Backend> Model<B> {
         let (b, h, chunk) = (&self.backend, &self.hyper, self.chunk);
         let attended = h.heads * h.head_dim;
         Ok(State {
-            kv: b.kv(&Self::kv_shape(h, self.context, self.rope.clone()))?,
+            kv: b.kv(&Self::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: b.rows(chunk, h.width)?,
             qkv: b.rows(chunk, h.qkv_cols())?,
             attended: b.rows(chunk, attended)?,
@@ -95,7 +109,7 @@ impl<B: Backend> Model<B> {
         for (i, l) in self.layers.iter().enumerate() {
             b.norm_quantize(&s.x, n, &l.attn_norm, eps, &mut s.q_width)?;
             b.linear_into(&l.qkv, &s.q_width, n, &mut s.qkv)?;
-            b.rope_append(&mut s.qkv, n, i, start, &mut s.kv)?;
+            b.rope_append(&mut s.qkv, n, i, start, l.head_norms.as_ref(), &mut s.kv)?;
             b.attend(&s.qkv, n, i, start, &s.kv, &mut s.attended)?;
             b.quantize(&s.attended, n, &mut s.q_attended)?;
             b.linear_add(&l.attn_out, &s.q_attended, n, &mut s.x)?;
@@ -105,9 +119,14 @@ impl<B: Backend> Model<B> {
             b.linear_add(&l.down, &s.q_ffn, n, &mut s.x)?;
         }
         match logits {
-            Some(logits) => b.logits(&self.head, &self.out_norm, eps, &s.x, n.saturating_sub(1), logits),
+            Some(logits) => self.logits(s, n.saturating_sub(1), logits),
             None => Ok(()),
         }
+    }
+
+    /// What follows token `row` of those computed last.
+    fn logits(&self, s: &State<B>, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.backend.logits(&self.head, &self.out_norm, self.hyper.norm_eps, &s.x, row, logits)
     }
 
     /// Bytes of the weights that are resident.
@@ -116,6 +135,7 @@ impl<B: Backend> Model<B> {
             [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>()
                 + size_of_val(l.attn_norm.as_slice()) as u64
                 + size_of_val(l.ffn_norm.as_slice()) as u64
+                + l.head_norms.as_ref().map_or(0, |n| size_of_val(n.q.as_slice()) + size_of_val(n.k.as_slice())) as u64
         };
         self.layers.iter().map(layer).sum::<u64>()
             + self.head.resident()
@@ -134,10 +154,18 @@ impl<B: Backend> State<B> {
 /// A loaded model, whatever its backend: what an engine holds.
 pub(super) trait Loaded: Send + Sync {
     fn describe(&self) -> String;
+    /// See [`Backend::profile`].
+    fn profile(&self) -> Option<&Profile> {
+        None
+    }
     fn resident(&self) -> Bytes;
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
     fn chunk(&self) -> usize;
+    /// Bytes of all buffers on a device with memory of its own.
+    fn device_bytes(&self) -> Bytes {
+        Bytes::ZERO
+    }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>>;
 }
 
@@ -145,6 +173,18 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
+    /// Logits of what follows token `row` of the last [`Timeline::forward`] or [`Timeline::likeliest`].
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
+    /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is guessed
+    /// ahead: guesses must not change what is written.
+    fn rows_are_alike(&self) -> bool {
+        false
+    }
+    /// As [`Timeline::forward`], giving the likeliest token to follow, where the backend finds it by itself and so spares the
+    /// logits their way to the host. `None`: it does not, and nothing was computed.
+    fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
+        Ok(None)
+    }
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;
     /// Resident bytes of the cache and of the workspace.
@@ -159,6 +199,9 @@ struct Run<B: Backend> {
 impl<B: Backend> Loaded for Model<B> {
     fn describe(&self) -> String {
         self.backend.describe()
+    }
+    fn profile(&self) -> Option<&Profile> {
+        self.backend.profile()
     }
     fn resident(&self) -> Bytes {
         Bytes(Model::resident(self))
@@ -178,6 +221,12 @@ impl<B: Backend> Loaded for Model<B> {
 impl<B: Backend> Timeline for Run<B> {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.model.forward(&mut self.state, tokens, start, logits)
+    }
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.model.logits(&self.state, row, logits)
+    }
+    fn rows_are_alike(&self) -> bool {
+        true
     }
     fn save(&self, len: usize) -> Result<Vec<u8>> {
         self.model.backend.save_kv(&self.state.kv, len)

@@ -8,12 +8,15 @@ use half::{bf16, f16};
 use super::gguf::TensorType;
 use crate::error::{Error, Kind, Result};
 
+mod encode;
 mod kquants;
 mod ternary;
 #[cfg(test)]
 mod tests;
 
-pub use ternary::{Groups, Ternary};
+pub(crate) use encode::pack_trits;
+pub use encode::{encode, encode_ternary};
+pub use ternary::{Groups, Halves, Ternary};
 
 /// Decodes whole blocks of `ty` from `bytes` into `out`.
 ///

@@ -23,6 +23,25 @@ pub struct Ternary<'a> {
     cols: usize,
     bytes: &'a [u8],
     groups: Groups,
+    halves: Option<Halves>,
+}
+
+/// Rows of attention heads whose rotated pairs are stored as two halves (NEOX), read as adjacent pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Halves {
+    /// Rows of a head; at least `2 · pairs`.
+    pub head_dim: usize,
+    /// Rotated pairs of a head: `(i, i + pairs)` as stored, `(2i, 2i + 1)` as read. Rows behind them stay.
+    pub pairs: usize,
+}
+
+impl Halves {
+    /// Where row `r` is stored.
+    pub fn stored(self, r: usize) -> usize {
+        let (head, d) = (r / self.head_dim, r % self.head_dim);
+        let d = if d < 2 * self.pairs { d / 2 + d % 2 * self.pairs } else { d };
+        head * self.head_dim + d
+    }
 }
 
 impl<'a> Ternary<'a> {
@@ -62,7 +81,21 @@ impl<'a> Ternary<'a> {
             }
         }
         let groups = groups.unwrap_or(Groups::Tensor(common.unwrap_or(0.0)));
-        Ok(Self { ty, rows, cols, bytes, groups })
+        Ok(Self { ty, rows, cols, bytes, groups, halves: None })
+    }
+
+    /// The same matrix, its rows (whole heads of them) read in the order of adjacent pairs.
+    ///
+    /// # Errors
+    /// [`Kind::Corrupt`] where the rows are no whole number of heads or a head has fewer rows than its pairs.
+    pub fn from_halves(mut self, halves: Halves) -> Result<Self> {
+        let Halves { head_dim, pairs } = halves;
+        if head_dim == 0 || !self.rows.is_multiple_of(head_dim) || 2 * pairs > head_dim {
+            let what = format!("{} rows are not heads of {head_dim} with {pairs} rotated pairs", self.rows);
+            return Err(Error::new(Kind::Corrupt, what));
+        }
+        self.halves = Some(halves);
+        Ok(self)
     }
 
     pub fn rows(&self) -> usize {
@@ -77,11 +110,17 @@ impl<'a> Ternary<'a> {
         self.groups
     }
 
+    /// Type and bytes as the file has them.
+    pub fn stored(&self) -> (TensorType, &'a [u8]) {
+        (self.ty, self.bytes)
+    }
+
     /// Codes of row `r` into `codes` (`cols` of them, each 0..=3) and the scale of each stored block into `scales`
     /// (`cols / block` of them). A block whose scale is 0 comes out as all ones, which is what it means.
     pub fn row(&self, r: usize, codes: &mut [u8], scales: &mut [f32]) {
         let (weights, size) = self.ty.block();
         let row_bytes = self.cols / weights * size;
+        let r = self.halves.map_or(r, |h| h.stored(r));
         let row = &self.bytes[r * row_bytes..(r + 1) * row_bytes];
         let blocks = row.chunks_exact(size).zip(codes.chunks_exact_mut(weights)).zip(scales);
         for ((block, codes), scale) in blocks {

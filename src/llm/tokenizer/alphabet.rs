@@ -4,7 +4,7 @@
 //! (a space is `Ġ`, a newline `Ċ`).
 
 /// The character that stands for `byte`.
-pub(super) fn char_of(byte: u8) -> char {
+pub(in crate::llm) fn char_of(byte: u8) -> char {
     if is_itself(byte) {
         return char::from(byte);
     }

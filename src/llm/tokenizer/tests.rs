@@ -32,7 +32,7 @@ fn ids(tokens: &[TokenId]) -> Vec<u32> {
 }
 
 /// A vocabulary of the 256 bytes, then `more`, then one special token.
-fn small(pre: &str, more: &[&str], merges: &[&str]) -> Vocabulary {
+pub(in crate::llm) fn small(pre: &str, more: &[&str], merges: &[&str]) -> Vocabulary {
     let mut tokens: Vec<String> = (0..=255).map(|b| alphabet::char_of(b).to_string()).collect();
     tokens.extend(more.iter().map(|&t| t.to_owned()));
     let mut kinds = vec![1; tokens.len()];

@@ -165,28 +165,31 @@ const OPEN_UNIT: usize = TILE * UNIT;
 /// Steps added in 16 bits before widening: 32 · 768 = 24,576.
 const STEPS16: usize = 32;
 /// Rows of activations whose sums are kept at a time.
-pub(super) const ROWS: usize = 64;
+const ROWS: usize = 64;
 
 /// Codes of a few units, one a byte: step `s` holds columns `4s..4s + 4` of the tile's rows, as in the packed vectors.
 #[repr(align(64))]
-pub(super) struct Panel([u8; PANEL_UNITS * OPEN_UNIT]);
+struct Panel([u8; PANEL_UNITS * OPEN_UNIT]);
 
 impl Panel {
-    pub(super) const UNITS: usize = PANEL_UNITS;
+    const UNITS: usize = PANEL_UNITS;
 
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self([0; PANEL_UNITS * OPEN_UNIT])
     }
 
     /// Unpacks `codes` (at most [`Panel::UNITS`] units).
     #[inline]
     #[target_feature(enable = "avx2")]
-    pub(super) fn open(&mut self, codes: &[u8]) -> &[u8] {
+    fn open(&mut self, codes: &[u8]) -> &[u8] {
         let low = _mm256_set1_epi8(3);
         let len = codes.len() * 4;
         for (i, vector) in codes.chunks_exact(32).enumerate() {
             // Vector `i / 2`, half `i % 2`; its fields are the four steps of its 16 columns.
             let w = load(vector, 0);
+            if i % 2 == 0 {
+                prefetch(vector, 1);
+            }
             let at = i / 2 * 256 + i % 2 * 32;
             let fields = [w, _mm256_srli_epi16::<2>(w), _mm256_srli_epi16::<4>(w), _mm256_srli_epi16::<6>(w)];
             for (f, field) in fields.into_iter().enumerate() {
@@ -241,22 +244,31 @@ fn add_rows(open: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]
     let mut i = 0;
     while i < x.len() {
         let acc = &mut acc[i..];
+        // Six rows keep twelve sums in registers, beside two vectors of codes; what a remainder of few rows would waste is spread.
         i += match x.len() - i {
             1 => {
-                add_panel(open, [q(i)], acc);
+                add_panel::<1>(open, [q(i)], acc);
                 1
             }
             2 => {
-                add_panel(open, [q(i), q(i + 1)], acc);
+                add_panel::<2>(open, [q(i), q(i + 1)], acc);
                 2
             }
             3 => {
-                add_panel(open, [q(i), q(i + 1), q(i + 2)], acc);
+                add_panel::<3>(open, std::array::from_fn(|t| q(i + t)), acc);
                 3
             }
-            _ => {
-                add_panel(open, [q(i), q(i + 1), q(i + 2), q(i + 3)], acc);
+            4 | 7 | 8 => {
+                add_panel::<4>(open, std::array::from_fn(|t| q(i + t)), acc);
                 4
+            }
+            5 | 10 => {
+                add_panel::<5>(open, std::array::from_fn(|t| q(i + t)), acc);
+                5
+            }
+            _ => {
+                add_panel::<6>(open, std::array::from_fn(|t| q(i + t)), acc);
+                6
             }
         };
     }

@@ -7,7 +7,7 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{Panel, ROWS, prefetch};
+use super::avx2::prefetch;
 use super::kernels::{HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
 
@@ -113,15 +113,48 @@ pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f
     finish(sum, w.row_scale(tile), x.scale, out);
 }
 
+/// Units unpacked at a time: 8 kB, a sixth of the first-level cache.
+const PANEL_UNITS: usize = 8;
+/// Bytes of one unpacked unit: a byte a code, 16 steps of (16 rows × 4 columns).
+const OPEN_UNIT: usize = TILE * UNIT;
+/// Rows of activations whose sums are kept at a time.
+const ROWS: usize = 64;
+
+/// Codes of a few units, one a byte: step `s` holds columns `4s..4s + 4` of the tile's rows, as in the packed vectors.
+#[repr(align(64))]
+pub(super) struct Panel([u8; PANEL_UNITS * OPEN_UNIT]);
+
+impl Panel {
+    pub(super) const UNITS: usize = PANEL_UNITS;
+
+    pub(super) fn new() -> Self {
+        Self([0; PANEL_UNITS * OPEN_UNIT])
+    }
+
+    /// Unpacks `codes` (at most [`Panel::UNITS`] units).
+    #[inline]
+    #[target_feature(enable = "avx2,avx512f,avx512bw")]
+    pub(super) fn open(&mut self, codes: &[u8]) -> &[u8] {
+        let low = _mm512_set1_epi8(3);
+        for (vector, to) in codes.chunks_exact(64).zip(self.0.chunks_exact_mut(256)) {
+            prefetch(vector, 1);
+            let w = load(vector, 0);
+            let fields = [w, _mm512_srli_epi16::<2>(w), _mm512_srli_epi16::<4>(w), _mm512_srli_epi16::<6>(w)];
+            for (field, to) in fields.into_iter().zip(to.chunks_exact_mut(64)) {
+                // SAFETY: 64 writable bytes; the store does not need alignment.
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_and_si512(field, low)) };
+            }
+        }
+        &self.0[..codes.len() * 4]
+    }
+}
+
 /// Adds `Σ code·q` of an open panel to `acc` for `T` rows of activations, each `q` as long as the panel has columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]) {
     let steps = open.len() / 64;
-    let mut from = [std::ptr::null::<i8>(); T];
-    for t in 0..T {
-        from[t] = q[t][..steps * 4].as_ptr();
-    }
+    let from: [*const i8; T] = std::array::from_fn(|t| q[t][..steps * 4].as_ptr());
     let mut sums = [_mm512_setzero_si512(); T];
     for s in 0..steps {
         let w = load(open, 64 * s);
@@ -140,34 +173,41 @@ fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]
     }
 }
 
-/// [`add_panel`] for any number of rows; `from` is the panel's first column.
+/// Sets `acc[i][row]` to `Σ code·q` of row `i` of `x` over the columns that `codes` hold, from column `from` on.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn add_rows(open: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
-    let cols = open.len() / TILE;
-    let q = |i: usize| &x[i].q[from..from + cols];
-    let mut i = 0;
-    while i < x.len() {
-        let acc = &mut acc[i..];
-        i += match x.len() - i {
-            1 => {
-                add_panel(open, [q(i)], acc);
-                1
-            }
-            2 | 3 => {
-                add_panel(open, [q(i), q(i + 1)], acc);
-                2
-            }
-            4..8 => {
-                add_panel(open, [q(i), q(i + 1), q(i + 2), q(i + 3)], acc);
-                4
-            }
-            _ => {
-                let all = [q(i), q(i + 1), q(i + 2), q(i + 3), q(i + 4), q(i + 5), q(i + 6), q(i + 7)];
-                add_panel(open, all, acc);
-                8
-            }
-        };
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+fn dots(codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
+    let mut panel = Panel::new();
+    acc.fill([0; TILE]);
+    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
+        let (open, from) = (panel.open(codes), from + p * Panel::UNITS * UNIT);
+        let q = |i: usize| &x[i].q[from..from + open.len() / TILE];
+        let mut i = 0;
+        while i < x.len() {
+            let acc = &mut acc[i..];
+            i += match x.len() - i {
+                1 => {
+                    add_panel::<1>(open, [q(i)], acc);
+                    1
+                }
+                2 | 3 => {
+                    add_panel::<2>(open, [q(i), q(i + 1)], acc);
+                    2
+                }
+                4..8 => {
+                    add_panel::<4>(open, std::array::from_fn(|t| q(i + t)), acc);
+                    4
+                }
+                8..12 => {
+                    add_panel::<8>(open, std::array::from_fn(|t| q(i + t)), acc);
+                    8
+                }
+                _ => {
+                    add_panel::<12>(open, std::array::from_fn(|t| q(i + t)), acc);
+                    12
+                }
+            };
+        }
     }
 }
 
@@ -178,26 +218,32 @@ fn load_dots(acc: &[i32; TILE]) -> __m512i {
     unsafe { _mm512_loadu_si512(acc.as_ptr().cast()) }
 }
 
+/// One tile times several rows, with `dots` for the integers (see [`dots`]): scales and sums are the same however those
+/// are computed.
+#[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    let mut panel = Panel::new();
+pub(super) fn rows_by(
+    w: &Packed,
+    tile: usize,
+    x: &[QuantRow<'_>],
+    out: &mut [[f32; TILE]],
+    dots: impl Fn(&[u8], &[QuantRow<'_>], usize, &mut [[i32; TILE]]),
+) {
+    let mut acc = [[0i32; TILE]; ROWS];
     for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
+        let acc = &mut acc[..x.len()];
         match w.groups(tile) {
             None => {
-                let mut acc = [[0i32; TILE]; ROWS];
-                for (p, codes) in w.tile(tile).chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
-                    add_rows(panel.open(codes), x, p * Panel::UNITS * UNIT, &mut acc);
-                }
-                for ((x, acc), out) in x.iter().zip(&acc).zip(out) {
+                dots(w.tile(tile), x, 0, acc);
+                for ((x, acc), out) in x.iter().zip(&*acc).zip(out) {
                     finish(to_floats(load_dots(acc), x.sums.iter().sum()), w.row_scale(tile), x.scale, out);
                 }
             }
             Some(groups) => {
                 out.fill([0.0; TILE]);
                 for (g, codes) in w.tile(tile).chunks(groups.units * UNIT_BYTES).enumerate() {
-                    let mut acc = [[0i32; TILE]; ROWS];
-                    add_rows(panel.open(codes), x, g * groups.units * UNIT, &mut acc);
-                    for ((x, acc), out) in x.iter().zip(&acc).zip(out.iter_mut()) {
+                    dots(codes, x, g * groups.units * UNIT, acc);
+                    for ((x, acc), out) in x.iter().zip(&*acc).zip(out.iter_mut()) {
                         let total = x.sums[g * groups.units..(g + 1) * groups.units].iter().sum();
                         let scales = sixteen(groups.scales, g * TILE);
                         store_f32(out, add_group(load_f32(out), load_dots(acc), total, scales));
@@ -209,6 +255,11 @@ pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mu
             }
         }
     }
+}
+
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    rows_by(w, tile, x, out, |codes, x, from, acc| dots(codes, x, from, acc));
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]

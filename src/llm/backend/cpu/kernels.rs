@@ -4,10 +4,12 @@
 //! tolerances of the conformance suite). An entry may only be called on a processor with its set's features, which
 //! [`Isa::detect`] and [`Kernels::of`] see to.
 
+#[cfg(target_arch = "aarch64")]
+use super::neon;
 use super::pack::{Int4, Packed, TILE};
 use super::scalar;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{amx, avx2, avx2_attention, avx512};
 
 /// Instruction sets with kernels of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub enum Isa {
     Avx2,
     /// AVX-512 F, BW and VNNI for the integer dots, AVX2 for the rest.
     Avx512Vnni,
+    /// AMX int8 for several rows at a time, AVX-512 for the rest.
+    Amx,
+    /// ARM's `sdot` for the integer dots.
+    NeonDotprod,
 }
 
 impl Isa {
@@ -30,12 +36,19 @@ impl Isa {
             let vnni = is_x86_feature_detected!("avx512f")
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vnni");
+            if avx2 && vnni && amx::available() {
+                sets.push(Isa::Amx);
+            }
             if avx2 && vnni {
                 sets.push(Isa::Avx512Vnni);
             }
             if avx2 {
                 sets.push(Isa::Avx2);
             }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            sets.push(Isa::NeonDotprod);
         }
         sets.push(Isa::Scalar);
         sets
@@ -51,6 +64,8 @@ impl Isa {
             Isa::Scalar => "scalar",
             Isa::Avx2 => "AVX2",
             Isa::Avx512Vnni => "AVX-512 VNNI",
+            Isa::Amx => "AMX and AVX-512 VNNI",
+            Isa::NeonDotprod => "NEON dotprod",
         }
     }
 }
@@ -81,13 +96,19 @@ pub(crate) struct HeadRow {
 pub(crate) struct HeadGroup<'a> {
     /// `[heads, head_dim]`, rotated.
     pub(crate) q: &'a [f32],
-    /// fp16 bits, `[⌈context / 8⌉, head_dim, 8 positions]`.
-    pub(crate) k: &'a [u16],
-    /// fp16 bits, `[context, head_dim]`.
-    pub(crate) v: &'a [u16],
+    pub(crate) cells: Cells<'a>,
     pub(crate) head_dim: usize,
     /// Positions to attend to, at least 1.
     pub(crate) len: usize,
+}
+
+/// A KV head's keys `[⌈context / 8⌉, head_dim, 8 positions]` and values `[context, head_dim]`.
+#[derive(Clone, Copy)]
+pub(crate) enum Cells<'a> {
+    /// fp16 bits.
+    F16 { k: &'a [u16], v: &'a [u16] },
+    /// Scales are `[context]`, padded to whole vectors of 16.
+    Int8 { k: &'a [i8], v: &'a [i8], k_scale: &'a [f32], v_scale: &'a [f32] },
 }
 
 /// How a dense head's weights are stored.
@@ -132,14 +153,19 @@ impl Kernels {
         let isa = if sets.contains(&isa) { isa } else { Isa::detect() };
         let kernels = match isa {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => Kernels {
-                ternary_row: avx512::ternary_row,
-                ternary_rows: avx512::ternary_rows,
-                int4_row: avx512::int4_row,
-                ..Self::avx2()
-            },
+            Isa::Amx => Kernels { ternary_rows: amx::ternary_rows, ..Self::avx512() },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni => Self::avx512(),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => Self::avx2(),
+            #[cfg(target_arch = "aarch64")]
+            Isa::NeonDotprod => Kernels {
+                ternary_row: neon::ternary_row,
+                ternary_rows: neon::ternary_rows,
+                int4_row: neon::int4_row,
+                q8_dot: neon::q8_dot,
+                ..Self::scalar()
+            },
             _ => Self::scalar(),
         };
         (isa, kernels)
@@ -161,6 +187,16 @@ impl Kernels {
     }
 
     #[cfg(target_arch = "x86_64")]
+    fn avx512() -> Kernels {
+        Kernels {
+            ternary_row: avx512::ternary_row,
+            ternary_rows: avx512::ternary_rows,
+            int4_row: avx512::int4_row,
+            ..Self::avx2()
+        }
+    }
+
+    #[cfg(target_arch = "x86_64")]
     fn avx2() -> Kernels {
         use super::avx2_float as float;
         Kernels {
@@ -173,7 +209,7 @@ impl Kernels {
             sums: float::sums,
             norm: float::norm,
             swiglu: float::swiglu,
-            attend: float::attend,
+            attend: avx2_attention::attend,
         }
     }
 }

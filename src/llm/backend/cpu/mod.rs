@@ -4,26 +4,38 @@
 //! that is too small to share runs on the caller alone; linears, the head and attention are cut into chunks of tiles
 //! or heads that the threads of [`pool`] claim.
 
-use super::{Backend, FileRows, Footprint, KvShape, Part, shape};
+use super::{Backend, FileRows, Footprint, KvShape, Part, QkNorm, shape};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{self, Ternary};
 use crate::units::TokenId;
 
 #[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2;
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // as above
+mod avx2_attention;
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2_float;
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // as above
 mod avx512;
 mod buffer;
 mod cache;
+#[cfg(test)]
+mod cache_tests;
 mod head;
 mod kernels;
+#[cfg(target_arch = "aarch64")]
+#[allow(clippy::needless_range_loop)] // as above
+mod neon;
 mod pack;
 mod pool;
+mod roof;
 mod scalar;
 mod share;
 
@@ -31,6 +43,7 @@ pub use cache::Kv;
 pub use head::Head;
 pub use kernels::Isa;
 pub use pack::Packed;
+pub use roof::read_bandwidth;
 
 use buffer::Buffer;
 use kernels::{HeadGroup, Kernels, QuantRow};
@@ -59,6 +72,9 @@ pub struct Quant {
     /// `[capacity, ⌈cols / 64⌉]`.
     sums: Vec<i32>,
 }
+
+/// Rows that are multiplied one by one, tile by tile: unpacking a tile for all of them at once pays for more.
+const FEW: usize = 4;
 
 impl Cpu {
     /// `threads` threads, the caller's included, with the best kernels this processor has.
@@ -104,12 +120,15 @@ impl Cpu {
     /// `put(row of x, tile, y)` for every tile and row of `W x`.
     fn linear_tiles(&self, w: &Packed, x: &[QuantRow<'_>], put: impl Fn(usize, usize, &[f32; TILE]) + Sync) {
         self.share(w.tiles(), |from, to| {
-            if let [x] = x {
+            if x.len() <= FEW {
                 for tile in from..to {
-                    let mut y = [0f32; TILE];
-                    // SAFETY: the table holds kernels of a set this processor has.
-                    unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
-                    put(0, tile, &y);
+                    // The first row brings the tile into the cache, the others find it there.
+                    for (i, x) in x.iter().enumerate() {
+                        let mut y = [0f32; TILE];
+                        // SAFETY: the table holds kernels of a set this processor has.
+                        unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
+                        put(i, tile, &y);
+                    }
                 }
                 return;
             }
@@ -157,6 +176,19 @@ impl Cpu {
                     (self.kernels.sums)(q, sums);
                 }
             });
+        });
+    }
+}
+
+impl Cpu {
+    /// RMSNorm of each head (as many numbers as `weight` has) in place.
+    fn norm_heads(&self, heads: &mut [f32], weight: &[f32], eps: f32) {
+        with_scratch(weight.len(), |normed| {
+            for head in heads.chunks_exact_mut(weight.len()) {
+                // SAFETY: the table holds kernels of a set this processor has.
+                unsafe { (self.kernels.norm)(head, weight, eps, normed) };
+                head.copy_from_slice(normed);
+            }
         });
     }
 }
@@ -324,14 +356,31 @@ impl Backend for Cpu {
         self.linear_with("linear_add", (w, x, n), y, |y, v| y.iter_mut().zip(v).for_each(|(y, v)| *y += v))
     }
 
-    fn rope_append(&self, qkv: &mut Rows, n: usize, layer: usize, start: usize, kv: &mut Kv) -> Result<()> {
+    fn rope_append(
+        &self,
+        qkv: &mut Rows,
+        n: usize,
+        layer: usize,
+        start: usize,
+        norms: Option<&QkNorm>,
+        kv: &mut Kv,
+    ) -> Result<()> {
         shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        let (heads, kv_heads, head_dim) = (kv.shape().heads, kv.shape().kv_heads, kv.shape().head_dim);
+        shape(norms.is_none_or(|by| by.fits(head_dim)), "rope_append")?;
         let cols = qkv.cols;
         let rows = Disjoint::new(&mut qkv.data);
         let kv = kv.writer(layer);
         self.each_row(n, |i| {
-            // SAFETY: each row is visited once; it has its own elements and its own position in the cache.
-            unsafe { kv.rope_append(rows.slice(i * cols, cols), start + i) };
+            // SAFETY: each row is visited once and has its own elements.
+            let row = unsafe { rows.slice(i * cols, cols) };
+            if let Some(by) = norms {
+                let (q, k) = row[..(heads + kv_heads) * head_dim].split_at_mut(heads * head_dim);
+                self.norm_heads(q, &by.q, by.eps);
+                self.norm_heads(k, &by.k, by.eps);
+            }
+            // SAFETY: each row is visited once and has its own position in the cache.
+            unsafe { kv.rope_append(row, start + i) };
         });
         Ok(())
     }
@@ -344,9 +393,8 @@ impl Backend for Cpu {
         let cols = out.cols;
         let to = Disjoint::new(&mut out.data);
         let one = |i: usize, head: usize| {
-            let (k, v) = kv.head(layer, head);
             let q = &qkv.row(i)[head * group..(head + 1) * group];
-            let a = HeadGroup { q, k, v, head_dim: s.head_dim, len: start + i + 1 };
+            let a = HeadGroup { q, cells: kv.head(layer, head), head_dim: s.head_dim, len: start + i + 1 };
             // SAFETY: every (row, KV head) pair is visited once and has its own elements.
             let to = unsafe { to.slice(i * cols + head * group, group) };
             // SAFETY: the table holds kernels of a set this processor has.

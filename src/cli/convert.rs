@@ -1,0 +1,133 @@
+//! `tercet convert`: model files from checkpoints, or from nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use indicatif::ProgressBar;
+
+use super::interrupt::Interrupt;
+use super::{Context, out};
+use crate::error::{Error, Kind, Result};
+use crate::llm::convert::synthetic::{Plan, Preset};
+use crate::llm::convert::{self, Conversion, LinearType, Request, TableType, Watch};
+use crate::units::Bytes;
+
+/// Make a model file (GGUF) that tercet and llama.cpp run
+///
+/// SRC is the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json): a BitNet 1.58-bit Llama or
+/// Falcon3, packed or as masters, a Qwen3 that is ternary in groups, or a plain Llama or Qwen3, whose weights are then
+/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, and it says nothing.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of the checkpoint
+    #[arg(value_name = "SRC", required_unless_present = "synthetic", conflicts_with = "synthetic")]
+    source: Option<PathBuf>,
+    /// How embeddings and head are stored: q4_0, q8_0 or f16 (q4_0, or as the linears where the checkpoint's are ternary)
+    #[arg(long, value_name = "TYPE", conflicts_with = "synthetic")]
+    embeddings: Option<TableType>,
+    /// Ternarize anew by mean magnitude, also what is ternary in groups already
+    #[arg(long, value_name = "HOW", value_parser = ["absmean"], conflicts_with = "synthetic")]
+    ternarize: Option<String>,
+    /// Name of the pre-tokenizer where the checkpoint's own is not recognised: llama-bpe, falcon3 or qwen2
+    #[arg(long, value_name = "NAME", conflicts_with = "synthetic")]
+    pre: Option<String>,
+    #[command(flatten)]
+    synthetic: SyntheticArgs,
+    /// The file to write; it appears when it is whole
+    #[arg(short, long = "output", value_name = "OUT.gguf")]
+    output: PathBuf,
+}
+
+/// A shape with random weights; shared with `tercet bench llm`.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct SyntheticArgs {
+    /// Random weights in the shape of llama3-8b, falcon3-7b or bonsai-8b (for tests: tiny-llama, tiny-qwen3)
+    #[arg(long, value_name = "NAME")]
+    pub(super) synthetic: Option<Preset>,
+    /// How linears are stored: tq1_0, tq2_0, q2_0, q2_0_g128; with --synthetic also q4_0, which only other programs run
+    #[arg(long = "type", value_name = "TYPE")]
+    pub(super) ty: Option<LinearType>,
+    /// Fewer layers than the shape has
+    #[arg(long, value_name = "N", requires = "synthetic")]
+    pub(super) layers: Option<usize>,
+    /// Same seed, same weights
+    #[arg(long, value_name = "N", requires = "synthetic")]
+    pub(super) weight_seed: Option<u64>,
+}
+
+impl SyntheticArgs {
+    /// The model asked for, if one is.
+    pub(super) fn plan(&self) -> Option<Plan> {
+        let mut plan = Plan::new(self.synthetic.clone()?);
+        plan.ty = self.ty.unwrap_or(plan.ty);
+        plan.layers = self.layers.unwrap_or(plan.layers);
+        plan.seed = self.weight_seed.unwrap_or(plan.seed);
+        Some(plan)
+    }
+}
+
+pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    match (args.synthetic.plan(), &args.source) {
+        (Some(plan), _) => {
+            let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, ctx.global.quiet);
+            watched(&bar, |watch| plan.write(&args.output, watch))?;
+        }
+        (None, Some(source)) => convert(&args, source, ctx)?,
+        (None, None) => return Err(Error::new(Kind::Usage, "nothing to convert").remedy("name a checkpoint's folder")),
+    }
+    report(&args.output)
+}
+
+fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
+    let request = Request {
+        linears: args.synthetic.ty,
+        embeddings: args.embeddings,
+        pre: args.pre.clone(),
+        absmean: args.ternarize.is_some(),
+    };
+    let bar = out::progress_bytes(convert::checkpoint_bytes(source)?, "reading", ctx.global.quiet);
+    watched(&bar, |watch| {
+        let conversion = Conversion::open(source, &request, watch)?;
+        if !ctx.global.quiet {
+            conversion.notes().iter().for_each(|n| bar.suspend(|| out::note(format!("note: {n}"))));
+        }
+        bar.reset();
+        bar.set_message("converting");
+        bar.set_length(conversion.source_bytes());
+        conversion.write(&args.output, watch)
+    })
+}
+
+/// Runs `work` with its progress on `bar`. Ctrl-C stops it in such a way that nothing is left behind, and behind it ends
+/// the program as ever.
+pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
+    let working = Arc::new(AtomicBool::new(true));
+    let at_work = working.clone();
+    let interrupt = Interrupt::listen(move || {
+        if !at_work.load(Ordering::Relaxed) {
+            end_by_interrupt();
+        }
+    })?;
+    let done = work(&mut Watch { progress: &mut |n| bar.inc(n), cancelled: &|| interrupt.is_raised() });
+    working.store(false, Ordering::Relaxed);
+    bar.finish_and_clear();
+    match interrupt.is_raised() {
+        true => done.and(Err(Error::new(Kind::Cancelled, "stopped"))),
+        false => done,
+    }
+}
+
+/// What Ctrl-C does to a program that does not listen to it.
+fn end_by_interrupt() {
+    // SAFETY: both take plain integers; the default action replaces a handler that nothing waits for any more.
+    unsafe {
+        libc::signal(libc::SIGINT, libc::SIG_DFL);
+        libc::raise(libc::SIGINT);
+    }
+}
+
+fn report(path: &Path) -> Result<()> {
+    let bytes = path.metadata().map_err(|e| Error::io("read the size of", path, e))?.len();
+    out::line(format!("{}: {}", path.display(), Bytes(bytes)))
+}

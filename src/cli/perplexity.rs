@@ -1,0 +1,142 @@
+//! `tercet eval ppl`: how surprised the language model is by a text.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::model::EngineArgs;
+use super::{Context, out};
+use crate::error::{Error, Kind, Result};
+use crate::llm::tokenizer::Specials;
+use crate::llm::{Options, Session};
+use crate::units::TokenId;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Ppl {
+    /// Text, UTF-8
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    engine: EngineArgs,
+    /// Tokens of a window; the text is cut into windows, and the second half of each is scored
+    #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(4..))]
+    window: u32,
+    /// Score the first N tokens only
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Score {
+    model: String,
+    backend: String,
+    /// `exp` of the mean surprise.
+    perplexity: f64,
+    /// Half-width of its 95 % interval, from the deviation of the surprises.
+    plus_minus: f64,
+    /// Tokens scored.
+    tokens: usize,
+    windows: usize,
+    /// Tokens of a window.
+    window: usize,
+}
+
+pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
+    let text = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
+    let text = String::from_utf8(text)
+        .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no UTF-8 text", args.file.display())).because(e))?;
+    let settings = args.engine.settings(ctx)?.llm;
+    let options = Options { context_tokens: args.window as usize, ..settings.options() };
+    let engine = args.engine.load(&settings, &options)?;
+    let tokenizer = engine.tokenizer();
+    let tokens = tokenizer.encode(&text, Specials::AsText)?;
+    let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());
+    let window = (args.window as usize).min(engine.context());
+    let body = window - usize::from(bos.is_some());
+    if tokens.len() < 2 {
+        let what = format!("{} has {} tokens; two are needed", args.file.display(), tokens.len());
+        return Err(Error::new(Kind::Usage, what));
+    }
+    // A text shorter than a window is one; else what is left behind the last whole window is not scored.
+    let windows: Vec<&[TokenId]> = match tokens.len() < body {
+        true => vec![&tokens[..]],
+        false => tokens.chunks_exact(body).collect(),
+    };
+    let limit = args.limit.unwrap_or(usize::MAX);
+    let scored: usize = windows.iter().map(|w| w.len() - w.len() / 2).sum();
+    let bar = out::progress_steps(scored.min(limit) as u64, "perplexity", ctx.global.quiet || args.json);
+    let mut session = engine.session()?;
+    let (mut surprises, mut used) = (Vec::new(), 0);
+    for w in windows {
+        if surprises.len() >= limit {
+            break;
+        }
+        used += 1;
+        score(&mut session, bos, w, limit - surprises.len(), &mut |s| {
+            surprises.push(s);
+            bar.inc(1);
+        })?;
+    }
+    bar.finish_and_clear();
+    let (mean, deviation) = super::bench::mean_and_deviation(&surprises);
+    let perplexity = mean.exp();
+    let score = Score {
+        model: engine.name().to_owned(),
+        backend: engine.backend(),
+        perplexity,
+        plus_minus: perplexity * 1.96 * deviation / (surprises.len() as f64).sqrt(),
+        tokens: surprises.len(),
+        windows: used,
+        window,
+    };
+    match args.json {
+        true => out::json(&score),
+        false => out::line(format!(
+            "perplexity {:.4} ± {:.4} over {} tokens in {} windows of {} ({}, {})",
+            score.perplexity, score.plus_minus, score.tokens, score.windows, score.window, score.model, score.backend
+        )),
+    }
+}
+
+/// Surprise, −ln p, of each token of the second half of `window`, at most `limit` of them.
+fn score(
+    session: &mut Session,
+    bos: Option<TokenId>,
+    window: &[TokenId],
+    limit: usize,
+    each: &mut dyn FnMut(f64),
+) -> Result<()> {
+    // The first token has nothing before it, unless texts begin with one of their own.
+    let from = (window.len() / 2).max(usize::from(bos.is_none()));
+    session.truncate(0)?;
+    let start: Vec<TokenId> = bos.into_iter().chain(window[..from].iter().copied()).collect();
+    session.append(&start, &|| false)?;
+    for token in window[from..].iter().take(limit) {
+        each(surprise(session.logits(), *token));
+        session.append(std::slice::from_ref(token), &|| false)?;
+    }
+    Ok(())
+}
+
+/// −ln of the softmax of `logits` at `token`.
+fn surprise(logits: &[f32], token: TokenId) -> f64 {
+    let max = logits.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
+    let sum: f64 = logits.iter().map(|&v| f64::from(v - max).exp()).sum();
+    sum.ln() - f64::from(logits[token.0 as usize] - max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn surprise_is_the_negative_logarithm_of_the_softmax() {
+        let logits = [0.0, 2f32.ln(), f32::NEG_INFINITY, 1000.0 * 0.0];
+        assert!((surprise(&logits, TokenId(1)) - 2f64.ln()).abs() < 1e-6);
+        assert!((surprise(&logits, TokenId(0)) - 4f64.ln()).abs() < 1e-6);
+        assert!((surprise(&[1000.0, 0.0], TokenId(1)) - 1000.0).abs() < 1e-6);
+    }
+}

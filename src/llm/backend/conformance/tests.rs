@@ -1,0 +1,170 @@
+//! The suite's instances, and that it catches what is wrong.
+
+use super::mutants::{Fault, Mutant};
+use super::{Op, Tolerance, check};
+use crate::llm::backend::Backend;
+
+/// Fails with what the cases of `op` found.
+pub(crate) fn conforms<B: Backend>(backend: &B, op: Op, tolerance: Tolerance) {
+    let verdict = check(backend, op, tolerance, 4);
+    assert!(verdict.cases > 0, "{op:?} has no case");
+    let failures = verdict.failures.join("\n  ");
+    assert!(verdict.failures.is_empty(), "{}, {op:?}:\n  {failures}", backend.describe());
+}
+
+/// `suite!(name, backend)`: one test an operation, in a module of that name. `backend` is an `Option` of a backend;
+/// where it is `None` (the machine does not have it) the tests say so and pass.
+macro_rules! suite {
+    ($name:ident, $backend:expr) => {
+        $crate::llm::backend::conformance::suite!($name, $backend, $crate::llm::backend::conformance::Tolerance::F32);
+    };
+    ($name:ident, $backend:expr, $tolerance:expr) => {
+        mod $name {
+            #[allow(unused_imports)] // what the expressions name
+            use super::*;
+            use $crate::llm::backend::conformance::{Op, conforms};
+
+            fn run(op: Op) {
+                match $backend {
+                    Some(backend) => conforms(&backend, op, $tolerance),
+                    None => println!("skipped: this machine has no {}", stringify!($name)),
+                }
+            }
+
+            #[test]
+            fn embed() {
+                run(Op::Embed);
+            }
+            #[test]
+            fn norm_quantize() {
+                run(Op::NormQuantize);
+            }
+            #[test]
+            fn quantize() {
+                run(Op::Quantize);
+            }
+            #[test]
+            fn linear_into() {
+                run(Op::LinearInto);
+            }
+            #[test]
+            fn linear_add() {
+                run(Op::LinearAdd);
+            }
+            #[test]
+            fn rope_append() {
+                run(Op::RopeAppend);
+            }
+            #[test]
+            fn attend() {
+                run(Op::Attend);
+            }
+            #[test]
+            fn swiglu_quantize() {
+                run(Op::SwigluQuantize);
+            }
+            #[test]
+            fn logits() {
+                run(Op::Logits);
+            }
+            #[test]
+            fn keep_kv() {
+                run(Op::KeepKv);
+            }
+        }
+    };
+}
+pub(crate) use suite;
+
+use crate::llm::backend::cpu::{Cpu, Isa};
+use crate::llm::backend::reference::Reference;
+
+/// The CPU backend with exactly these kernels, on two threads.
+fn cpu(isa: Isa) -> Option<Cpu> {
+    Isa::available().contains(&isa).then(|| Cpu::with(2, isa).expect("two threads"))
+}
+
+suite!(reference, Some(Reference));
+suite!(cpu_scalar, cpu(Isa::Scalar));
+suite!(cpu_avx2, cpu(Isa::Avx2));
+suite!(cpu_avx512, cpu(Isa::Avx512Vnni));
+suite!(cpu_amx, cpu(Isa::Amx));
+suite!(cpu_neon, cpu(Isa::NeonDotprod));
+
+/// Every fault and the operation whose cases must find it.
+const FAULTS: [(Op, &[Fault]); 10] = [
+    (Op::Embed, &[Fault::EmbedNextRow, Fault::EmbedFirstTokenOnly]),
+    (Op::NormQuantize, &[Fault::NormWithoutEps, Fault::NormWithoutWeight, Fault::NormOfTheRowBefore]),
+    (
+        Op::Quantize,
+        &[Fault::QuantizeTruncates, Fault::QuantizeTiesAway, Fault::QuantizeTailDropped, Fault::QuantizeScaleInverted],
+    ),
+    (
+        Op::LinearInto,
+        &[
+            Fault::CodesSwapped,
+            Fault::CodesTailDropped,
+            Fault::LastRowDropped,
+            Fault::LastTokenDropped,
+            Fault::ScaleOffByAGroup,
+            Fault::ScaleOfTheFirstRow,
+            Fault::FactorForgotten,
+            Fault::SumOverflows16Bits,
+            Fault::IntoAdds,
+        ],
+    ),
+    (Op::LinearAdd, &[Fault::CodesSwapped, Fault::CodesTailDropped, Fault::ScaleOffByAGroup, Fault::AddReplaces]),
+    (
+        Op::RopeAppend,
+        &[
+            Fault::RopeOffByOne,
+            Fault::RopeTurnsBackwards,
+            Fault::RopeOfHalves,
+            Fault::ValuesOfTheKeys,
+            Fault::ValuesFlushed,
+            Fault::AppendToTheFirstLayer,
+            Fault::HeadNormsForgotten,
+            Fault::HeadNormsSwapped,
+            Fault::Int8NotRounded,
+        ],
+    ),
+    (
+        Op::Attend,
+        &[
+            Fault::AttendWithoutSelf,
+            Fault::AttendOneTooMany,
+            Fault::AttendUnscaled,
+            Fault::AttendOtherKvHead,
+            Fault::AttendFirstRowOnly,
+        ],
+    ),
+    (Op::SwigluQuantize, &[Fault::GateAndUpSwapped, Fault::SwigluIsGelu, Fault::SwigluTailDropped]),
+    (
+        Op::Logits,
+        &[
+            Fault::NibblesSwapped,
+            Fault::HeadScaleOffByABlock,
+            Fault::HeadTailDropped,
+            Fault::HeadLastRowDropped,
+            Fault::LogitsOfTheFirstRow,
+        ],
+    ),
+    (Op::KeepKv, &[Fault::KeepsOneLayer, Fault::KeepsOneTooFew]),
+];
+
+#[test]
+fn every_operation_has_a_fault() {
+    assert_eq!(FAULTS.map(|(op, _)| op), Op::ALL);
+}
+
+#[test]
+fn every_fault_is_caught_by_its_operations_cases() {
+    for (op, faults) in FAULTS {
+        for &fault in faults {
+            let caught = std::panic::catch_unwind(|| check(&Mutant(fault), op, Tolerance::F32, 1));
+            // A case may also assert (a row that is not live was written).
+            let survived = caught.is_ok_and(|v| v.failures.is_empty());
+            assert!(!survived, "{op:?} does not notice {fault:?}");
+        }
+    }
+}

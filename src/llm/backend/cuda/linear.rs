@@ -1,0 +1,166 @@
+//! Ternary matrices on the device: packed, streamed in from the file.
+
+use super::driver::Buffer;
+use super::{Cuda, repack};
+use crate::error::{Error, Kind, Result};
+use crate::llm::backend::{Footprint, Part, shape};
+use crate::llm::quant::Groups;
+
+/// How weights lie in memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Packing {
+    /// Two bits a weight: the faster.
+    #[default]
+    TwoBits,
+    /// Five weights a byte: the smaller. Matrices with scales for groups of columns stay at two bits.
+    Base3,
+}
+
+/// Packed `[rows, cols]`, in strips of 16 rows and tiles of 128 or 160 columns (see `kernels/common.cuh`).
+pub struct Linear {
+    pub(super) data: Buffer,
+    pub(super) group_scale: Option<Buffer>,
+    pub(super) packing: Packing,
+    pub(super) rows: usize,
+    pub(super) cols: usize,
+    pub(super) tiles: usize,
+    pub(super) strips: usize,
+    /// Columns that share a scale, 64 or 128; `None` for one scale a part.
+    pub(super) group: Option<usize>,
+    /// Rows of gate where a strip holds 8 of gate and 8 of up, else 0.
+    pub(super) half: usize,
+    /// First row of the second and of the third part.
+    pub(super) ends: [i32; 2],
+    /// Scale of each part's rows.
+    pub(super) scales: [f32; 3],
+}
+
+impl Footprint for Linear {
+    fn resident(&self) -> u64 {
+        self.data.bytes + self.group_scale.as_ref().map_or(0, |b| b.bytes)
+    }
+}
+
+fn tile_cols(packing: Packing) -> usize {
+    32 * packing.runs()
+}
+
+/// Groups as kernels know them.
+fn kernel_group(stored: usize) -> usize {
+    if stored < 128 { 64 } else { 128 }
+}
+
+/// Bytes of packed weights and of group scales.
+pub(super) fn bytes(packing: Packing, rows: usize, cols: usize, group: Option<usize>) -> (u64, u64) {
+    let packing = if group.is_some() { Packing::TwoBits } else { packing };
+    let tiles = rows.div_ceil(16) as u64 * cols.div_ceil(tile_cols(packing)) as u64;
+    (tiles * 512, group.map_or(0, |g| tiles * 16 * (128 / kernel_group(g)) as u64 * 2))
+}
+
+impl Linear {
+    /// Part of its kernels' names.
+    pub(super) fn kernel(&self) -> &'static str {
+        match (self.group, self.packing) {
+            (Some(64), _) => "g64",
+            (Some(_), _) => "g128",
+            (None, Packing::TwoBits) => "p2",
+            (None, Packing::Base3) => "p3",
+        }
+    }
+
+    pub(super) fn new(cuda: &Cuda, parts: &[Part<'_>]) -> Result<Self> {
+        let fits =
+            !parts.is_empty() && parts.len() <= 3 && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols());
+        shape(fits, "linear")?;
+        let cols = parts[0].weights.cols();
+        let rows: usize = parts.iter().map(|p| p.weights.rows()).sum();
+        let one_scale = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));
+        let group =
+            (!one_scale).then(|| kernel_group(parts.iter().map(|p| p.weights.block_cols()).min().unwrap_or(128)));
+        let packing = if one_scale { cuda.packing } else { Packing::TwoBits };
+        let paired = parts.len() == 2
+            && parts[0].weights.rows() == parts[1].weights.rows()
+            && parts[0].weights.rows().is_multiple_of(8);
+        let (data_bytes, scale_bytes) = bytes(packing, rows, cols, group);
+        let stream = &cuda.stream;
+        let data = cuda.gpu.device.zeros(data_bytes, stream)?;
+        let group_scale = match scale_bytes {
+            0 => None,
+            n => Some(cuda.gpu.device.zeros(n, stream)?),
+        };
+        let mut linear = Self {
+            data,
+            group_scale,
+            packing,
+            rows,
+            cols,
+            tiles: cols.div_ceil(tile_cols(packing)),
+            strips: rows.div_ceil(16),
+            group,
+            half: if paired { rows / 2 } else { 0 },
+            ends: [i32::MAX; 2],
+            scales: [1.0; 3],
+        };
+        let mut first = 0;
+        for (i, part) in parts.iter().enumerate() {
+            linear.scales[i] = match part.weights.groups() {
+                Groups::Tensor(d) if one_scale => d * part.factor,
+                _ => part.factor,
+            };
+            linear.fill(cuda, part, if paired { 0 } else { first }, paired.then_some(i))?;
+            first += part.weights.rows();
+            if i < 2 {
+                linear.ends[i] = first as i32;
+            }
+        }
+        Ok(linear)
+    }
+
+    /// A matrix of whatever `fill` writes, for measuring.
+    pub(super) fn random(
+        cuda: &Cuda,
+        rows: usize,
+        cols: usize,
+        half: usize,
+        fill: impl Fn(&Cuda, &Buffer) -> Result<()>,
+    ) -> Result<Self> {
+        let packing = cuda.packing;
+        let data = cuda.gpu.device.alloc(bytes(packing, rows, cols, None).0)?;
+        fill(cuda, &data)?;
+        let (tiles, strips) = (cols.div_ceil(tile_cols(packing)), rows.div_ceil(16));
+        let (ends, scales) = ([i32::MAX; 2], [0.01; 3]);
+        Ok(Self { data, group_scale: None, packing, rows, cols, tiles, strips, group: None, half, ends, scales })
+    }
+
+    /// Streams one part in.
+    fn fill(&self, cuda: &Cuda, part: &Part<'_>, first: usize, pair: Option<usize>) -> Result<()> {
+        let (ty, stored) = part.weights.stored();
+        let row_bytes = stored.len() / part.weights.rows();
+        let bad = cuda.gpu.device.zeros(4, &cuda.stream)?;
+        cuda.stage(stored, row_bytes, &mut |at, from, rows| {
+            let stored = repack::Stored { at, row_bytes, ty, rows, cols: self.cols };
+            let to = repack::Place {
+                w: self.data.at,
+                group_scale: self.group_scale.as_ref().map_or(0, |b| b.at),
+                bad: bad.at,
+                tiles: self.tiles,
+                first: first + from,
+                pair,
+                group: self.group.unwrap_or(128),
+                base3: self.packing == Packing::Base3,
+            };
+            repack::ternary(&cuda.gpu, &cuda.stream, &stored, &to)
+        })?;
+        let mut count = [0; 4];
+        cuda.stream.download(&bad, 0, &mut count)?;
+        match u32::from_le_bytes(count) {
+            0 => Ok(()),
+            n => Err(Error::new(
+                Kind::Unsupported,
+                format!("{n} weights are not ternary (code 3): base 3 cannot hold them"),
+            )
+            .remedy("set llm.packing to two-bits")),
+        }
+    }
+}

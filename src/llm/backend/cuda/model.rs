@@ -1,0 +1,361 @@
+//! The whole model on the device: a token is one recorded graph, a prompt a chunk of GEMMs.
+//!
+//! Per layer of one token: [norm + quantize + QKV], [RoPE + append + attention], [quantize + output + residual], [norm +
+//! quantize + gate and up + SwiGLU], [quantize + down + residual]; then [norm + head + likeliest]. Position and token
+//! reach the device through pinned memory that the graph's first kernel reads, so one recording serves every token. Only the
+//! likeliest token's number, or the logits where they are asked for, come back.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::attend::{self, HeadNorms};
+use super::driver::{Buffer, Graph, Pinned, Stream};
+use super::embed::{self, Lookup, Publish};
+use super::gemv::{self, Input, Output, To};
+use super::head::{self, Final};
+use super::quantize::{self, What};
+use super::{Cuda, Head, Kv, Linear, Quant, Rows, product, prompt_attend};
+use crate::error::{Error, Kind, Result};
+use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, Rope, shape};
+use crate::llm::model::{Hyper, Loaded, Model, Timeline};
+use crate::units::{Bytes, TokenId};
+
+/// A model whose weights are on the device.
+pub(in crate::llm) struct Resident {
+    cuda: Cuda,
+    hyper: Hyper,
+    embedding: FileRows,
+    layers: Vec<Layer>,
+    /// Both norms of every layer, then the last one; then, in models that have them, both head norms of every layer.
+    norms: Buffer,
+    /// Their epsilon, where there are head norms.
+    head_eps: Option<f32>,
+    head: Head,
+    rope: Arc<Rope>,
+    kv_precision: KvPrecision,
+    context: usize,
+    chunk: usize,
+}
+
+struct Layer {
+    qkv: Linear,
+    attn_out: Linear,
+    gate_up: Linear,
+    down: Linear,
+}
+
+/// Rows that are computed as a recorded graph, all weights read once.
+const FEW: usize = gemv::MAX_ROWS;
+
+impl Resident {
+    /// Takes over what was loaded; vectors follow the matrices onto the device.
+    pub(in crate::llm) fn new(model: Model<Cuda>) -> Result<Self> {
+        let Model { backend: cuda, hyper, embedding, layers, out_norm, head, rope, kv_precision, context, chunk } =
+            model;
+        cuda.loaded();
+        let mut norms = Vec::with_capacity((2 * layers.len() + 1) * hyper.width);
+        let (mut head_norms, mut head_eps) = (Vec::<f32>::new(), None);
+        let mut on_device = Vec::with_capacity(layers.len());
+        for l in layers {
+            norms.extend_from_slice(&l.attn_norm);
+            norms.extend_from_slice(&l.ffn_norm);
+            if let Some(n) = l.head_norms {
+                head_norms.extend(n.q.iter().chain(&n.k));
+                head_eps = Some(n.eps);
+            }
+            shape(l.gate_up.half > 0, "gate and up")?;
+            on_device.push(Layer { qkv: l.qkv, attn_out: l.attn_out, gate_up: l.gate_up, down: l.down });
+        }
+        norms.extend_from_slice(&out_norm);
+        shape(head_eps.is_none() || head_norms.len() == 2 * on_device.len() * hyper.head_dim, "head norms")?;
+        norms.extend(head_norms);
+        let buffer = cuda.gpu.device.alloc(size_of_val(norms.as_slice()) as u64)?;
+        cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
+        cuda.stream.wait()?;
+        Ok(Self {
+            cuda,
+            hyper,
+            embedding,
+            layers: on_device,
+            norms: buffer,
+            head_eps,
+            head,
+            rope,
+            kv_precision,
+            context,
+            chunk,
+        })
+    }
+
+    /// Bytes of one session beside its cache.
+    pub(in crate::llm) fn workspace_bytes(cuda: &Cuda, h: &Hyper, chunk: usize) -> u64 {
+        let attended = h.heads * h.head_dim;
+        let rows = [h.width, h.qkv_cols(), attended, h.ffn].map(|cols| cuda.rows_bytes(chunk, cols));
+        let quants = [h.width, attended, h.ffn].map(|cols| cuda.quant_bytes(chunk, cols));
+        rows.iter().chain(&quants).sum::<u64>() + (h.vocabulary * 4) as u64 + 32
+    }
+
+    fn norm(&self, i: usize) -> u64 {
+        self.norms.at + (i * self.hyper.width * 4) as u64
+    }
+}
+
+impl Loaded for Resident {
+    fn describe(&self) -> String {
+        self.cuda.describe()
+    }
+
+    fn resident(&self) -> Bytes {
+        let layer = |l: &Layer| [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>();
+        Bytes(self.layers.iter().map(layer).sum::<u64>() + self.head.resident() + self.norms.bytes)
+    }
+
+    fn context(&self) -> usize {
+        self.context
+    }
+
+    fn chunk(&self) -> usize {
+        self.chunk
+    }
+
+    fn device_bytes(&self) -> Bytes {
+        Bytes(self.cuda.allocated())
+    }
+
+    fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
+        let (h, chunk) = (&self.hyper, self.chunk);
+        let attended = h.heads * h.head_dim;
+        let c = &self.cuda;
+        let stream = c.gpu.device.stream()?;
+        let row_bytes = self.embedding.row_bytes();
+        let run = Run {
+            kv: c.kv(&Model::<Cuda>::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
+            x: c.rows(chunk, h.width)?,
+            qkv: c.rows(chunk, h.qkv_cols())?,
+            attended: c.rows(chunk, attended)?,
+            hidden: c.rows(chunk, h.ffn)?,
+            q_width: c.quant(chunk, h.width)?,
+            q_attended: c.quant(chunk, attended)?,
+            q_ffn: c.quant(chunk, h.ffn)?,
+            logits: c.gpu.device.alloc((h.vocabulary * 4) as u64)?,
+            best: c.gpu.device.alloc(16)?,
+            step: c.gpu.device.alloc(16)?,
+            sent: c.gpu.device.pinned(HEADER + chunk * row_bytes)?,
+            back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
+            graphs: HashMap::new(),
+            decoded: 0,
+            stream,
+            model: self.clone(),
+        };
+        c.stream.wait()?;
+        Ok(Box::new(run))
+    }
+}
+
+/// Bytes before the gathered rows in what is sent.
+const HEADER: usize = 64;
+/// Steps after which the embedding's mapped pages are given back.
+const RELEASE_EVERY: usize = 64;
+
+/// One session: its cache, its workspace, its stream and what was recorded in it.
+struct Run {
+    graphs: HashMap<(usize, bool), Graph>,
+    stream: Stream,
+    kv: Kv,
+    x: Rows,
+    qkv: Rows,
+    attended: Rows,
+    hidden: Rows,
+    q_width: Quant,
+    q_attended: Quant,
+    q_ffn: Quant,
+    logits: Buffer,
+    best: Buffer,
+    step: Buffer,
+    /// Position, and the tokens' rows of the embedding.
+    sent: Pinned,
+    /// The likeliest token, and logits.
+    back: Pinned,
+    decoded: usize,
+    model: Arc<Resident>,
+}
+
+impl Run {
+    /// Computes `tokens`; the head too, where `head`.
+    fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool) -> Result<()> {
+        let n = tokens.len();
+        shape(n > 0 && n <= self.model.chunk && start + n <= self.model.context, "forward")?;
+        self.sent[..4].copy_from_slice(&(start as u32).to_le_bytes());
+        let row_bytes = self.model.embedding.row_bytes();
+        for (to, &t) in self.sent[HEADER..].chunks_exact_mut(row_bytes).zip(tokens) {
+            to.copy_from_slice(self.model.embedding.stored_row(t)?);
+        }
+        self.decoded += n;
+        if self.decoded >= RELEASE_EVERY {
+            self.decoded = 0;
+            self.model.embedding.file.release(&self.model.embedding.tensor);
+        }
+        if n > FEW {
+            return self.put(n, head);
+        }
+        if !self.graphs.contains_key(&(n, head)) {
+            // A first time by itself: kernels are found and prepared outside of the recording.
+            self.put(n, head)?;
+            self.stream.wait()?;
+            let graph = self.stream.capture(|| self.put(n, head))?;
+            self.graphs.insert((n, head), graph);
+        }
+        match self.graphs.get(&(n, head)) {
+            Some(graph) => self.stream.replay(graph),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the kernels for `n` rows into the stream.
+    fn put(&self, n: usize, head: bool) -> Result<()> {
+        let (m, s) = (&*self.model, &self.stream);
+        let (gpu, h) = (&*m.cuda.gpu, &m.hyper);
+        let table = &m.embedding;
+        let lookup = Lookup {
+            table: self.sent.device_at + HEADER as u64,
+            row_bytes: table.row_bytes() as u64,
+            ty: table.tensor.ty,
+            cols: h.width,
+        };
+        let publish =
+            Publish { start: self.sent.device_at, step: self.step.at, best: if head { self.best.at } else { 0 } };
+        embed::embed(gpu, s, &lookup, n, self.x.data.at, publish)?;
+        let fused = n == 1
+            && m.layers.first().is_some_and(|l| {
+                let norms = gemv::takes_floats(&l.qkv, true) && gemv::takes_floats(&l.gate_up, true);
+                norms && gemv::takes_floats(&l.attn_out, false) && gemv::takes_floats(&l.down, false)
+            });
+        for i in 0..m.layers.len() {
+            if fused { self.put_token(i)? } else { self.put_rows(i, n)? }
+        }
+        if head { self.put_head(n - 1) } else { Ok(()) }
+    }
+
+    /// The head of row `row`.
+    fn put_head(&self, row: usize) -> Result<()> {
+        let m = &*self.model;
+        shape(row < m.chunk, "logits")?;
+        let x = self.x.data.at + (row * m.hyper.width * 4) as u64;
+        let norm = m.norm(2 * m.layers.len());
+        let of = Final { x, norm, eps: m.hyper.norm_eps, logits: self.logits.at, best: self.best.at };
+        head::head(&m.cuda.gpu, &self.stream, &m.head, of)
+    }
+
+    /// The logits that were computed last.
+    fn fetch(&mut self, logits: &mut [f32]) -> Result<()> {
+        let bytes = size_of_val(logits);
+        shape(bytes as u64 == self.logits.bytes, "logits")?;
+        self.stream.download_later(&self.logits, 0, &mut self.back[16..16 + bytes])?;
+        self.stream.wait()?;
+        bytemuck::cast_slice_mut(logits).copy_from_slice(&self.back[16..16 + bytes]);
+        Ok(())
+    }
+
+    fn rows(&self, layer: usize) -> attend::Rows {
+        let m = &*self.model;
+        let all = m.norm(2 * m.layers.len() + 1);
+        let hd = m.hyper.head_dim;
+        let norms =
+            m.head_eps.map_or(HeadNorms::default(), |eps| HeadNorms::at(all + (layer * 8 * hd) as u64, hd, eps));
+        attend::Rows { qkv: self.qkv.data.at, out: self.attended.data.at, step: self.step.at, norms }
+    }
+
+    /// Layer `i` of one row: five kernels.
+    fn put_token(&self, i: usize) -> Result<()> {
+        let (m, s) = (&*self.model, &self.stream);
+        let (gpu, l, eps) = (&*m.cuda.gpu, &m.layers[i], m.hyper.norm_eps);
+        let ahead = |w: &Linear| (w.data.at, w.data.bytes.min(AHEAD_BYTES));
+        let next = match m.layers.get(i + 1) {
+            Some(next) => ahead(&next.qkv),
+            None => (m.head.weights().0, m.head.weights().1.min(AHEAD_BYTES)),
+        };
+        let to = |rows: &Rows, output, next| To { y: rows.data.at, stride: rows.cols, output, next };
+        let x = self.x.data.at;
+        let input = Input::Norm(x, m.norm(2 * i), eps);
+        gemv::gemv(gpu, s, &l.qkv, input, to(&self.qkv, Output::Store, ahead(&l.attn_out)))?;
+        attend::attend(gpu, s, (&self.kv, i), (1, true), self.rows(i), self.kv.partials()?)?;
+        let input = Input::Row(self.attended.data.at);
+        gemv::gemv(gpu, s, &l.attn_out, input, to(&self.x, Output::Add, ahead(&l.gate_up)))?;
+        let input = Input::Norm(x, m.norm(2 * i + 1), eps);
+        gemv::gemv(gpu, s, &l.gate_up, input, to(&self.hidden, Output::SwiGlu, ahead(&l.down)))?;
+        gemv::gemv(gpu, s, &l.down, Input::Row(self.hidden.data.at), to(&self.x, Output::Add, next))
+    }
+
+    /// Layer `i` of `n` rows.
+    fn put_rows(&self, i: usize, n: usize) -> Result<()> {
+        let (m, s) = (&*self.model, &self.stream);
+        let (gpu, h, l) = (&*m.cuda.gpu, &m.hyper, &m.layers[i]);
+        let to = |rows: &Rows, output| To { y: rows.data.at, stride: rows.cols, output, next: (0, 0) };
+        let (x, attended, hidden) = (self.x.data.at, self.attended.data.at, self.hidden.data.at);
+        let norm = |i| What::Norm(m.norm(i), h.norm_eps);
+        quantize::quantize(gpu, s, norm(2 * i), x, h.width, n, &self.q_width)?;
+        product(gpu, s, &l.qkv, &self.q_width, n, to(&self.qkv, Output::Store))?;
+        attend::rope_append(gpu, s, &self.kv, i, n, self.rows(i))?;
+        if n <= attend::MAX_ROWS {
+            attend::attend(gpu, s, (&self.kv, i), (n, false), self.rows(i), self.kv.partials()?)?;
+        } else {
+            prompt_attend::prompt_attend(gpu, s, &self.kv, i, n, self.rows(i))?;
+        }
+        quantize::quantize(gpu, s, What::Plain, attended, self.attended.cols, n, &self.q_attended)?;
+        product(gpu, s, &l.attn_out, &self.q_attended, n, to(&self.x, Output::Add))?;
+        quantize::quantize(gpu, s, norm(2 * i + 1), x, h.width, n, &self.q_width)?;
+        product(gpu, s, &l.gate_up, &self.q_width, n, to(&self.hidden, Output::SwiGlu))?;
+        quantize::quantize(gpu, s, What::Plain, hidden, h.ffn, n, &self.q_ffn)?;
+        product(gpu, s, &l.down, &self.q_ffn, n, to(&self.x, Output::Add))
+    }
+}
+
+/// Weights of the next kernel that are asked for early on devices without dependent launch: half of Orin's L2.
+const AHEAD_BYTES: u64 = 1 << 20;
+
+impl Timeline for Run {
+    fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
+        self.compute(tokens, start, logits.is_some())?;
+        match logits {
+            Some(logits) => self.fetch(logits),
+            None => self.stream.wait(),
+        }
+    }
+
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.put_head(row)?;
+        self.fetch(logits)
+    }
+
+    fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
+        self.compute(tokens, start, true)?;
+        self.stream.download_later(&self.best, 0, &mut self.back[..8])?;
+        self.stream.wait()?;
+        let best =
+            u64::from_le_bytes(self.back[..8].try_into().map_err(|_| Error::new(Kind::Internal, "eight bytes"))?);
+        // 0: no logit was a number; the sampler takes the first token then.
+        Ok(Some(TokenId(if best == 0 { 0 } else { head::token_of(best) })))
+    }
+
+    fn save(&self, len: usize) -> Result<Vec<u8>> {
+        self.kv.save(&self.model.cuda.gpu, &self.stream, len)
+    }
+
+    fn load(&mut self, len: usize, saved: &[u8]) -> Result<()> {
+        self.kv.load(&self.stream, len, saved)
+    }
+
+    fn resident(&self) -> (Bytes, Bytes) {
+        let rows = [&self.x, &self.qkv, &self.attended, &self.hidden].map(|r| r.resident());
+        let quants = [&self.q_width, &self.q_attended, &self.q_ffn].map(|q| q.resident());
+        let rest = self.logits.bytes + self.best.bytes + self.step.bytes;
+        (Bytes(self.kv.resident()), Bytes(rows.iter().chain(&quants).sum::<u64>() + rest))
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Buffers must not go while kernels still use them; what failed has been reported.
+        let _ = self.stream.wait();
+    }
+}

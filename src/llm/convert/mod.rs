@@ -1,0 +1,85 @@
+//! Making model files: from Hugging Face checkpoints, and from nothing ([`synthetic`]) for measuring.
+//!
+//! Files are written front to back under a temporary name and renamed when they are whole: a command that was stopped
+//! leaves nothing to clean up, and one that is run again starts anew.
+
+use super::gguf::TensorType;
+use crate::error::{Error, Kind, Result};
+
+mod checkpoint;
+mod hf;
+mod linear;
+mod output;
+pub mod safetensors;
+pub mod synthetic;
+mod tokens;
+
+pub use checkpoint::{Conversion, Request, TableType};
+use output::Output;
+pub use safetensors::checkpoint_bytes;
+
+/// How the linears of a new file are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinearType {
+    Tq1_0,
+    Tq2_0,
+    /// One scale for 64 columns.
+    Q2_0,
+    /// One scale for 128 columns; llama.cpp itself does not read it.
+    Q2_0G128,
+    /// Not ternary, so nothing that tercet runs: for measuring other programs.
+    Q4_0,
+}
+
+impl LinearType {
+    const ALL: [LinearType; 5] =
+        [LinearType::Tq1_0, LinearType::Tq2_0, LinearType::Q2_0, LinearType::Q2_0G128, LinearType::Q4_0];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            LinearType::Tq1_0 => "tq1_0",
+            LinearType::Tq2_0 => "tq2_0",
+            LinearType::Q2_0 => "q2_0",
+            LinearType::Q2_0G128 => "q2_0_g128",
+            LinearType::Q4_0 => "q4_0",
+        }
+    }
+
+    pub fn tensor_type(self) -> TensorType {
+        match self {
+            LinearType::Tq1_0 => TensorType::Tq1_0,
+            LinearType::Tq2_0 => TensorType::Tq2_0,
+            LinearType::Q2_0 => TensorType::Q2_0,
+            LinearType::Q2_0G128 => TensorType::Q2_0G128,
+            LinearType::Q4_0 => TensorType::Q4_0,
+        }
+    }
+}
+
+impl std::str::FromStr for LinearType {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        let wanted = s.to_ascii_lowercase();
+        Self::ALL
+            .into_iter()
+            .find(|t| t.name() == wanted)
+            .ok_or_else(|| format!("{s} is not a type of linears; {} are", Self::ALL.map(LinearType::name).join(", ")))
+    }
+}
+
+/// Told how many more bytes are done; looked at for whether to stop.
+pub struct Watch<'a> {
+    pub progress: &'a mut dyn FnMut(u64),
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+impl Watch<'_> {
+    fn step(&mut self, bytes: u64) -> Result<()> {
+        (self.progress)(bytes);
+        match (self.cancelled)() {
+            true => Err(Error::new(Kind::Cancelled, "stopped")),
+            false => Ok(()),
+        }
+    }
+}

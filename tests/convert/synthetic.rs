@@ -1,0 +1,128 @@
+//! Models with random weights, and the commands that look at model files.
+
+use std::io::Read;
+
+use serde_json::Value;
+
+use super::{fails, json, repository, succeeds, utf8};
+
+fn read(path: &std::path::Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).expect("there").read_to_end(&mut bytes).expect("reads");
+    bytes
+}
+
+#[test]
+fn the_same_seed_makes_the_same_file_and_every_type_runs() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("model.gguf");
+    let file = utf8(&file);
+    for shape in ["tiny-llama", "tiny-qwen3"] {
+        for ty in ["tq1_0", "tq2_0", "q2_0", "q2_0_g128"] {
+            succeeds(&["convert", "--synthetic", shape, "--type", ty, "-o", file]);
+            let once = read(file.as_ref());
+            succeeds(&["convert", "--synthetic", shape, "--type", ty, "-o", file]);
+            assert!(once == read(file.as_ref()), "{shape} {ty} is not the same twice");
+            succeeds(&["convert", "--synthetic", shape, "--type", ty, "-o", file, "--weight-seed", "2"]);
+            assert!(once != read(file.as_ref()), "{shape} {ty} has no seed");
+            let v = json(&["inspect", file, "--json"]);
+            assert_eq!(v["runs"], true, "{v}");
+            let say = |backend: &str| {
+                json(&["ask", "hello there", "--model", file, "--max-tokens", "8", "--backend", backend, "--json"])
+            };
+            let (plain, fast) = (say("reference"), say("cpu"));
+            assert_eq!(plain["answer"], fast["answer"], "{shape} {ty}");
+        }
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).expect("reads").count(), 1, "something is left behind");
+    // Linears of other programs are written and not run.
+    succeeds(&["convert", "--synthetic", "tiny-llama", "--type", "q4_0", "-o", file]);
+    let v = json(&["inspect", file, "--json"]);
+    assert!(v["runs"] == false && v["problem"].as_str().expect("text").contains("not ternary"), "{v}");
+    let (code, why) = fails(&["ask", "Hello.", "--model", file]);
+    assert!(code == 65 && why.contains("Q4_0, not ternary"), "{code} {why}");
+}
+
+#[test]
+fn real_shapes_have_their_real_sizes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("model.gguf");
+    let file = utf8(&file);
+    succeeds(&["convert", "--synthetic", "falcon3-7b", "--layers", "1", "--type", "tq1_0", "-o", file]);
+    let v = json(&["inspect", file, "--json", "--tensors"]);
+    let of = |name: &str| {
+        let t = v["tensors"].as_array().expect("a list").iter().find(|t| t["name"] == name).expect("there");
+        (t["type"].as_str().expect("text").to_owned(), t["dims"].clone(), t["bytes"].as_u64().expect("a number"))
+    };
+    assert_eq!(
+        of("blk.0.ffn_gate.weight"),
+        ("TQ1_0".into(), serde_json::json!([3072, 23040]), 3072 * 23040 / 256 * 54)
+    );
+    assert_eq!(of("token_embd.weight"), ("Q4_0".into(), serde_json::json!([3072, 131072]), 3072 * 131072 / 32 * 18));
+    assert_eq!(v["metadata"]["llama.attention.head_count_kv"], 4);
+    assert_eq!(v["runs"], true, "{}", v["problem"]);
+    let (code, why) = fails(&["convert", "--synthetic", "falcon3-7b", "--layers", "29", "-o", file]);
+    assert!(code == 64 && why.contains("28"), "{code} {why}");
+    assert_eq!(fails(&["convert", "--synthetic", "llama4", "-o", file]).0, 64);
+    assert_eq!(fails(&["convert", "--synthetic", "tiny-llama", "--type", "q5_0", "-o", file]).0, 64);
+}
+
+#[test]
+fn bench_takes_a_shape_and_leaves_no_file() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let run = |args: &[&str]| {
+        let mut c = std::process::Command::new(env!("CARGO_BIN_EXE_tercet"));
+        c.args(["bench", "llm"]).args(args).env("XDG_CONFIG_HOME", "/nonexistent").env("TMPDIR", dir.path());
+        let o = c.output().expect("starts");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("reads").count(), 0, "a file is left behind");
+        o
+    };
+    let o = run(&["--synthetic", "tiny-qwen3", "-p", "16", "-n", "4", "-d", "0,32", "-r", "2", "--json"]);
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    let text = String::from_utf8(o.stdout).expect("UTF-8");
+    let rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    assert_eq!(rows.len(), 4);
+    assert!(
+        rows.iter().all(|r| r["model"] == "synthetic tiny Qwen3 q2_0" && r["tokens_per_second"].as_f64() > Some(0.0))
+    );
+    assert_eq!(run(&["--synthetic", "tiny-llama", "--model", "x.gguf"]).status.code(), Some(64));
+    assert_eq!(run(&["--synthetic", "tiny-llama", "--type", "q4_0"]).status.code(), Some(65));
+}
+
+#[test]
+fn inspect_shows_what_a_file_holds() {
+    let file = repository("models/pocket.gguf");
+    let text = succeeds(&["inspect", utf8(&file), "--tensors"]);
+    for wanted in ["llama.block_count", "blk.15.ffn_down.weight", "TQ1_0", "1.6875", "768 × 16384", "tercet runs it"] {
+        assert!(text.contains(wanted), "{wanted}: {text}");
+    }
+    assert!(text.lines().all(|l| l.chars().count() < 160), "a line is too long");
+    let v = json(&["inspect", utf8(&file), "--json"]);
+    assert_eq!((&v["types"]["TQ1_0"]["tensors"], &v["metadata"]["llama.context_length"]), (&112.into(), &1024.into()));
+    assert!(v.get("tensors").is_none() && v["estimate"]["weights"].as_u64() > Some(20_000_000), "{v}");
+    assert_eq!(fails(&["inspect", utf8(&repository("Cargo.toml"))]).0, 65);
+    assert_eq!(fails(&["inspect", "/nonexistent.gguf"]).0, 66);
+}
+
+#[test]
+fn perplexity_tells_sense_from_nonsense() {
+    let prose = repository("tests/golden/prose.txt");
+    let of = |file: &str| json(&["eval", "ppl", file, "--window", "256", "--limit", "200", "--json"]);
+    let v = of(utf8(&prose));
+    let (sense, n) = (v["perplexity"].as_f64().expect("a number"), v["tokens"].as_u64());
+    assert!(n == Some(200) && sense > 2.0 && sense < 200.0, "{v}");
+    let dir = tempfile::tempdir().expect("a folder");
+    let shuffled = dir.path().join("shuffled.txt");
+    let text = std::fs::read_to_string(&prose).expect("reads");
+    let mut words: Vec<&str> = text.split_whitespace().collect();
+    words.sort_unstable_by_key(|w| w.bytes().fold(7u64, |h, b| h.wrapping_mul(31).wrapping_add(b.into())));
+    std::fs::write(&shuffled, words.join(" ")).expect("written");
+    let nonsense = of(utf8(&shuffled))["perplexity"].as_f64().expect("a number");
+    println!("perplexity of prose {sense:.1}, of its words shuffled {nonsense:.1}");
+    assert!(nonsense > 3.0 * sense, "{nonsense} {sense}");
+    std::fs::write(&shuffled, "a").expect("written");
+    assert_eq!(fails(&["eval", "ppl", utf8(&shuffled)]).0, 64);
+    std::fs::write(&shuffled, [0xff, 0xfe]).expect("written");
+    assert_eq!(fails(&["eval", "ppl", utf8(&shuffled)]).0, 65);
+    assert_eq!(fails(&["eval", "ppl", "/nonexistent.txt"]).0, 66);
+}
