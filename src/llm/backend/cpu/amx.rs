@@ -17,13 +17,14 @@ use super::avx512::{self, Panel};
 use super::kernels::QuantRow;
 use super::pack::{Packed, TILE, UNIT, UNIT_BYTES};
 
-/// Whether this processor has AMX int8 and the kernel lets this process use it.
+/// Whether this processor has AMX int8, the kernel lets this process use it, and it computes what it should: few machines
+/// have it, so each is asked before it is trusted. To be called only where there is AVX-512 VNNI.
 pub(super) fn available() -> bool {
     static PERMITTED: OnceLock<bool> = OnceLock::new();
     *PERMITTED.get_or_init(|| {
         let leaf = std::arch::x86_64::__cpuid_count(7, 0);
         let (tile, int8) = (1 << 24, 1 << 25);
-        leaf.edx & (tile | int8) == (tile | int8) && permitted()
+        leaf.edx & (tile | int8) == (tile | int8) && permitted() && agrees()
     })
 }
 
@@ -33,6 +34,28 @@ fn permitted() -> bool {
     const XTILEDATA: libc::c_long = 18;
     // SAFETY: the call takes two numbers and changes nothing but what this process may use.
     unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0 }
+}
+
+/// Whether a product of two units and some rows, full tiles and a ragged one, is what plain loops make of it.
+fn agrees() -> bool {
+    const COLS: usize = 2 * UNIT;
+    let codes: Vec<u8> = (0..2 * UNIT_BYTES).map(|i| ((i * 37 + i / 11) % 255) as u8).collect();
+    let q: Vec<i8> = (0..70 * COLS).map(|i| ((i * 91 + i / 7) % 256) as u8 as i8).collect();
+    let plain = |i: usize, row: usize| -> i32 {
+        let one = |c: usize| {
+            let byte = codes[c / 64 * UNIT_BYTES + c % 64 / 16 * 64 + 4 * row + c % 4];
+            i32::from((byte >> (2 * (c % 16 / 4))) & 3) * i32::from(q[i * COLS + c])
+        };
+        (0..COLS).map(one).sum()
+    };
+    [3, 16, 70].into_iter().all(|n: usize| {
+        let row = |i: usize| QuantRow { q: &q[i * COLS..(i + 1) * COLS], sums: &[], scale: 1.0 };
+        let x: Vec<QuantRow<'_>> = (0..n).map(row).collect();
+        let mut acc = vec![[0; TILE]; n];
+        // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles.
+        unsafe { dots(&codes, &x, 0, &mut acc) };
+        acc.iter().enumerate().all(|(i, sums)| sums.iter().enumerate().all(|(r, s)| *s == plain(i, r)))
+    })
 }
 
 /// Tokens of one tile of sums.

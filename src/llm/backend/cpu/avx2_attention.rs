@@ -92,6 +92,7 @@ impl Part<'_> {
         let Part { q, head_dim: hd, len, padded } = self;
         let scale = _mm256_set1_ps(1.0 / (hd as f32).sqrt());
         let block = 8 * hd;
+        assert!(q.len() == H * hd && scores.len() == H * padded && len <= padded);
         for p in (0..len).step_by(16) {
             let k0 = &k[p / 8 * block..][..block];
             // The cache ends with a whole block, but not always with a pair of them.
@@ -100,8 +101,13 @@ impl Part<'_> {
             for d in 0..hd {
                 // SAFETY: this function has the features.
                 let (v0, v1) = unsafe { (T::load8(k0, 8 * d), T::load8(k1, 8 * d)) };
+                if d % (4 / size_of::<T>()) == 0 {
+                    // The values of these 16 positions, a line at a time: they come while the keys are computed with.
+                    _mm_prefetch::<_MM_HINT_T1>(v.as_ptr().wrapping_add(p * hd + 16 * d).cast());
+                }
                 for h in 0..H {
-                    let q = _mm256_set1_ps(q[h * hd + d]);
+                    // SAFETY: `h < H` and `d < hd`, and there are `H · hd` (asserted above).
+                    let q = _mm256_set1_ps(unsafe { *q.get_unchecked(h * hd + d) });
                     dots[h] = [_mm256_fmadd_ps(q, v0, dots[h][0]), _mm256_fmadd_ps(q, v1, dots[h][1])];
                 }
             }
@@ -123,7 +129,8 @@ impl Part<'_> {
                 // SAFETY: this function has the features.
                 let (v0, v1) = unsafe { (T::load8(v, d), T::load8(v, d + 8)) };
                 for h in 0..H {
-                    let w = _mm256_set1_ps(scores[h * padded + p]);
+                    // SAFETY: `h < H` and `p < len ≤ padded`, and there are `H · padded` (asserted above).
+                    let w = _mm256_set1_ps(unsafe { *scores.get_unchecked(h * padded + p) });
                     acc[h] = [_mm256_fmadd_ps(w, v0, acc[h][0]), _mm256_fmadd_ps(w, v1, acc[h][1])];
                 }
             }
