@@ -9,6 +9,7 @@ mod devices;
 mod golden_llm;
 #[cfg(feature = "voice")]
 mod hearing;
+mod hostile;
 #[cfg(feature = "voice")]
 mod live;
 mod models;
@@ -18,3 +19,7 @@ mod speaking;
 mod support;
 mod systemd;
 mod talk;
+
+/// Counts what hostile files take; everything else does not notice.
+#[global_allocator]
+static METER: hostile::meter::Meter = hostile::meter::Meter;

@@ -15,24 +15,38 @@ pub enum Reply {
     Malformed(String),
 }
 
-/// Whether a turn that begins like this is meant as a call: `None` as long as nothing but white space has come.
+/// Whether a turn that begins like this is meant as a call: `None` as long as that cannot be told.
 ///
 /// Lets a reply be spoken while it is generated, without reading JSON aloud.
 pub fn begins_call(so_far: &str) -> Option<bool> {
-    so_far.trim_start().chars().next().map(|c| matches!(c, '{' | '['))
+    let so_far = so_far.trim_start();
+    if so_far.len() < OPEN.len() && OPEN.starts_with(so_far) {
+        return None;
+    }
+    Some(so_far.starts_with(['{', '[']) || so_far.starts_with(OPEN))
 }
+
+/// What ChatML models write around a call, where it is not a special token and so part of the text.
+const OPEN: &str = "<tool_call>";
+const CLOSE: &str = "</tool_call>";
 
 /// Reads a whole assistant's turn.
 pub fn parse_reply(turn: &str) -> Reply {
     let turn = turn.trim();
     match begins_call(turn) {
-        Some(true) => match call(turn) {
+        Some(true) => match call(within_tags(turn)) {
             Ok(call) => Reply::Call(call),
             Err(why) => Reply::Malformed(why),
         },
         _ if holds_call(turn) => Reply::Malformed("the call does not stand alone in the turn".into()),
         _ => Reply::Text(turn.to_owned()),
     }
+}
+
+/// The call without its tags.
+fn within_tags(turn: &str) -> &str {
+    let inner = turn.strip_prefix(OPEN).map(|rest| rest.strip_suffix(CLOSE).unwrap_or(rest));
+    inner.map_or(turn, str::trim)
 }
 
 /// Whether a JSON object whose first key is `name` stands somewhere in the text.
@@ -86,6 +100,10 @@ mod tests {
         assert_eq!((c.name.as_str(), &c.parameters["duration"]), ("set_timer", &Value::from("10 minutes")));
         assert_eq!(name_of(r#"{"name": "stop", "parameters": {}}"#).as_deref(), Some("stop"));
         assert_eq!(name_of(r#"{"name": "stop"}"#).as_deref(), Some("stop"));
+        assert_eq!(
+            name_of("<tool_call>\n{\"name\": \"stop\", \"arguments\": {}}\n</tool_call>").as_deref(),
+            Some("stop")
+        );
         assert_eq!(name_of(r#"{"type": "function", "name": "stop", "arguments": {}}"#).as_deref(), Some("stop"));
     }
 
@@ -104,6 +122,8 @@ mod tests {
             r#"{"name": "stop", "parameters": {}, "then": 1}"#,
             r#"{"parameters": {}}"#,
             "{",
+            "<tool_call>",
+            r#"<tool_call>{"name": "stop"}</tool_call> Done."#,
         ] {
             assert!(matches!(parse_reply(turn), Reply::Malformed(_)), "{turn}");
         }
@@ -118,6 +138,10 @@ mod tests {
         }
         assert_eq!(begins_call("  "), None);
         assert_eq!(begins_call(" {\"na"), Some(true));
+        assert_eq!(
+            (begins_call("<tool_"), begins_call("<tool_call>\n"), begins_call("<b>")),
+            (None, Some(true), Some(false))
+        );
         assert_eq!(begins_call(" The"), Some(false));
     }
 
