@@ -9,9 +9,9 @@ mod drive;
 pub(crate) mod meter;
 
 /// What any file may take beside a multiple of its own size: a compiled regular expression, the template engine.
-const BASE_BYTES: usize = 24 << 20;
+const BASE_BYTES: usize = 4 << 20;
 /// Times its own size: a token's text, its place in maps, its merges.
-const TIMES: usize = 64;
+const TIMES: usize = 32;
 /// Changed copies of each file.
 const CHANGES: u64 = 60;
 
