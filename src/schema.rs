@@ -115,6 +115,35 @@ impl ToolSchema {
         format!("{}({})", self.name, args.join(", "))
     }
 
+    /// Reads a [`ToolSchema::signature`] back. What a signature does not tell (bounds, descriptions) is not there.
+    pub fn from_signature(line: &str) -> Option<Self> {
+        let (name, rest) = line.trim().split_once('(')?;
+        let mut rest = rest.strip_suffix(')')?;
+        let word = |w: &str| !w.is_empty() && w.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let mut params = Vec::new();
+        while !rest.is_empty() {
+            let (param, after) = rest.split_once(": ")?;
+            let (kind, after) = ParamType::from_signature(after)?;
+            let required = !param.ends_with('?');
+            let param = param.strip_suffix('?').unwrap_or(param);
+            if !word(param) {
+                return None;
+            }
+            params.push(Param { name: param.to_owned(), kind, required });
+            rest = match after.strip_prefix(", ") {
+                Some(more) if !more.is_empty() => more,
+                None if after.is_empty() => after,
+                _ => return None,
+            };
+        }
+        word(name).then(|| Self { name: name.to_owned(), description: String::new(), params })
+    }
+
+    /// The tools that a system message offers: its lines that are signatures.
+    pub fn offered_by(system: &str) -> Vec<Self> {
+        system.lines().filter_map(Self::from_signature).collect()
+    }
+
     /// Checks arguments against the schema; returns every problem, each naming the argument.
     pub fn check(&self, args: &Map<String, Value>) -> Vec<String> {
         let mut problems = Vec::new();
@@ -139,6 +168,31 @@ impl ToolSchema {
 }
 
 impl ParamType {
+    /// The type at the start of a signature's rest, and what follows it.
+    fn from_signature(rest: &str) -> Option<(Self, &str)> {
+        if !rest.starts_with('"') {
+            let (word, after) = rest.split_at(rest.find(", ").unwrap_or(rest.len()));
+            let kind = match word {
+                "string" => ParamType::String { max_chars: None },
+                "int" => ParamType::Int { min: None, max: None },
+                "number" => ParamType::Number { min: None, max: None },
+                "bool" => ParamType::Bool,
+                _ => return None,
+            };
+            return Some((kind, after));
+        }
+        let mut values = Vec::new();
+        let mut rest = rest;
+        loop {
+            let (value, after) = rest.strip_prefix('"')?.split_once('"')?;
+            values.push(value.to_owned());
+            match after.strip_prefix('|') {
+                Some(more) => rest = more,
+                None => return Some((ParamType::Enum { values }, after)),
+            }
+        }
+    }
+
     fn problem(&self, v: &Value) -> Option<String> {
         match (self, v) {
             (ParamType::String { max_chars }, Value::String(s)) => {
@@ -190,6 +244,33 @@ mod tests {
             light().signature(),
             "set_light(room: string, on: bool, brightness?: int, mode?: \"warm\"|\"cold\")"
         );
+    }
+
+    #[test]
+    fn signatures_read_back() {
+        for tool in [light(), ToolSchema { name: "timer.set-2".into(), description: String::new(), params: vec![] }] {
+            let read = ToolSchema::from_signature(&tool.signature()).expect("a signature");
+            assert_eq!(read.signature(), tool.signature());
+            assert_eq!(read.name, tool.name);
+        }
+        for line in [
+            "Tools:",
+            "",
+            "f(",
+            "f(x)",
+            "f(x: text)",
+            "f(x: int,)",
+            "f(x: int, )",
+            "f(x: \"a)",
+            "(x: int)",
+            "a b()",
+            "f(): g",
+        ] {
+            assert_eq!(ToolSchema::from_signature(line), None, "{line}");
+        }
+        let system = "You are kind (mostly).\nTools:\nstop()\nset(on: bool)\nCall them.";
+        let names: Vec<String> = ToolSchema::offered_by(system).into_iter().map(|t| t.name).collect();
+        assert_eq!(names, ["stop", "set"]);
     }
 
     #[test]

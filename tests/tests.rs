@@ -3,6 +3,7 @@
 
 mod architecture;
 mod bad_input;
+mod calls;
 mod convert;
 #[cfg(feature = "sound")]
 mod devices;
@@ -10,12 +11,14 @@ mod golden_llm;
 #[cfg(feature = "voice")]
 mod hearing;
 mod hostile;
+mod kv;
 #[cfg(feature = "voice")]
 mod live;
 mod models;
 mod plan;
 #[cfg(feature = "voice")]
 mod speaking;
+mod speed;
 mod support;
 mod systemd;
 mod talk;

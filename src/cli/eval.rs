@@ -39,6 +39,12 @@ struct Tools {
     /// Take the first N conversations only
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
+    /// Hold calls to the tools that are offered and to their arguments (the default)
+    #[arg(long, overrides_with = "free")]
+    constrained: bool,
+    /// Let the model write whatever it likes
+    #[arg(long, overrides_with = "constrained")]
+    free: bool,
     /// Print one JSON object a conversation, then one of the totals
     #[arg(long)]
     json: bool,
@@ -84,7 +90,7 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
     let settings = args.engine.settings(ctx)?.llm;
     let engine = args.engine.load(&settings, &settings.options())?;
     // Greedy, whatever is configured: a figure is to be the same everywhere.
-    let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS)?;
+    let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS, !args.free)?;
     let mut score = Score::default();
     let bar = out::progress_steps(cases.len() as u64, "tool calls", ctx.global.quiet || args.json);
     for (line, case) in &cases {

@@ -9,9 +9,10 @@ use crate::budget::Budget;
 use crate::config::Settings;
 use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
+use crate::llm::grammar::Grammar;
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{self, BackendKind, Engine, Finish, Options, Sampler, Sampling, Session};
-use crate::schema::Message;
+use crate::llm::{self, BackendKind, Engine, Finish, KvPrecision, Options, Sampler, Sampling, Session};
+use crate::schema::{Message, Role, ToolSchema};
 use crate::store;
 
 /// Which model, and what computes it.
@@ -26,6 +27,9 @@ pub(super) struct EngineArgs {
     /// What computes: auto, cpu or reference
     #[arg(long, value_name = "NAME")]
     backend: Option<BackendKind>,
+    /// How keys and values are kept: f16, or int8 in half the memory
+    #[arg(long, value_name = "PRECISION")]
+    kv: Option<KvPrecision>,
 }
 
 /// How to talk with it.
@@ -45,6 +49,9 @@ pub(super) struct TalkArgs {
     /// Longest answer
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_tokens: usize,
+    /// Let it write calls of tools that are not offered, or with arguments that they do not take
+    #[arg(long)]
+    free: bool,
 }
 
 impl EngineArgs {
@@ -56,6 +63,9 @@ impl EngineArgs {
         }
         if let Some(b) = self.backend {
             settings.llm.backend = b;
+        }
+        if let Some(kv) = self.kv {
+            settings.llm.kv_precision = kv;
         }
         Ok(settings)
     }
@@ -90,7 +100,7 @@ impl TalkArgs {
         sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
         sampling.seed = self.seed.unwrap_or(sampling.seed);
         let system = self.system.clone().unwrap_or(settings.dialog.persona);
-        Ok((Talker::new(engine, sampling, self.max_tokens)?, system))
+        Ok((Talker::new(engine, sampling, self.max_tokens, !self.free)?, system))
     }
 }
 
@@ -101,6 +111,9 @@ pub(super) struct Talker {
     session: Session,
     sampler: Sampler,
     max_tokens: usize,
+    constrained: bool,
+    /// The grammar of a system message's tools.
+    grammar: Option<(String, Option<Arc<Grammar>>)>,
 }
 
 /// One answer.
@@ -145,13 +158,16 @@ impl Answer {
 }
 
 impl Talker {
-    pub(super) fn new(engine: Arc<Engine>, sampling: Sampling, max_tokens: usize) -> Result<Self> {
+    /// `constrained`: calls are held to the tools that the system message offers, one signature a line.
+    pub(super) fn new(engine: Arc<Engine>, sampling: Sampling, max_tokens: usize, constrained: bool) -> Result<Self> {
         Ok(Self {
             chat: Chat::from_gguf(engine.file(), engine.tokenizer())?,
             session: engine.session()?,
             sampler: Sampler::new(sampling),
             engine,
             max_tokens,
+            constrained,
+            grammar: None,
         })
     }
 
@@ -165,6 +181,21 @@ impl Talker {
         Ok(prompt + self.max_tokens.min(self.engine.context() / 4) <= self.engine.context())
     }
 
+    /// The grammar of the tools that a conversation offers, made once for each system message.
+    fn grammar(&mut self, messages: &[Message]) -> Result<Option<Arc<Grammar>>> {
+        let Some(system) = messages.iter().find(|m| m.role == Role::System).filter(|_| self.constrained) else {
+            return Ok(None);
+        };
+        if let Some((of, grammar)) = &self.grammar
+            && *of == system.content
+        {
+            return Ok(grammar.clone());
+        }
+        let grammar = Grammar::new(&ToolSchema::offered_by(&system.content), self.chat.call_style())?;
+        self.grammar = Some((system.content.clone(), grammar.clone()));
+        Ok(grammar)
+    }
+
     /// Answers the conversation; `piece` gets the text as it comes. When `cancelled`, what has come is the answer.
     ///
     /// # Errors
@@ -176,6 +207,7 @@ impl Talker {
         piece: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Answer> {
         let started = Instant::now();
+        let matcher = self.grammar(messages)?.map(|g| g.matcher());
         let tokenizer = self.engine.tokenizer();
         let prompt = self.chat.render(tokenizer, messages, true)?;
         let mut answer = Answer {
@@ -191,7 +223,8 @@ impl Talker {
             synced => synced?,
         };
         let mut decoder = StreamDecoder::default();
-        let mut generation = self.session.generate(&mut self.sampler, tokenizer.stops(), self.max_tokens, cancelled);
+        let mut generation =
+            self.session.generate(&mut self.sampler, tokenizer.stops(), self.max_tokens, cancelled).held_to(matcher);
         let mut stopped = false;
         for token in generation.by_ref() {
             let token = match token {

@@ -7,7 +7,7 @@ use super::Settings;
 use crate::audio;
 use crate::budget::{Component, Inputs, Plan, PlanItem, Reading, Saving};
 use crate::error::Result;
-use crate::llm::{self, Estimate, Options};
+use crate::llm::{self, Estimate, KvPrecision, Options};
 use crate::store::Paths;
 use crate::units::Bytes;
 #[cfg(feature = "voice")]
@@ -83,9 +83,14 @@ impl Parts {
             let change = format!("lower llm.prefill_chunk to {chunk}");
             self.saving("llm.prefill_chunk", change, total(&e).saturating_sub(total(&smaller)));
         }
+        if options.kv_precision == KvPrecision::F16 {
+            let int8 = llm::estimate(&path, &Options { kv_precision: KvPrecision::Int8, ..options.clone() })?;
+            let change = "set llm.kv_precision to int8".to_owned();
+            self.saving("llm.kv_precision", change, total(&e).saturating_sub(total(&int8)));
+        }
         // Named as the engine names its reservations.
         self.item(Component::Weights, e.model.clone(), e.weights, e.backend);
-        let window = format!("{} tokens of context", e.context_tokens);
+        let window = format!("{} tokens of context, {}", e.context_tokens, e.kv_precision.name());
         self.item(Component::Kv, format!("{}: keys and values", e.model), e.kv, window);
         let chunk = format!("{} tokens of a prompt at a time", options.prefill_chunk);
         self.item(Component::Activations, format!("{}: workspace", e.model), e.activations, chunk);

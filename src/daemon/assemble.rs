@@ -7,7 +7,7 @@ use crate::budget::{Budget, Reservation};
 use crate::config::{self, Settings};
 use crate::error::Result;
 use crate::hear::{Ears, Stt, wake};
-use crate::llm::Engine;
+use crate::llm::{Engine, Shelf};
 use crate::onnx;
 use crate::pipeline::{Archive, Observer, Parts, Pipeline};
 use crate::speak::Voice;
@@ -26,6 +26,7 @@ pub struct Loaded {
     voice: Voice,
     tools: Arc<Registry>,
     archive: Option<Archive>,
+    shelf: Shelf,
     standing: Vec<Reservation>,
 }
 
@@ -51,7 +52,8 @@ pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> R
     step("wake word and voice activity");
     let ears = Ears::load(&settings.hear, paths, &budget)?;
     let archive = settings.privacy.keep_audio.then(|| Archive::open(paths.state_dir().join("audio"))).transpose()?;
-    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, standing })
+    let shelf = Shelf::new(paths.state_dir().join("kv"));
+    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, shelf, standing })
 }
 
 impl Loaded {
@@ -80,6 +82,7 @@ impl Loaded {
             engine: self.engine,
             voice: self.voice,
             tools: self.tools,
+            shelf: Some(self.shelf),
             archive: self.archive,
             standing: self.standing,
             observer,

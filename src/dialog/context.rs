@@ -71,7 +71,7 @@ impl Context {
     }
 
     /// The prompt for `exchange`: the pinned block, what fits of the memory, the exchange. Turns that do not fit beside
-    /// a reply are forgotten, oldest first. `count` gives the tokens of a list of messages as they are rendered.
+    /// a reply are forgotten, oldest first, until a quarter of the room is free. `count` gives the tokens of a list of messages as they are rendered.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when the pinned block and the exchange alone leave no room for a reply.
@@ -84,15 +84,18 @@ impl Context {
     ) -> Result<Vec<Message>> {
         self.forget_if_idle(now);
         let room = context_tokens.saturating_sub(self.reply_tokens);
+        // Whatever follows a forgotten turn is computed again. So when some have to go, enough go for a while.
+        let mut most = room;
         loop {
             let mut prompt = Vec::with_capacity(1 + exchange.len() + self.turns.iter().map(Vec::len).sum::<usize>());
             prompt.push(self.system.clone());
             prompt.extend(self.turns.iter().flatten().cloned());
             prompt.extend_from_slice(exchange);
             let tokens = count(&prompt);
-            if tokens <= room {
+            if tokens <= most || (tokens <= room && self.turns.is_empty()) {
                 return Ok(prompt);
             }
+            most = room - room / 4;
             if self.turns.pop_front().is_none() {
                 return Err(Error::new(
                     Kind::Unsupported,
@@ -195,8 +198,11 @@ mod tests {
         assert!(count(&prompt) <= 100);
         assert_eq!(prompt.first(), Some(c.system()));
         assert_eq!(prompt.last(), exchange.last());
-        assert!(prompt[1].content.starts_with("question 7"), "{prompt:?}");
-        assert_eq!(c.turns(), 3);
+        // Three would fit; two leave room for the next ones.
+        assert!(prompt[1].content.starts_with("question 8"), "{prompt:?}");
+        assert_eq!(c.turns(), 2);
+        c.remember(Duration::ZERO, turn(10, 10));
+        assert_eq!(c.prompt(Duration::ZERO, &exchange, 120, count).expect("fits")[1].content, prompt[1].content);
         let e = c.prompt(Duration::ZERO, &exchange, 30, count).expect_err("does not fit");
         assert_eq!(e.kind(), Kind::Unsupported);
     }

@@ -10,7 +10,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
 use super::gguf::Gguf;
-use super::reply::{Reply, parse_reply};
+use super::reply::{CallStyle, OPEN_TAG, Reply, parse_reply, words};
 use super::tokenizer::{Specials, Tokenizer};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
@@ -42,6 +42,7 @@ pub struct Chat {
     tool_role: &'static str,
     /// Whether calls and tools go to the template apart from the text.
     native_calls: bool,
+    call_style: CallStyle,
     bos: String,
     eos: String,
 }
@@ -83,8 +84,9 @@ impl Chat {
         };
         Ok(Self {
             env,
-            native_calls: source.contains("<tool_call>") && source.contains("tool_calls"),
+            native_calls: source.contains(OPEN_TAG) && source.contains("tool_calls"),
             tool_role: if knows_tool { "tool" } else { "ipython" },
+            call_style: if source.contains(OPEN_TAG) { CallStyle::Tagged } else { CallStyle::Bare },
             bos: text(tokenizer.bos()),
             eos: text(tokenizer.eos()),
         })
@@ -152,7 +154,7 @@ impl Chat {
             match (m.role, parse_reply(&m.content)) {
                 (Role::Assistant, Reply::Call(call)) => {
                     let call = native::value(&native::call(&call, guard));
-                    return context! { role, content => "", tool_calls => vec![call] };
+                    return context! { role, content => guard(words(&m.content).trim_end()), tool_calls => vec![call] };
                 }
                 (Role::System, _) => {
                     if let Some((text, found)) = native::tools(&guard(&m.content)) {
@@ -164,6 +166,11 @@ impl Chat {
             }
         }
         context! { role, content => guard(&m.content) }
+    }
+
+    /// How the model was taught to write calls.
+    pub fn call_style(&self) -> CallStyle {
+        self.call_style
     }
 
     fn role(&self, role: Role) -> &'static str {

@@ -1,7 +1,7 @@
 //! The engine: one model's weights, loaded once, shared by its sessions.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
@@ -11,7 +11,7 @@ use super::backend::reference::Reference;
 use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
 use super::tokenizer::Tokenizer;
-use super::{BackendKind, Hyper, Options, Session};
+use super::{BackendKind, Hyper, KvPrecision, Options, Session};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::Result;
 use crate::units::Bytes;
@@ -26,6 +26,7 @@ pub struct Estimate {
     pub weights: Bytes,
     /// Keys and values of one session of `context_tokens`.
     pub kv: Bytes,
+    pub kv_precision: KvPrecision,
     pub activations: Bytes,
     /// Tokens a session will hold.
     pub context_tokens: usize,
@@ -43,6 +44,9 @@ pub struct Engine {
     file: Arc<Gguf>,
     budget: Budget,
     sizes: Sizes,
+    speculates: bool,
+    kv_precision: KvPrecision,
+    fingerprint: OnceLock<Option<String>>,
     _weights: Reservation,
     /// Room for the first session, reserved together with the weights, so that a model whose session does not fit
     /// is refused before it is loaded.
@@ -78,6 +82,7 @@ pub fn estimate(path: &Path, options: &Options) -> Result<Estimate> {
         backend,
         weights: sizes.weights,
         kv: sizes.kv,
+        kv_precision: options.kv_precision,
         activations: sizes.activations,
         context_tokens,
         trained_tokens: hyper.context,
@@ -139,6 +144,9 @@ impl Engine {
             file,
             budget: budget.clone(),
             sizes,
+            speculates: options.speculation,
+            kv_precision: options.kv_precision,
+            fingerprint: OnceLock::new(),
             _weights: weights,
             first: Mutex::new(Some(room)),
         }))
@@ -186,6 +194,30 @@ impl Engine {
     /// Tokens a session holds.
     pub fn context(&self) -> usize {
         self.loaded.context()
+    }
+
+    pub fn kv_precision(&self) -> KvPrecision {
+        self.kv_precision
+    }
+
+    /// Bytes of the keys and values of one session.
+    pub(super) fn kv_bytes(&self) -> Bytes {
+        self.sizes.kv
+    }
+
+    pub(super) fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    /// Tells the model's file from others (see [`super::session`]'s shelf); `None` where it cannot be read any more.
+    pub(super) fn fingerprint(&self) -> Option<&str> {
+        let read = || super::session::fingerprint(&self.path).ok();
+        self.fingerprint.get_or_init(read).as_deref()
+    }
+
+    /// Whether sessions guess ahead.
+    pub(super) fn speculates(&self) -> bool {
+        self.speculates
     }
 
     /// Tokens of a prompt computed together.

@@ -1,7 +1,8 @@
 //! The language model: GGUF files, ternary models (Llama, Qwen3), and text generated from them.
 //!
 //! [`gguf`] reads files and believes nothing in them; [`quant`] turns stored blocks into numbers; [`backend`] computes;
-//! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back. Callers hold an [`Engine`]
+//! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back, [`grammar`] holds it to calls
+//! that can be made. Callers hold an [`Engine`]
 //! (weights, shared, never changing) and a [`Session`] (one timeline of tokens), and never see a tensor.
 
 pub mod backend;
@@ -9,6 +10,7 @@ pub mod chat;
 pub mod convert;
 mod engine;
 pub mod gguf;
+pub mod grammar;
 mod model;
 pub mod quant;
 pub mod reply;
@@ -18,8 +20,9 @@ mod settings;
 pub mod timing;
 pub mod tokenizer;
 
+pub use backend::KvPrecision;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};
-pub use session::{Finish, Generation, Session, Snapshot, WindowFull};
+pub use session::{Counts, Each, Finish, Generation, Session, Shelf, Snapshot, WindowFull};
 pub use settings::{BackendKind, Options, Settings};

@@ -4,49 +4,84 @@ use serde_json::{Map, Value};
 
 use crate::schema::ToolCall;
 
+/// How a family writes calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallStyle {
+    /// `{"name", "parameters"}` alone in the turn (Llama 3).
+    Bare,
+    /// `{"name", "arguments"}` between `<tool_call>` and `</tool_call>`, behind words or without any (Qwen3).
+    Tagged,
+}
+
+/// What begins a call in the tagged style.
+pub const OPEN_TAG: &str = "<tool_call>";
+/// What ends it.
+pub const CLOSE_TAG: &str = "</tool_call>";
+
 /// An assistant's turn, read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     /// Words to speak, trimmed. May be empty.
     Text(String),
-    /// `{"name": …, "parameters": {…}}` alone in the turn. Not yet checked against any tool.
+    /// A call in either style, at the turn's end. Not yet checked against any tool.
     Call(ToolCall),
     /// Meant as a call, but not one: never to be run, never to be spoken. Says what is wrong with it.
     Malformed(String),
 }
 
-/// Whether a turn that begins like this is meant as a call: `None` as long as that cannot be told.
+/// Whether a turn that begins like this is meant as a call: `None` as long as it cannot be told.
 ///
 /// Lets a reply be spoken while it is generated, without reading JSON aloud.
 pub fn begins_call(so_far: &str) -> Option<bool> {
-    let so_far = so_far.trim_start();
-    if so_far.len() < OPEN.len() && OPEN.starts_with(so_far) {
-        return None;
+    let turn = so_far.trim_start();
+    match turn.chars().next()? {
+        '{' | '[' => Some(true),
+        _ if turn.starts_with(OPEN_TAG) => Some(true),
+        _ if OPEN_TAG.starts_with(turn) => None,
+        _ => Some(false),
     }
-    Some(so_far.starts_with(['{', '[']) || so_far.starts_with(OPEN))
 }
 
-/// What ChatML models write around a call, where it is not a special token and so part of the text.
-const OPEN: &str = "<tool_call>";
-const CLOSE: &str = "</tool_call>";
+/// The words that a turn begins with: all of it, or what stands before a call. Nothing while it cannot be told, and of an
+/// unfinished turn not what may yet become a call's tag.
+pub fn words(so_far: &str) -> &str {
+    if begins_call(so_far) != Some(false) {
+        return "";
+    }
+    match so_far.find(OPEN_TAG) {
+        Some(at) => &so_far[..at],
+        None => {
+            let tail = (1..OPEN_TAG.len()).rev().find(|&n| so_far.ends_with(&OPEN_TAG[..n])).unwrap_or(0);
+            &so_far[..so_far.len() - tail]
+        }
+    }
+}
+
+/// Whether a turn that has come so far is, or has become, a call.
+pub fn calls(so_far: &str) -> bool {
+    begins_call(so_far) == Some(true) || so_far.contains(OPEN_TAG)
+}
 
 /// Reads a whole assistant's turn.
 pub fn parse_reply(turn: &str) -> Reply {
     let turn = turn.trim();
+    if let Some((_, tagged)) = turn.split_once(OPEN_TAG) {
+        // The end of the turn ends a call as well.
+        let (json, after) = tagged.split_once(CLOSE_TAG).unwrap_or((tagged, ""));
+        return match call(json.trim()) {
+            Ok(_) if !after.is_empty() => Reply::Malformed("something follows the call".into()),
+            Ok(call) => Reply::Call(call),
+            Err(why) => Reply::Malformed(why),
+        };
+    }
     match begins_call(turn) {
-        Some(true) => match call(within_tags(turn)) {
+        Some(true) => match call(turn) {
             Ok(call) => Reply::Call(call),
             Err(why) => Reply::Malformed(why),
         },
         _ if holds_call(turn) => Reply::Malformed("the call does not stand alone in the turn".into()),
         _ => Reply::Text(turn.to_owned()),
     }
-}
-
-/// The call without its tags.
-fn within_tags(turn: &str) -> &str {
-    let inner = turn.strip_prefix(OPEN).map(|rest| rest.strip_suffix(CLOSE).unwrap_or(rest));
-    inner.map_or(turn, str::trim)
 }
 
 /// Whether a JSON object whose first key is `name` stands somewhere in the text.
@@ -100,10 +135,6 @@ mod tests {
         assert_eq!((c.name.as_str(), &c.parameters["duration"]), ("set_timer", &Value::from("10 minutes")));
         assert_eq!(name_of(r#"{"name": "stop", "parameters": {}}"#).as_deref(), Some("stop"));
         assert_eq!(name_of(r#"{"name": "stop"}"#).as_deref(), Some("stop"));
-        assert_eq!(
-            name_of("<tool_call>\n{\"name\": \"stop\", \"arguments\": {}}\n</tool_call>").as_deref(),
-            Some("stop")
-        );
         assert_eq!(name_of(r#"{"type": "function", "name": "stop", "arguments": {}}"#).as_deref(), Some("stop"));
     }
 
@@ -122,13 +153,53 @@ mod tests {
             r#"{"name": "stop", "parameters": {}, "then": 1}"#,
             r#"{"parameters": {}}"#,
             "{",
-            "<tool_call>",
-            r#"<tool_call>{"name": "stop"}</tool_call> Done."#,
         ] {
             assert!(matches!(parse_reply(turn), Reply::Malformed(_)), "{turn}");
         }
         let deep = format!("{{\"name\": \"a\", \"parameters\": {{\"x\": {}", "[".repeat(100_000));
         assert!(matches!(parse_reply(&deep), Reply::Malformed(_)));
+    }
+
+    #[test]
+    fn a_tagged_call_is_a_call() {
+        let call = r#"{"name": "stop", "arguments": {}}"#;
+        for turn in [
+            format!("<tool_call>\n{call}\n</tool_call>"),
+            format!("<tool_call>{call}"),
+            format!("One moment.\n<tool_call>\n{call}\n</tool_call>\n"),
+        ] {
+            assert_eq!(name_of(&turn).as_deref(), Some("stop"), "{turn}");
+            assert!(calls(&turn));
+        }
+        for turn in [
+            format!("<tool_call>{call}</tool_call><tool_call>{call}</tool_call>"),
+            format!("<tool_call>{call}</tool_call> Done."),
+            "<tool_call></tool_call>".to_owned(),
+            "<tool_call>".to_owned(),
+        ] {
+            assert!(matches!(parse_reply(&turn), Reply::Malformed(_)), "{turn}");
+        }
+    }
+
+    #[test]
+    fn only_words_are_spoken() {
+        for (turn, spoken) in [
+            ("It is <b>", "It is <b>"),
+            ("It is <tool", "It is "),
+            ("It is <", "It is "),
+            ("Wait.\n<tool_call>{\"name", "Wait.\n"),
+            ("<tool_c", ""),
+            ("<tool_call>", ""),
+            ("{\"name", ""),
+            (" ", ""),
+            ("<tools", "<tools"),
+        ] {
+            assert_eq!(words(turn), spoken, "{turn}");
+        }
+        assert_eq!(
+            (begins_call("<tool_"), begins_call("<tool_call>{"), begins_call("<b>")),
+            (None, Some(true), Some(false))
+        );
     }
 
     #[test]
@@ -138,10 +209,6 @@ mod tests {
         }
         assert_eq!(begins_call("  "), None);
         assert_eq!(begins_call(" {\"na"), Some(true));
-        assert_eq!(
-            (begins_call("<tool_"), begins_call("<tool_call>\n"), begins_call("<b>")),
-            (None, Some(true), Some(false))
-        );
         assert_eq!(begins_call(" The"), Some(false));
     }
 

@@ -66,13 +66,18 @@ impl Sampler {
         Self::new(Sampling { temperature: 0.0, repetition_penalty: 1.0, ..Sampling::default() })
     }
 
+    /// Whether it takes the highest logit as it is.
+    pub fn is_greedy(&self) -> bool {
+        self.sampling.temperature <= 0.0 && self.sampling.repetition_penalty == 1.0
+    }
+
     /// Chooses from `logits` (`[vocabulary]`, f32); a logit of −∞ or NaN is never chosen while another is not. `recent`:
     /// the tokens so far, for the repetition penalty.
     ///
     /// Order: penalty, temperature, top-k, min-p, top-p. Equal logits: the lower id first.
     pub fn sample(&mut self, logits: &[f32], recent: &[TokenId]) -> TokenId {
         let s = &self.sampling;
-        if s.temperature <= 0.0 && s.repetition_penalty == 1.0 {
+        if self.is_greedy() {
             return argmax(logits);
         }
         self.candidates.clear();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Sampling;
+use super::backend::KvPrecision;
 use crate::error::Result;
 use crate::store::{self, Paths};
 
@@ -52,6 +53,10 @@ pub struct Options {
     pub context_tokens: usize,
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
+    pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
+    /// written.
+    pub speculation: bool,
 }
 
 impl Options {
@@ -100,6 +105,10 @@ pub struct Settings {
     pub context_tokens: usize,
     /// Tokens of a prompt computed together.
     pub prefill_chunk: usize,
+    /// How keys and values are kept: `f16`, or `int8` in half the memory.
+    pub kv_precision: KvPrecision,
+    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    pub speculation: bool,
     pub sampling: Sampling,
 }
 
@@ -111,6 +120,8 @@ impl Default for Settings {
             threads: 0,
             context_tokens: 4096,
             prefill_chunk: 128,
+            kv_precision: KvPrecision::F16,
+            speculation: true,
             sampling: Sampling::default(),
         }
     }
@@ -134,6 +145,8 @@ impl Settings {
             threads: self.threads,
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
+            kv_precision: self.kv_precision,
+            speculation: self.speculation,
         }
     }
 

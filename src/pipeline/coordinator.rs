@@ -22,7 +22,8 @@ use crate::dialog::{self, Action, Context, Dialog, Event, State};
 use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
 use crate::llm::chat::Chat;
-use crate::llm::{Engine, Sampling};
+use crate::llm::grammar::Grammar;
+use crate::llm::{Engine, Sampling, Shelf};
 use crate::schema::Message;
 use crate::speak::Voice;
 use crate::tools::{Effect, Fast, Outcome, Registry};
@@ -46,6 +47,8 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     pub voice: Voice,
     pub tools: Arc<Registry>,
+    /// Where the computed system prompt is kept from one start to the next.
+    pub shelf: Option<Shelf>,
     /// Where utterances are kept, for those who asked for it.
     pub archive: Option<Archive>,
     /// Reservations that live as long as the pipeline.
@@ -69,7 +72,10 @@ impl Pipeline {
         let schemas = parts.tools.schemas().to_vec();
         let memory = Context::new(&parts.dialog, &schemas);
         let chat = Arc::new(Chat::from_gguf(parts.engine.file(), parts.engine.tokenizer())?);
+        let grammar = Grammar::new(&schemas, chat.call_style())?;
         let mind = Mind {
+            grammar,
+            shelf: parts.shelf,
             session: parts.engine.session()?,
             chat: Arc::clone(&chat),
             engine: Arc::clone(&parts.engine),

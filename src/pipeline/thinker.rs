@@ -10,14 +10,15 @@ use super::{Msg, Thought};
 use crate::dialog::Event;
 use crate::error::{Error, Kind, Result};
 use crate::llm::chat::Chat;
+use crate::llm::grammar::Grammar;
 use crate::llm::reply::{self, Reply};
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{Engine, Sampler, Sampling, Session};
+use crate::llm::{Engine, Sampler, Sampling, Session, Shelf};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
 use crate::units::{TurnId, WorkId};
 
-/// Longest tool call written before it counts as malformed; longest reply otherwise.
+/// Longest tool call written before it counts as malformed.
 const CALL_TOKENS: usize = 160;
 
 struct Job {
@@ -33,6 +34,10 @@ pub(super) struct Mind {
     pub(super) sampling: Sampling,
     pub(super) reply_tokens: usize,
     pub(super) tools: Vec<ToolSchema>,
+    /// What calls are held to; `None` where there are no tools.
+    pub(super) grammar: Option<Arc<Grammar>>,
+    /// Where the computed pinned block is kept from one start to the next.
+    pub(super) shelf: Option<Shelf>,
     /// The pinned block, computed before the first turn.
     pub(super) system: Message,
 }
@@ -108,14 +113,28 @@ impl Worker {
         let tokens = m.chat.render(m.engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
         // Only the end of the pipeline cancels this.
         let ending = || self.handle.cancel.is_cancelled(WorkId { turn: TurnId(u64::from(u32::MAX)), revision: 0 });
+        let began = Instant::now();
+        if let Some(shelf) = &m.shelf
+            && m.session.restore_kept(shelf, &tokens)?
+        {
+            tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
+            return Ok(());
+        }
         m.session.sync(&tokens, &ending)?;
-        m.session.pin(tokens.len())
+        m.session.pin(tokens.len())?;
+        tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt computed");
+        if let Some(shelf) = &m.shelf
+            && let Err(e) = m.session.keep(shelf)
+        {
+            tracing::warn!("cannot keep the computed system prompt for the next start: {e}");
+        }
+        Ok(())
     }
 
     fn think(&mut self, job: &Job) -> Result<Outcome> {
         let began = Instant::now();
         let work = job.work;
-        let Mind { engine, chat, session, sampling, reply_tokens, .. } = &mut self.mind;
+        let Mind { engine, chat, session, sampling, reply_tokens, grammar, .. } = &mut self.mind;
         let reply_tokens = *reply_tokens;
         let tokenizer = engine.tokenizer();
         let cancelled = || self.handle.cancel.is_cancelled(work);
@@ -126,25 +145,32 @@ impl Worker {
         let mut decoder = StreamDecoder::default();
         let mut chunker = Chunker::new();
         let mut text = String::new();
-        let mut piece = String::new();
+        let mut spoken = 0;
         let mut tokens = 0;
-        let most = reply_tokens.max(CALL_TOKENS);
-        for token in session.generate(&mut sampler, tokenizer.stops(), most, &cancelled) {
+        // Tokens that may come; a call may come behind words.
+        let mut most = reply_tokens;
+        let mut calling = false;
+        let matcher = grammar.as_ref().map(Grammar::matcher);
+        let limit = reply_tokens + CALL_TOKENS;
+        for token in session.generate(&mut sampler, tokenizer.stops(), limit, &cancelled).held_to(matcher) {
             let token = token?;
             if tokens == 0 {
                 let _ = self.out.send(Msg::FirstToken { work, at: Instant::now() });
             }
             tokens += 1;
-            piece.clear();
-            decoder.push(tokenizer, token, &mut piece);
-            text.push_str(&piece);
-            let calling = reply::begins_call(&text);
-            if calling == Some(false) {
-                for sentence in chunker.push(&piece) {
+            decoder.push(tokenizer, token, &mut text);
+            let words = reply::words(&text).len();
+            if words > spoken {
+                for sentence in chunker.push(&text[spoken..words]) {
                     say(&self.out, work, sentence);
                 }
+                spoken = words;
             }
-            if tokens >= if calling == Some(true) { CALL_TOKENS } else { reply_tokens } {
+            if !calling && reply::calls(&text) {
+                calling = true;
+                most = tokens + CALL_TOKENS;
+            }
+            if tokens >= most {
                 break;
             }
         }
@@ -154,13 +180,12 @@ impl Worker {
         let took = began.elapsed();
         let thought = Thought { text: text.clone(), prompt_tokens: prompt.len(), cached_tokens, tokens, took };
         let _ = self.out.send(Msg::Thought { work, thought });
-        if reply::begins_call(&text) == Some(true) {
-            return Ok(self.judge_call(text));
-        }
-        for sentence in chunker.finish() {
+        // What only looked like the beginning of a call is words after all.
+        let rest = if calling { "" } else { &text[spoken..] };
+        for sentence in chunker.push(rest).into_iter().chain(chunker.finish()) {
             say(&self.out, work, sentence);
         }
-        Ok(Outcome::Said)
+        Ok(if calling { self.judge_call(text) } else { Outcome::Said })
     }
 
     /// A call is only passed on when it is one of a known tool with sound arguments.

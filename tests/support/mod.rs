@@ -11,7 +11,7 @@ pub(crate) fn skip(test: &str, why: &str) {
 
 /// Whether everything the daemon loads is installed. Where it is not: a printed skip, or a failure where
 /// `TERCET_REQUIRE_MODELS` is set.
-#[cfg(feature = "voice")]
+#[allow(dead_code)] // not in builds without the voice
 pub(crate) fn models_ready(test: &str) -> bool {
     let paths = tercet::store::Paths::from_env();
     let needed =

@@ -13,6 +13,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::gguf::{Gguf, TensorInfo, TensorType};
 use super::quant::Ternary;
 use crate::error::{Error, Kind, Result};
@@ -20,6 +22,38 @@ use crate::units::TokenId;
 
 pub mod cpu;
 pub mod reference;
+
+/// How keys and values are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KvPrecision {
+    /// Rounded to fp16.
+    #[default]
+    F16,
+    /// int8, quantized as the contract quantizes a row, with an f32 scale for each position and KV head; keys and values
+    /// each. Half the bytes.
+    Int8,
+}
+
+impl KvPrecision {
+    pub fn name(self) -> &'static str {
+        match self {
+            KvPrecision::F16 => "f16",
+            KvPrecision::Int8 => "int8",
+        }
+    }
+}
+
+impl std::str::FromStr for KvPrecision {
+    type Err = String;
+
+    fn from_str(s: &str) -> std::result::Result<Self, String> {
+        [KvPrecision::F16, KvPrecision::Int8]
+            .into_iter()
+            .find(|k| k.name() == s)
+            .ok_or_else(|| format!("{s} is no precision of keys and values; f16 and int8 are"))
+    }
+}
 
 /// What one session's KV cache must hold.
 #[derive(Debug, Clone)]
@@ -31,6 +65,7 @@ pub struct KvShape {
     /// Divides `heads`.
     pub kv_heads: usize,
     pub head_dim: usize,
+    pub precision: KvPrecision,
     pub rope: Arc<Rope>,
 }
 
@@ -43,6 +78,14 @@ impl KvShape {
     /// Columns of a row of attention's output.
     pub fn out_cols(&self) -> usize {
         self.heads * self.head_dim
+    }
+
+    /// Bytes of the keys, or of the values, of one KV head at one position.
+    pub fn head_bytes(&self) -> usize {
+        match self.precision {
+            KvPrecision::F16 => 2 * self.head_dim,
+            KvPrecision::Int8 => self.head_dim + size_of::<f32>(),
+        }
     }
 }
 
@@ -154,7 +197,7 @@ pub trait Backend: Send + Sync + 'static {
     type Embedding: Send + Sync;
     /// The output matrix `[vocabulary, width]`.
     type Head: Footprint + Send + Sync;
-    /// One session's keys and values, fp16.
+    /// One session's keys and values, in the precision of their [`KvShape`].
     type Kv: Footprint + Send;
 
     /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
@@ -211,8 +254,8 @@ pub trait Backend: Send + Sync + 'static {
     fn linear_add(&self, w: &Self::Linear, x: &Self::Quant, n: usize, y: &mut Self::Rows) -> Result<()>;
 
     /// Rotates the queries and keys of `qkv` (`[n, q heads | k heads | v heads]`) for positions `start..start + n`, leaves
-    /// the rotated queries in place and writes keys and values, rounded to fp16, into `layer` of the cache. An adjacent
-    /// pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`. Where there are `norms`, every head of the queries and
+    /// the rotated queries in place and writes keys and values into `layer` of the cache, rounded to fp16 or quantized head
+    /// by head as [`KvPrecision`] says. An adjacent pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`. Where there are `norms`, every head of the queries and
     /// keys is normed first: `x · r · weight` with `r` as in [`Backend::norm_quantize`], over `head_dim`.
     fn rope_append(
         &self,
@@ -226,6 +269,7 @@ pub trait Backend: Send + Sync + 'static {
 
     /// Causal attention of rows `0..n` at positions `start..start + n` over the cache's positions up to their own:
     /// `out = softmax(q·kᵀ / √head_dim) · v`; query head `h` reads KV head `h / (heads / kv_heads)`. `out` is `[n, heads·head_dim]`.
+    /// Keys and values are what the cache holds: fp16, or integers times their scale.
     fn attend(
         &self,
         qkv: &Self::Rows,

@@ -96,7 +96,7 @@ pub(in crate::llm) fn estimate<B: Backend>(backend: &B, file: &Gguf, h: &Hyper, 
     weights += (((2 * h.layers + 1) * h.width + head_norms) * size_of::<f32>()) as u64 + Rope::bytes(context, pairs);
 
     let no_rope = Arc::new(Rope { pairs, table: Vec::new() });
-    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, context, no_rope));
+    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, options.kv_precision, context, no_rope));
     let chunk = options.chunk(context);
     let rows = [h.width, h.qkv_cols(), linears.attended, 2 * h.ffn].map(|cols| backend.rows_bytes(chunk, cols));
     let quants = [h.width, linears.attended, h.ffn].map(|cols| backend.quant_bytes(chunk, cols));
@@ -245,6 +245,17 @@ impl<B: Backend> Model<B> {
         let rope = Arc::new(rope::table(&hyper, context, factors.as_deref()));
         let embedding = backend.embedding(FileRows { file: file.clone(), tensor: embedding })?;
         let chunk = options.chunk(context);
-        Ok(Self { backend, hyper, embedding, layers, out_norm, head: head_weights, rope, context, chunk })
+        Ok(Self {
+            backend,
+            hyper,
+            embedding,
+            layers,
+            out_norm,
+            head: head_weights,
+            rope,
+            kv_precision: options.kv_precision,
+            context,
+            chunk,
+        })
     }
 }

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::backend::{Backend, Footprint, KvShape, QkNorm, Rope};
+use super::backend::{Backend, Footprint, KvPrecision, KvShape, QkNorm, Rope};
 use crate::error::Result;
 use crate::units::{Bytes, TokenId};
 
@@ -28,6 +28,7 @@ pub(super) struct Model<B: Backend> {
     out_norm: Vec<f32>,
     head: B::Head,
     rope: Arc<Rope>,
+    kv_precision: KvPrecision,
     context: usize,
     chunk: usize,
 }
@@ -67,13 +68,14 @@ pub(super) struct Sizes {
 }
 
 impl<B: Backend> Model<B> {
-    fn kv_shape(hyper: &Hyper, context: usize, rope: Arc<Rope>) -> KvShape {
+    fn kv_shape(hyper: &Hyper, precision: KvPrecision, context: usize, rope: Arc<Rope>) -> KvShape {
         KvShape {
             layers: hyper.layers,
             context,
             heads: hyper.heads,
             kv_heads: hyper.kv_heads,
             head_dim: hyper.head_dim,
+            precision,
             rope,
         }
     }
@@ -82,7 +84,7 @@ impl<B: Backend> Model<B> {
         let (b, h, chunk) = (&self.backend, &self.hyper, self.chunk);
         let attended = h.heads * h.head_dim;
         Ok(State {
-            kv: b.kv(&Self::kv_shape(h, self.context, self.rope.clone()))?,
+            kv: b.kv(&Self::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: b.rows(chunk, h.width)?,
             qkv: b.rows(chunk, h.qkv_cols())?,
             attended: b.rows(chunk, attended)?,
@@ -110,9 +112,14 @@ impl<B: Backend> Model<B> {
             b.linear_add(&l.down, &s.q_ffn, n, &mut s.x)?;
         }
         match logits {
-            Some(logits) => b.logits(&self.head, &self.out_norm, eps, &s.x, n.saturating_sub(1), logits),
+            Some(logits) => self.logits(s, n.saturating_sub(1), logits),
             None => Ok(()),
         }
+    }
+
+    /// What follows token `row` of those computed last.
+    fn logits(&self, s: &State<B>, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.backend.logits(&self.head, &self.out_norm, self.hyper.norm_eps, &s.x, row, logits)
     }
 
     /// Bytes of the weights that are resident.
@@ -151,6 +158,18 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
+    /// Logits of what follows token `row` of the last [`Timeline::forward`] or [`Timeline::likeliest`].
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
+    /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is guessed
+    /// ahead: guesses must not change what is written.
+    fn rows_are_alike(&self) -> bool {
+        false
+    }
+    /// As [`Timeline::forward`], giving the likeliest token to follow, where the backend finds it by itself and so spares the
+    /// logits their way to the host. `None`: it does not, and nothing was computed.
+    fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
+        Ok(None)
+    }
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;
     /// Resident bytes of the cache and of the workspace.
@@ -184,6 +203,12 @@ impl<B: Backend> Loaded for Model<B> {
 impl<B: Backend> Timeline for Run<B> {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.model.forward(&mut self.state, tokens, start, logits)
+    }
+    fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
+        self.model.logits(&self.state, row, logits)
+    }
+    fn rows_are_alike(&self) -> bool {
+        true
     }
     fn save(&self, len: usize) -> Result<Vec<u8>> {
         self.model.backend.save_kv(&self.state.kv, len)

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use crate::llm::backend::cpu::Cpu;
 use crate::llm::backend::reference::Reference;
-use crate::llm::backend::{Backend, KvShape, QkNorm, Rope};
+use crate::llm::backend::{Backend, KvPrecision, KvShape, QkNorm, Rope};
 use crate::llm::quant::Halves;
 
 const HEAD: usize = 8;
 
 fn shape() -> KvShape {
     let rope = Arc::new(Rope::new(16, HEAD / 2, 100.0, None));
-    KvShape { layers: 2, context: 16, heads: 4, kv_heads: 2, head_dim: HEAD, rope }
+    KvShape { layers: 2, context: 16, heads: 4, kv_heads: 2, head_dim: HEAD, precision: KvPrecision::F16, rope }
 }
 
 fn rows(n: usize) -> Vec<f32> {

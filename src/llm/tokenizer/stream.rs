@@ -1,12 +1,13 @@
 //! Text out of tokens that arrive one by one.
 
 use super::Tokenizer;
+use crate::llm::reply::{CLOSE_TAG, OPEN_TAG};
 use crate::units::TokenId;
 
 /// Decodes a stream of tokens without ever giving out part of a character.
 ///
 /// A token may end in the middle of a character; those bytes (at most three) wait for the next token. Special tokens
-/// have no text. What comes out in pieces is what [`Tokenizer::decode`] gives for the whole.
+/// have no text, but for the two that stand around a tool call. What comes out in pieces is what [`Tokenizer::decode`] gives for the whole.
 #[derive(Debug, Default, Clone)]
 pub struct StreamDecoder {
     pending: Vec<u8>,
@@ -15,10 +16,11 @@ pub struct StreamDecoder {
 impl StreamDecoder {
     /// Appends to `out` the text that `token` completes.
     pub fn push(&mut self, tokenizer: &Tokenizer, token: TokenId, out: &mut String) {
-        if tokenizer.is_special(token) {
+        let bytes = tokenizer.bytes_of(token);
+        if tokenizer.is_special(token) && ![OPEN_TAG.as_bytes(), CLOSE_TAG.as_bytes()].contains(&bytes) {
             return;
         }
-        self.pending.extend_from_slice(tokenizer.bytes_of(token));
+        self.pending.extend_from_slice(bytes);
         self.take_complete(out);
     }
 

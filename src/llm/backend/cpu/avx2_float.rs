@@ -1,15 +1,15 @@
-//! The float kernels with AVX2, FMA and F16C: norm, quantization, SwiGLU, attention, dense dots.
+//! The float kernels with AVX2, FMA and F16C: norm, quantization, SwiGLU, dense dots.
 
 use std::arch::x86_64::*;
 
-use super::avx2::{load, load_f16, load_f32, store_f32};
-use super::kernels::{Float, HeadGroup};
+use super::avx2::{load, load_f32, store_f32};
+use super::kernels::Float;
 use super::scalar;
 use crate::llm::backend::MIN_ABSMAX;
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn sum_lanes(v: __m256) -> f32 {
+pub(super) fn sum_lanes(v: __m256) -> f32 {
     let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
     let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
     _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
@@ -17,7 +17,7 @@ fn sum_lanes(v: __m256) -> f32 {
 
 #[inline]
 #[target_feature(enable = "avx2")]
-fn max_lanes(v: __m256) -> f32 {
+pub(super) fn max_lanes(v: __m256) -> f32 {
     let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
     let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
     _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
@@ -98,7 +98,7 @@ const LN2_HIGH: f32 = 355.0 / 512.0;
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, 2ⁿ through the exponent.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
-fn exp(x: __m256) -> __m256 {
+pub(super) fn exp(x: __m256) -> __m256 {
     let x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-87.0)), _mm256_set1_ps(87.0));
     let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm256_mul_ps(
         x,
@@ -125,86 +125,6 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
         store_f32(out, at, _mm256_mul_ps(_mm256_div_ps(g, _mm256_add_ps(one, e)), u));
     }
     scalar::swiglu(&gate[whole..], &up[whole..], &mut out[whole..]);
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
-    let hd = a.head_dim;
-    if !hd.is_multiple_of(16) {
-        return scalar::attend(a, scores, out);
-    }
-    let padded = a.len.next_multiple_of(16);
-    for (q, out) in a.q.chunks(4 * hd).zip(out.chunks_mut(4 * hd)) {
-        scores.clear();
-        scores.resize(q.len() / hd * padded, 0.0);
-        let part = HeadGroup { q, ..a };
-        match q.len() / hd {
-            1 => attend_heads::<1>(part, padded, scores, out),
-            2 => attend_heads::<2>(part, padded, scores, out),
-            3 => attend_heads::<3>(part, padded, scores, out),
-            _ => attend_heads::<4>(part, padded, scores, out),
-        }
-    }
-}
-
-/// `H` query heads over the same keys and values; `scores` is `[H, padded]`, `padded` a multiple of 16.
-#[inline]
-#[target_feature(enable = "avx2,fma,f16c")]
-fn attend_heads<const H: usize>(a: HeadGroup<'_>, padded: usize, scores: &mut [f32], out: &mut [f32]) {
-    let (hd, len) = (a.head_dim, a.len);
-    let scale = _mm256_set1_ps(1.0 / (hd as f32).sqrt());
-    let block = 8 * hd;
-    // Scores: a lane is a position, so each query element is broadcast and nothing is summed across lanes.
-    for p in (0..len).step_by(16) {
-        let k0 = &a.k[p / 8 * block..][..block];
-        // The cache ends with a whole block, but not always with a pair of them.
-        let k1 = a.k.get((p / 8 + 1) * block..(p / 8 + 2) * block).unwrap_or(k0);
-        let mut dots = [[_mm256_setzero_ps(); 2]; H];
-        for d in 0..hd {
-            let (v0, v1) = (load_f16(k0, 8 * d), load_f16(k1, 8 * d));
-            for h in 0..H {
-                let q = _mm256_set1_ps(a.q[h * hd + d]);
-                dots[h] = [_mm256_fmadd_ps(q, v0, dots[h][0]), _mm256_fmadd_ps(q, v1, dots[h][1])];
-            }
-        }
-        for h in 0..H {
-            store_f32(scores, h * padded + p, _mm256_mul_ps(dots[h][0], scale));
-            store_f32(scores, h * padded + p + 8, _mm256_mul_ps(dots[h][1], scale));
-        }
-    }
-    let mut sum = [0f32; H];
-    for h in 0..H {
-        let scores = &mut scores[h * padded..(h + 1) * padded];
-        scores[len..].fill(f32::NEG_INFINITY);
-        let mut max = load_f32(scores, 0);
-        for at in (8..padded).step_by(8) {
-            max = _mm256_max_ps(max, load_f32(scores, at));
-        }
-        let max = _mm256_set1_ps(max_lanes(max));
-        let mut total = _mm256_setzero_ps();
-        for at in (0..padded).step_by(8) {
-            let e = exp(_mm256_sub_ps(load_f32(scores, at), max));
-            // What is padded adds e^−87: nothing beside the maximum's e^0.
-            total = _mm256_add_ps(total, e);
-            store_f32(scores, at, e);
-        }
-        sum[h] = sum_lanes(total);
-    }
-    for d in (0..hd).step_by(16) {
-        let mut acc = [[_mm256_setzero_ps(); 2]; H];
-        for (p, v) in a.v.chunks_exact(hd).take(len).enumerate() {
-            let (v0, v1) = (load_f16(v, d), load_f16(v, d + 8));
-            for h in 0..H {
-                let w = _mm256_set1_ps(scores[h * padded + p]);
-                acc[h] = [_mm256_fmadd_ps(w, v0, acc[h][0]), _mm256_fmadd_ps(w, v1, acc[h][1])];
-            }
-        }
-        for h in 0..H {
-            let by = _mm256_set1_ps(1.0 / sum[h]);
-            store_f32(out, h * hd + d, _mm256_mul_ps(acc[h][0], by));
-            store_f32(out, h * hd + d + 8, _mm256_mul_ps(acc[h][1], by));
-        }
-    }
 }
 
 #[target_feature(enable = "avx2,fma,f16c")]

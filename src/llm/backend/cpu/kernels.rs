@@ -7,7 +7,7 @@
 use super::pack::{Int4, Packed, TILE};
 use super::scalar;
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512};
+use super::{avx2, avx2_attention, avx512};
 
 /// Instruction sets with kernels of their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +81,19 @@ pub(crate) struct HeadRow {
 pub(crate) struct HeadGroup<'a> {
     /// `[heads, head_dim]`, rotated.
     pub(crate) q: &'a [f32],
-    /// fp16 bits, `[⌈context / 8⌉, head_dim, 8 positions]`.
-    pub(crate) k: &'a [u16],
-    /// fp16 bits, `[context, head_dim]`.
-    pub(crate) v: &'a [u16],
+    pub(crate) cells: Cells<'a>,
     pub(crate) head_dim: usize,
     /// Positions to attend to, at least 1.
     pub(crate) len: usize,
+}
+
+/// A KV head's keys `[⌈context / 8⌉, head_dim, 8 positions]` and values `[context, head_dim]`.
+#[derive(Clone, Copy)]
+pub(crate) enum Cells<'a> {
+    /// fp16 bits.
+    F16 { k: &'a [u16], v: &'a [u16] },
+    /// Scales are `[context]`, padded to whole vectors of 16.
+    Int8 { k: &'a [i8], v: &'a [i8], k_scale: &'a [f32], v_scale: &'a [f32] },
 }
 
 /// How a dense head's weights are stored.
@@ -173,7 +179,7 @@ impl Kernels {
             sums: float::sums,
             norm: float::norm,
             swiglu: float::swiglu,
-            attend: float::attend,
+            attend: avx2_attention::attend,
         }
     }
 }

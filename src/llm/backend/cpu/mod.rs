@@ -14,12 +14,17 @@ use crate::units::TokenId;
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+#[allow(clippy::needless_range_loop)] // as above
+mod avx2_attention;
+#[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // lanes, halves and heads are named by index throughout the kernels
 mod avx2_float;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod buffer;
 mod cache;
+#[cfg(test)]
+mod cache_tests;
 mod head;
 mod kernels;
 mod pack;
@@ -374,9 +379,8 @@ impl Backend for Cpu {
         let cols = out.cols;
         let to = Disjoint::new(&mut out.data);
         let one = |i: usize, head: usize| {
-            let (k, v) = kv.head(layer, head);
             let q = &qkv.row(i)[head * group..(head + 1) * group];
-            let a = HeadGroup { q, k, v, head_dim: s.head_dim, len: start + i + 1 };
+            let a = HeadGroup { q, cells: kv.head(layer, head), head_dim: s.head_dim, len: start + i + 1 };
             // SAFETY: every (row, KV head) pair is visited once and has its own elements.
             let to = unsafe { to.slice(i * cols + head * group, group) };
             // SAFETY: the table holds kernels of a set this processor has.

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::kernels::{Float, HeadGroup, HeadRow, QuantRow};
+use super::kernels::{Cells, Float, HeadGroup, HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT_BYTES, sixteen};
 use crate::llm::backend::MIN_ABSMAX;
 
@@ -125,22 +125,44 @@ pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
 }
 
 pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
+    match a.cells {
+        Cells::F16 { k, v } => {
+            let half = |bits: u16| f16::from_bits(bits).to_f32();
+            attend_cells(a, (|at, _| half(k[at]), |at, _| half(v[at])), scores, out);
+        }
+        Cells::Int8 { k, v, k_scale, v_scale } => {
+            let cells = (
+                |at: usize, p: usize| f32::from(k[at]) * k_scale[p],
+                |at: usize, p: usize| f32::from(v[at]) * v_scale[p],
+            );
+            attend_cells(a, cells, scores, out);
+        }
+    }
+}
+
+/// `k` and `v` give the number in a cell of a position.
+fn attend_cells(
+    a: HeadGroup<'_>,
+    (k, v): (impl Fn(usize, usize) -> f32, impl Fn(usize, usize) -> f32),
+    scores: &mut Vec<f32>,
+    out: &mut [f32],
+) {
     let hd = a.head_dim;
     let scale = 1.0 / (hd as f32).sqrt();
     for (q, out) in a.q.chunks_exact(hd).zip(out.chunks_exact_mut(hd)) {
         scores.clear();
         for p in 0..a.len {
             let at = p / 8 * hd * 8 + p % 8;
-            let dot: f32 = q.iter().enumerate().map(|(d, q)| q * f16::from_bits(a.k[at + 8 * d]).to_f32()).sum();
+            let dot: f32 = q.iter().enumerate().map(|(d, q)| q * k(at + 8 * d, p)).sum();
             scores.push(dot * scale);
         }
         let max = scores.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
         scores.iter_mut().for_each(|v| *v = (*v - max).exp());
         let sum: f32 = scores.iter().sum();
         out.fill(0.0);
-        for (w, v) in scores.iter().zip(a.v.chunks_exact(hd)) {
-            for (o, v) in out.iter_mut().zip(v) {
-                *o += w * f16::from_bits(*v).to_f32();
+        for (p, w) in scores.iter().enumerate() {
+            for (d, o) in out.iter_mut().enumerate() {
+                *o += w * v(p * hd + d, p);
             }
         }
         out.iter_mut().for_each(|o| *o /= sum);

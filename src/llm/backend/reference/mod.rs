@@ -4,6 +4,11 @@
 use half::f16;
 
 use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Part, QkNorm, shape};
+
+mod cache;
+
+pub use cache::Kv;
+
 use crate::error::Result;
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{self, Groups, Ternary};
@@ -51,13 +56,6 @@ pub enum Head {
     Ternary(Linear),
 }
 
-/// Keys and values `[layer, position, kv head, dim]`.
-pub struct Kv {
-    shape: KvShape,
-    k: Vec<f16>,
-    v: Vec<f16>,
-}
-
 fn bytes_of<T>(v: &[T]) -> u64 {
     size_of_val(v) as u64
 }
@@ -86,21 +84,10 @@ impl Footprint for Head {
         }
     }
 }
-impl Footprint for Kv {
-    fn resident(&self) -> u64 {
-        bytes_of(&self.k) + bytes_of(&self.v)
-    }
-}
 
 impl Quant {
-    /// The contract's quantizer.
     fn put(&mut self, row: usize, x: &[f32]) {
-        let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
-        let s = 127.0 / absmax;
-        for (q, v) in self.q[row * self.cols..].iter_mut().zip(x) {
-            *q = (v * s).round_ties_even().clamp(-128.0, 127.0) as i8;
-        }
-        self.scale[row] = absmax / 127.0;
+        self.scale[row] = quantize_row(x, &mut self.q[row * self.cols..]);
     }
 
     fn row(&self, i: usize) -> &[i8] {
@@ -180,6 +167,16 @@ impl Linear {
     }
 }
 
+/// The contract's quantizer; returns the scale.
+fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
+    let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
+    let s = 127.0 / absmax;
+    for (q, v) in q.iter_mut().zip(x) {
+        *q = (v * s).round_ties_even().clamp(-128.0, 127.0) as i8;
+    }
+    absmax / 127.0
+}
+
 fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mean = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / x.len() as f64;
     let r = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
@@ -196,18 +193,6 @@ fn quantize_blocks(x: &[f32]) -> (Vec<i8>, Vec<f32>) {
         d.push(f16::from_f32(absmax / 127.0).to_f32());
     }
     (q, d)
-}
-
-impl Kv {
-    /// Index of `(layer, position, kv head)`'s first dimension.
-    fn at(&self, layer: usize, position: usize, head: usize) -> usize {
-        let s = &self.shape;
-        ((layer * s.context + position) * s.kv_heads + head) * s.head_dim
-    }
-
-    fn fits(&self, layer: usize, start: usize, n: usize) -> bool {
-        layer < self.shape.layers && start + n <= self.shape.context
-    }
 }
 
 impl Backend for Reference {
@@ -239,7 +224,7 @@ impl Backend for Reference {
         }
     }
     fn kv_bytes(&self, s: &KvShape) -> u64 {
-        (2 * s.layers * s.context * s.kv_heads * s.head_dim * 2) as u64
+        Kv::bytes(s)
     }
 
     fn rows(&self, capacity: usize, cols: usize) -> Result<Rows> {
@@ -249,8 +234,7 @@ impl Backend for Reference {
         Ok(Quant { cols, q: vec![0; capacity * cols], scale: vec![0.0; capacity] })
     }
     fn kv(&self, shape: &KvShape) -> Result<Kv> {
-        let n = shape.layers * shape.context * shape.kv_heads * shape.head_dim;
-        Ok(Kv { shape: shape.clone(), k: vec![f16::ZERO; n], v: vec![f16::ZERO; n] })
+        Ok(Kv::new(shape))
     }
     fn linear(&self, parts: &[Part<'_>]) -> Result<Linear> {
         shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
@@ -299,28 +283,10 @@ impl Backend for Reference {
         Ok((from.q[..n * from.cols].to_vec(), from.scale[..n].to_vec()))
     }
     fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
-        shape(len <= kv.shape.context, "save_kv")?;
-        let mut out = Vec::new();
-        for layer in 0..kv.shape.layers {
-            let at = kv.at(layer, 0, 0)..kv.at(layer, len, 0);
-            out.extend_from_slice(bytemuck::cast_slice(&kv.k[at.clone()]));
-            out.extend_from_slice(bytemuck::cast_slice(&kv.v[at]));
-        }
-        Ok(out)
+        kv.save(len)
     }
     fn load_kv(&self, kv: &mut Kv, len: usize, saved: &[u8]) -> Result<()> {
-        let row = kv.shape.kv_heads * kv.shape.head_dim * 2;
-        shape(len <= kv.shape.context && saved.len() == 2 * kv.shape.layers * len * row, "load_kv")?;
-        let mut from = saved;
-        for layer in 0..kv.shape.layers {
-            let at = kv.at(layer, 0, 0)..kv.at(layer, len, 0);
-            for to in [&mut kv.k, &mut kv.v] {
-                let (part, rest) = from.split_at(len * row);
-                bytemuck::cast_slice_mut(&mut to[at.clone()]).copy_from_slice(part);
-                from = rest;
-            }
-        }
-        Ok(())
+        kv.load(len, saved)
     }
 
     fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
@@ -368,8 +334,8 @@ impl Backend for Reference {
         norms: Option<&QkNorm>,
         kv: &mut Kv,
     ) -> Result<()> {
-        shape(qkv.cols == kv.shape.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
-        let s = kv.shape.clone();
+        let s = kv.shape().clone();
+        shape(qkv.cols == s.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
         shape(norms.is_none_or(|by| by.fits(s.head_dim)), "rope_append")?;
         let (q_heads, hd) = (s.heads, s.head_dim);
         for i in 0..n {
@@ -386,17 +352,15 @@ impl Backend for Reference {
                 }
             }
             let (k, v) = row[q_heads * hd..].split_at(s.kv_heads * hd);
-            let at = kv.at(layer, start + i, 0);
-            for d in 0..k.len() {
-                kv.k[at + d] = f16::from_f32(k[d]);
-                kv.v[at + d] = f16::from_f32(v[d]);
+            for (head, (k, v)) in k.chunks_exact(hd).zip(v.chunks_exact(hd)).enumerate() {
+                kv.put(layer, start + i, head, k, v);
             }
         }
         Ok(())
     }
 
     fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
-        let s = &kv.shape;
+        let s = kv.shape();
         let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
         shape(fit && kv.fits(layer, start, n), "attend")?;
         let hd = s.head_dim;
@@ -405,20 +369,17 @@ impl Backend for Reference {
             for h in 0..s.heads {
                 let q = &qkv.row(i)[h * hd..(h + 1) * hd];
                 let kv_head = h / (s.heads / s.kv_heads);
-                let mut scores = Vec::with_capacity(start + i + 1);
-                for p in 0..=start + i {
-                    let at = kv.at(layer, p, kv_head);
-                    let dot: f32 = q.iter().zip(&kv.k[at..at + hd]).map(|(q, k)| q * k.to_f32()).sum();
-                    scores.push(dot * scale);
-                }
+                let dot = |k: &[f32]| q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * scale;
+                let mut scores: Vec<f32> = (0..=start + i).map(|p| dot(&kv.key(layer, p, kv_head))).collect();
                 let max = scores.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
                 scores.iter_mut().for_each(|v| *v = (*v - max).exp());
                 let sum: f32 = scores.iter().sum();
-                for d in 0..hd {
-                    let dot: f32 =
-                        scores.iter().enumerate().map(|(p, w)| w * kv.v[kv.at(layer, p, kv_head) + d].to_f32()).sum();
-                    out.data[i * out.cols + h * hd + d] = dot / sum;
+                let out = &mut out.data[i * out.cols + h * hd..][..hd];
+                out.fill(0.0);
+                for (p, w) in scores.iter().enumerate() {
+                    out.iter_mut().zip(kv.value(layer, p, kv_head)).for_each(|(o, v)| *o += w * v);
                 }
+                out.iter_mut().for_each(|o| *o /= sum);
             }
         }
         Ok(())

@@ -9,6 +9,18 @@ use crate::error::{Error, Kind, Result};
 use crate::llm::engine::SessionRoom;
 use crate::units::TokenId;
 
+mod generation;
+mod lookup;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+pub use generation::{Finish, Generation};
+pub use lookup::Counts;
+use lookup::Speculation;
+pub use shelf::Shelf;
+pub(super) use shelf::fingerprint;
+
 /// A timeline: tokens that were computed, in order, and what the model thinks comes next. Used from one thread at
 /// a time; several sessions of one engine may run on several threads and then share its workers turn by turn.
 pub struct Session {
@@ -16,10 +28,28 @@ pub struct Session {
     timeline: Box<dyn Timeline>,
     tokens: Vec<TokenId>,
     pinned: usize,
+    /// Positions behind the pinned start where a turn ended, ascending.
+    turns: Vec<usize>,
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
+    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
+    likeliest: Option<TokenId>,
+    speculation: Speculation,
     _room: SessionRoom,
+}
+
+/// Gets the logits of what follows each token, by its index.
+pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
+
+/// What is wanted of tokens that are appended.
+enum Wanted<'e, 'f> {
+    /// The logits behind the last.
+    Logits,
+    /// The likeliest token behind the last, or the logits.
+    Likeliest,
+    /// The logits behind every one.
+    Each(&'e mut Each<'f>),
 }
 
 /// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
@@ -68,7 +98,19 @@ impl Snapshot {
 impl Session {
     pub(super) fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
         let logits = vec![0.0; engine.hyper().vocabulary];
-        Self { engine, timeline, tokens: Vec::new(), pinned: 0, logits, fresh: false, _room: room }
+        let speculation = Speculation::new(engine.speculates() && timeline.rows_are_alike());
+        Self {
+            engine,
+            timeline,
+            tokens: Vec::new(),
+            pinned: 0,
+            turns: Vec::new(),
+            logits,
+            fresh: false,
+            likeliest: None,
+            speculation,
+            _room: room,
+        }
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -103,11 +145,33 @@ impl Session {
     /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
     /// tells how far it came.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
-        let full = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
-        if full.wanted > full.free {
-            return Err(Error::new(Kind::OverBudget, "the language model's context is full")
-                .remedy("shorten the conversation or raise llm.context_tokens")
-                .because(full));
+        self.append_parts(tokens, cancelled, Wanted::Logits)
+    }
+
+    /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
+    /// text takes.
+    ///
+    /// # Errors
+    /// As [`Session::append`].
+    pub fn append_each(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, each: &mut Each<'_>) -> Result<()> {
+        self.append_parts(tokens, cancelled, Wanted::Each(each))
+    }
+
+    /// As [`Session::append`]. With `greedy`, only the likeliest token to follow is wanted: a backend that finds it keeps the
+    /// logits to itself.
+    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, greedy: bool) -> Result<()> {
+        self.append_parts(tokens, cancelled, if greedy { Wanted::Likeliest } else { Wanted::Logits })
+    }
+
+    fn append_parts(
+        &mut self,
+        tokens: &[TokenId],
+        cancelled: &dyn Fn() -> bool,
+        mut wanted: Wanted<'_, '_>,
+    ) -> Result<()> {
+        let room = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
+        if room.wanted > room.free {
+            return Err(full(room));
         }
         let vocabulary = self.logits.len();
         if let Some(bad) = tokens.iter().find(|t| t.0 as usize >= vocabulary) {
@@ -117,11 +181,25 @@ impl Session {
         let chunks = tokens.len().div_ceil(chunk);
         for (i, part) in tokens.chunks(chunk).enumerate() {
             if cancelled() {
-                return Err(Error::new(Kind::Cancelled, "the language model was told to stop"));
+                return Err(stopped());
             }
-            self.fresh = false;
+            self.stale();
             let last = i + 1 == chunks;
-            self.timeline.forward(part, self.tokens.len(), last.then_some(&mut self.logits[..]))?;
+            if part.len() == 1 && last && matches!(wanted, Wanted::Likeliest) {
+                self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
+                if self.likeliest.is_some() {
+                    self.tokens.extend_from_slice(part);
+                    continue;
+                }
+            }
+            let logits = last && !matches!(wanted, Wanted::Each(_));
+            self.timeline.forward(part, self.tokens.len(), logits.then_some(&mut self.logits[..]))?;
+            if let Wanted::Each(each) = &mut wanted {
+                for row in 0..part.len() {
+                    self.timeline.logits(row, &mut self.logits)?;
+                    each(i * chunk + row, &self.logits);
+                }
+            }
             self.tokens.extend_from_slice(part);
             self.fresh = last;
         }
@@ -158,9 +236,49 @@ impl Session {
             let what = format!("cannot cut {len} tokens, of which {pinned} are pinned, at {position}");
             return Err(Error::new(Kind::Internal, what));
         }
-        self.fresh &= position == self.tokens.len();
+        if position < self.tokens.len() {
+            self.stale();
+        }
         self.tokens.truncate(position);
+        self.turns.truncate(self.turns.partition_point(|&end| end <= position));
         Ok(())
+    }
+
+    /// A turn ends here: up to here and no further [`Session::make_room`] may forget at a time.
+    pub fn end_turn(&mut self) {
+        let here = self.position();
+        if here > self.turns.last().copied().unwrap_or(0).max(self.pinned) {
+            self.turns.push(here);
+        }
+    }
+
+    /// Forgets the oldest turns behind the pinned start, as few as it takes for `wanted` tokens to fit, and moves what
+    /// follows them up. Returns how many tokens were forgotten.
+    ///
+    /// What follows is computed again: keys and values depend on everything before them, so those that were computed with
+    /// the forgotten turns in view, moved, would not be what the model makes of the tokens that are left.
+    ///
+    /// # Errors
+    /// A [`WindowFull`] where even without them there is not room enough: nothing is changed then. [`Kind::Cancelled`]: the
+    /// timeline ends within what was to be moved.
+    pub fn make_room(&mut self, wanted: usize, cancelled: &dyn Fn() -> bool) -> Result<usize> {
+        let free = self.free();
+        if wanted <= free {
+            return Ok(0);
+        }
+        let start = self.pinned;
+        let ends = self.turns.iter().enumerate().filter(|(_, end)| **end > start);
+        let Some((i, &end)) = ends.into_iter().find(|(_, end)| **end - start + free >= wanted) else {
+            return Err(full(WindowFull { wanted, free, context: self.engine.context() }));
+        };
+        let moved = self.tokens[end..].to_vec();
+        let turns: Vec<usize> = self.turns[i + 1..].iter().map(|t| t - (end - start)).collect();
+        self.truncate(start)?;
+        self.turns.retain(|&t| t <= start);
+        let appended = self.append(&moved, cancelled);
+        self.turns.extend(turns);
+        self.turns.truncate(self.turns.partition_point(|&t| t <= self.tokens.len()));
+        appended.map(|()| end - start)
     }
 
     /// Protects the first `len` tokens (system prompt and tools) from [`Session::truncate`]; 0 lifts it.
@@ -173,6 +291,11 @@ impl Session {
         }
         self.pinned = len;
         Ok(())
+    }
+
+    /// What was guessed since the session began (see [`crate::llm::Options::speculation`]).
+    pub fn guesses(&self) -> Counts {
+        self.speculation.counts()
     }
 
     pub fn pinned(&self) -> usize {
@@ -199,9 +322,9 @@ impl Session {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        self.fresh = false;
         self.pinned = 0;
-        self.tokens.clear();
+        self.truncate(0)?;
+        self.stale();
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
         self.tokens.extend_from_slice(&snapshot.tokens);
         self.pinned = self.tokens.len();
@@ -219,81 +342,48 @@ impl Session {
         max: usize,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Generation<'a> {
-        Generation { session: self, sampler, stop, left: max, pending: None, cancelled, finish: None }
+        Generation::new(self, sampler, stop, max, cancelled)
+    }
+
+    /// Nothing is known about what follows.
+    fn stale(&mut self) {
+        (self.fresh, self.likeliest) = (false, None);
+    }
+
+    /// Brings the logits over where the backend kept them.
+    fn fetch_logits(&mut self) -> Result<()> {
+        if !self.fresh && self.likeliest.is_some() {
+            // Only single tokens are computed so.
+            self.timeline.logits(0, &mut self.logits)?;
+            self.fresh = true;
+        }
+        Ok(())
+    }
+
+    /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
+    /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
+    fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
+        self.stale();
+        self.timeline.forward(tokens, self.tokens.len(), None)?;
+        self.confirm(0, tokens[0])
+    }
+
+    /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
+    fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
+        self.stale();
+        self.timeline.logits(row, &mut self.logits)?;
+        self.tokens.push(token);
+        self.fresh = true;
+        Ok(())
     }
 }
 
-/// Why generation ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    /// A stop token.
-    Stop(TokenId),
-    /// As many tokens as were asked for.
-    Length,
-    /// The context is full.
-    Window,
-    /// An error, which was given out.
-    Failed,
+fn full(room: WindowFull) -> Error {
+    Error::new(Kind::OverBudget, "the language model's context is full")
+        .remedy("shorten the conversation or raise llm.context_tokens")
+        .because(room)
 }
 
-/// Tokens being generated; see [`Session::generate`].
-pub struct Generation<'a> {
-    session: &'a mut Session,
-    sampler: &'a mut Sampler,
-    stop: &'a [TokenId],
-    left: usize,
-    pending: Option<TokenId>,
-    cancelled: &'a dyn Fn() -> bool,
-    finish: Option<Finish>,
-}
-
-impl Generation<'_> {
-    /// Why it ended; `None` while it has not.
-    pub fn finish(&self) -> Option<Finish> {
-        self.finish
-    }
-
-    fn step(&mut self) -> Result<Result<TokenId, Finish>> {
-        if let Some(token) = self.pending.take() {
-            if self.session.free() == 0 {
-                return Ok(Err(Finish::Window));
-            }
-            self.session.append(&[token], self.cancelled)?;
-        }
-        if self.left == 0 {
-            return Ok(Err(Finish::Length));
-        }
-        if !self.session.fresh {
-            let what = "nothing to continue: the session has no token computed last";
-            return Err(Error::new(Kind::Internal, what));
-        }
-        let token = self.sampler.sample(&self.session.logits, &self.session.tokens);
-        if self.stop.contains(&token) {
-            return Ok(Err(Finish::Stop(token)));
-        }
-        self.left -= 1;
-        self.pending = Some(token);
-        Ok(Ok(token))
-    }
-}
-
-impl Iterator for Generation<'_> {
-    type Item = Result<TokenId>;
-
-    fn next(&mut self) -> Option<Result<TokenId>> {
-        if self.finish.is_some() {
-            return None;
-        }
-        match self.step() {
-            Ok(Ok(token)) => Some(Ok(token)),
-            Ok(Err(finish)) => {
-                self.finish = Some(finish);
-                None
-            }
-            Err(e) => {
-                self.finish = Some(Finish::Failed);
-                Some(Err(e))
-            }
-        }
-    }
+fn stopped() -> Error {
+    Error::new(Kind::Cancelled, "the language model was told to stop")
 }

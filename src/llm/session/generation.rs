@@ -1,0 +1,195 @@
+//! Tokens being generated: chosen by the sampler, held to a grammar, several at a time where the text repeats itself.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::{Session, WindowFull, stopped};
+use crate::error::{Error, Kind, Result};
+use crate::llm::Sampler;
+use crate::llm::grammar::Matcher;
+use crate::units::TokenId;
+
+/// Why generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// A stop token.
+    Stop(TokenId),
+    /// As many tokens as were asked for, or a complete call where no token stops.
+    Length,
+    /// The context is full.
+    Window,
+    /// An error, which was given out.
+    Failed,
+}
+
+/// Tokens being generated; see [`Session::generate`].
+pub struct Generation<'a> {
+    session: &'a mut Session,
+    sampler: &'a mut Sampler,
+    matcher: Option<Matcher>,
+    stop: &'a [TokenId],
+    left: usize,
+    /// Given out, but not yet part of the timeline.
+    pending: Option<TokenId>,
+    ahead: Ahead,
+    cancelled: &'a dyn Fn() -> bool,
+    finish: Option<Finish>,
+}
+
+/// Guesses that were computed together with a token, in order, and the row of the first.
+#[derive(Default)]
+struct Ahead {
+    guesses: VecDeque<TokenId>,
+    row: usize,
+}
+
+impl<'a> Generation<'a> {
+    pub(super) fn new(
+        session: &'a mut Session,
+        sampler: &'a mut Sampler,
+        stop: &'a [TokenId],
+        max: usize,
+        cancelled: &'a dyn Fn() -> bool,
+    ) -> Self {
+        let ahead = Ahead::default();
+        Self { session, sampler, matcher: None, stop, left: max, pending: None, ahead, cancelled, finish: None }
+    }
+
+    /// Holds the turn to a grammar, where there is one. `matcher` stands where the timeline does.
+    pub fn held_to(mut self, matcher: Option<Matcher>) -> Self {
+        self.matcher = matcher;
+        self
+    }
+
+    /// Why it ended; `None` while it has not.
+    pub fn finish(&self) -> Option<Finish> {
+        self.finish
+    }
+
+    fn step(&mut self) -> Result<Result<TokenId, Finish>> {
+        if let Some(token) = self.pending.take() {
+            if self.session.free() == 0 && !self.make_room()? {
+                return Ok(Err(Finish::Window));
+            }
+            self.compute(token)?;
+        }
+        let done = self.matcher.as_ref().is_some_and(Matcher::must_end) && self.stop.is_empty();
+        if self.left == 0 || done {
+            return Ok(Err(Finish::Length));
+        }
+        if !self.session.fresh && self.session.likeliest.is_none() {
+            let what = "nothing to continue: the session has no token computed last";
+            return Err(Error::new(Kind::Internal, what));
+        }
+        let token = self.choose()?;
+        if self.stop.contains(&token) {
+            return Ok(Err(Finish::Stop(token)));
+        }
+        self.left -= 1;
+        self.pending = Some(token);
+        Ok(Ok(token))
+    }
+
+    /// Forgets old turns where turns are told apart; room for a good part of what is left to write, so that it does not
+    /// happen again at once.
+    fn make_room(&mut self) -> Result<bool> {
+        self.ahead = Ahead::default();
+        let s = &mut *self.session;
+        match s.make_room((self.left + 1).min(s.engine.context() / 4).max(1), self.cancelled) {
+            Ok(_) => Ok(true),
+            Err(e) if WindowFull::of(&e).is_some() => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Makes `token` part of the timeline, with the logits of what follows it.
+    fn compute(&mut self, token: TokenId) -> Result<()> {
+        let s = &mut *self.session;
+        let began = Instant::now();
+        if self.ahead.guesses.pop_front() == Some(token) {
+            if (self.cancelled)() {
+                return Err(stopped());
+            }
+            s.confirm(self.ahead.row, token)?;
+            self.ahead.row += 1;
+            s.speculation.was_right(began.elapsed());
+            return Ok(());
+        }
+        if !self.ahead.guesses.is_empty() || self.ahead.row > 0 {
+            self.ahead = Ahead::default();
+        }
+        // As many as fit, are wanted, and are computed at once.
+        let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
+        let guesses = s.speculation.guess(&s.tokens, token, room);
+        if guesses.is_empty() {
+            s.compute(&[token], self.cancelled, self.sampler.is_greedy())?;
+            s.speculation.was_plain(began.elapsed());
+            return Ok(());
+        }
+        if (self.cancelled)() {
+            return Err(stopped());
+        }
+        let mut batch = Vec::with_capacity(1 + guesses.len());
+        batch.push(token);
+        batch.extend_from_slice(guesses);
+        s.try_ahead(&batch)?;
+        s.speculation.was_ahead(batch.len(), began.elapsed());
+        self.ahead = Ahead { guesses: batch.drain(1..).collect(), row: 1 };
+        Ok(())
+    }
+
+    /// The next token: the sampler's, unless the grammar does not allow it; then its choice among those that are.
+    fn choose(&mut self) -> Result<TokenId> {
+        let token = match self.session.likeliest.filter(|_| self.sampler.is_greedy()) {
+            Some(token) => token,
+            None => {
+                self.session.fetch_logits()?;
+                self.sampler.sample(&self.session.logits, &self.session.tokens)
+            }
+        };
+        let Some(matcher) = &mut self.matcher else { return Ok(token) };
+        let stop = self.stop;
+        if !matcher.fits(self.session.engine.tokenizer(), token, stop) {
+            self.session.fetch_logits()?;
+        }
+        let Session { engine, logits, tokens, .. } = &*self.session;
+        let tokenizer = engine.tokenizer();
+        let token = match matcher.fits(tokenizer, token, stop) {
+            true => Some(token),
+            false if self.sampler.is_greedy() => matcher.best(tokenizer, logits, stop),
+            false => {
+                let mut masked = logits.clone();
+                matcher.mask(tokenizer, &mut masked, stop);
+                Some(self.sampler.sample(&masked, tokens)).filter(|&t| matcher.fits(tokenizer, t, stop))
+            }
+        };
+        let token = token.ok_or_else(|| {
+            Error::new(Kind::Internal, "no token continues the tool call").remedy("check the bounds of its arguments")
+        })?;
+        if !stop.contains(&token) {
+            matcher.accept(tokenizer, token);
+        }
+        Ok(token)
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<TokenId>;
+
+    fn next(&mut self) -> Option<Result<TokenId>> {
+        if self.finish.is_some() {
+            return None;
+        }
+        match self.step() {
+            Ok(Ok(token)) => Some(Ok(token)),
+            Ok(Err(finish)) => {
+                self.finish = Some(finish);
+                None
+            }
+            Err(e) => {
+                self.finish = Some(Finish::Failed);
+                Some(Err(e))
+            }
+        }
+    }
+}

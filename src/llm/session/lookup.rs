@@ -1,0 +1,250 @@
+//! Prompt lookup: where a text repeats what stands in it already, guess that it goes on the same way.
+//!
+//! Guesses are computed together with the token before them, in one pass over the weights, and taken only where the
+//! sampler then chooses them: what comes out is what would have come out without them. When that does not pay, it stops:
+//! time lost to wrong guesses never exceeds [`STAKE`] of the time spent, and the [`FIRST_STAKE`] tokens every session may try.
+
+use std::time::Duration;
+
+use crate::units::TokenId;
+
+/// Tokens that must have stood there before in the same order for what followed them to be a guess.
+const LEAST_MATCH: usize = 3;
+/// More than this are not compared.
+const MOST_MATCH: usize = 8;
+/// Most guesses computed at once.
+const MOST_GUESSES: usize = 7;
+/// Share of the time spent generating that may be lost.
+const STAKE: f64 = 0.01;
+/// Tokens' time that may be lost beside it.
+const FIRST_STAKE: f64 = 1.0;
+/// Weight of the newest outcome in a running mean.
+const NEWEST: f64 = 0.15;
+/// Guesses must promise to save this much of a token's time: what is measured is never quite what will be.
+const MARGIN: f64 = 0.15;
+
+/// What guessing has cost and saved a session so far.
+#[derive(Debug, Default)]
+pub(super) struct Speculation {
+    enabled: bool,
+    guesses: Vec<TokenId>,
+    /// Time of one token alone, s; 0 before the first.
+    plain_s: f64,
+    /// Time of a batch, s, by its tokens; 0 where none was tried.
+    batch_s: [f64; MOST_GUESSES + 2],
+    /// Chance that a guess is right, by the tokens that agreed before it.
+    chance: [f64; MOST_MATCH + 1],
+    /// Agreement behind the guesses under way, and how many of them are left to be judged.
+    judging: Option<(usize, usize)>,
+    /// Time saved, s; below 0: lost.
+    saved_s: f64,
+    spent_s: f64,
+    counts: Counts,
+    /// Whatever it costs, so that tests see every guess there is.
+    #[cfg(test)]
+    pub(super) always: bool,
+}
+
+/// What was guessed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// Batches computed.
+    pub batches: usize,
+    pub guessed: usize,
+    pub right: usize,
+}
+
+impl Speculation {
+    pub(super) fn new(enabled: bool) -> Self {
+        // More agreement, more faith; what happens corrects it.
+        let chance = std::array::from_fn(|n| 0.4 + 0.06 * n as f64);
+        Self { enabled, chance, ..Self::default() }
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Guesses for what follows `tokens` and `next`, at most `room`; none where that would not pay.
+    pub(super) fn guess(&mut self, tokens: &[TokenId], next: TokenId, room: usize) -> &[TokenId] {
+        self.wrong();
+        self.guesses.clear();
+        if !self.enabled || room == 0 || self.plain_s == 0.0 {
+            return &[];
+        }
+        let Some((at, agreed)) = repeated(tokens, next) else { return &[] };
+        let most = room.min(MOST_GUESSES).min(tokens.len() - at);
+        let Some(n) = self.worthwhile(agreed, most) else { return &[] };
+        self.guesses.extend_from_slice(&tokens[at..at + n]);
+        self.judging = Some((agreed, n));
+        &self.guesses
+    }
+
+    /// How many guesses pay best, if any do.
+    fn worthwhile(&self, agreed: usize, most: usize) -> Option<usize> {
+        #[cfg(test)]
+        if self.always {
+            return Some(most);
+        }
+        let stake = STAKE * self.spent_s + FIRST_STAKE * self.plain_s + self.saved_s;
+        let chance = self.chance[agreed];
+        let mut expected = 0.0;
+        let mut best = None;
+        let mut most_gain = MARGIN * self.plain_s;
+        for n in 1..=most {
+            expected += chance.powi(n as i32);
+            let cost = self.cost(n + 1) - self.plain_s;
+            let gain = expected * self.plain_s - cost;
+            if gain > most_gain && cost <= stake {
+                (best, most_gain) = (Some(n), gain);
+            }
+        }
+        best
+    }
+
+    /// Time that a batch of `n` takes: as measured, else scaled from a neighbour, else a guess on the safe side.
+    fn cost(&self, n: usize) -> f64 {
+        let measured = |n: usize| self.batch_s.get(n).copied().filter(|&s| s > 0.0);
+        let below = (2..=n).rev().find_map(|m| Some((m, measured(m)?)));
+        let above = (n..self.batch_s.len()).find_map(|m| Some((m, measured(m)?)));
+        match (below, above) {
+            (Some((m, s)), _) if m == n => s,
+            (Some((m, s)), None) => s + (n - m) as f64 * (s - self.plain_s).max(0.0) / (m - 1) as f64,
+            (None, Some((m, s))) => self.plain_s + (n - 1) as f64 * (s - self.plain_s).max(0.0) / (m - 1) as f64,
+            (Some((a, low)), Some((b, high))) => low + (n - a) as f64 * (high - low) / (b - a) as f64,
+            (None, None) => self.plain_s * (1.0 + 0.3 * (n - 1) as f64),
+        }
+    }
+
+    /// A token was computed alone.
+    pub(super) fn was_plain(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        // Slow ones are hiccups; to take them for the rule would make guesses look cheap.
+        let weight = if took < self.plain_s { 0.3 } else { 0.05 };
+        mean(&mut self.plain_s, took, weight);
+        self.spent_s += took;
+    }
+
+    /// A batch of `n` was computed, of which the first token is right for certain.
+    pub(super) fn was_ahead(&mut self, n: usize, took: Duration) {
+        let took = took.as_secs_f64();
+        mean(&mut self.batch_s[n], took, 0.3);
+        self.spent_s += took;
+        self.saved_s += self.plain_s - took;
+        self.counts.batches += 1;
+        self.counts.guessed += n - 1;
+    }
+
+    /// A guess was taken.
+    pub(super) fn was_right(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.spent_s += took;
+        self.saved_s += self.plain_s - took;
+        self.counts.right += 1;
+        if let Some((agreed, left)) = self.judging {
+            self.judge(agreed, 1.0);
+            self.judging = (left > 1).then_some((agreed, left - 1));
+        }
+    }
+
+    /// The next guess was not taken, if any were left.
+    fn wrong(&mut self) {
+        if let Some((agreed, _)) = self.judging.take() {
+            self.judge(agreed, 0.0);
+        }
+    }
+
+    fn judge(&mut self, agreed: usize, right: f64) {
+        let chance = &mut self.chance[agreed];
+        *chance += NEWEST * (right - *chance);
+    }
+}
+
+fn mean(of: &mut f64, newest: f64, weight: f64) {
+    *of = if *of == 0.0 { newest } else { *of + weight * (newest - *of) };
+}
+
+/// Where in `tokens` stands what followed the last time that its end and `next` stood there, and how many tokens agreed:
+/// the longest agreement of at least [`LEAST_MATCH`], of those the latest.
+fn repeated(tokens: &[TokenId], next: TokenId) -> Option<(usize, usize)> {
+    let len = tokens.len();
+    let mut best: Option<(usize, usize)> = None;
+    // `at` is behind an earlier `next`.
+    for at in (LEAST_MATCH..len).rev() {
+        if tokens[at - 1] != next {
+            continue;
+        }
+        let before = (tokens[..at - 1].iter().rev()).zip(tokens.iter().rev()).take(MOST_MATCH - 1);
+        let agreed = 1 + before.take_while(|(a, b)| a == b).count();
+        if agreed >= LEAST_MATCH && best.is_none_or(|(_, n)| agreed > n) {
+            best = Some((at, agreed));
+            if agreed == MOST_MATCH {
+                break;
+            }
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(of: &str) -> Vec<TokenId> {
+        of.bytes().map(|b| TokenId(u32::from(b))).collect()
+    }
+
+    #[test]
+    fn the_longest_then_latest_agreement_is_found() {
+        let next = TokenId(u32::from(b'd'));
+        assert_eq!(repeated(&ids("xbcdE.abcdF.abcdG.zbcdH.abc"), next), Some((16, 5)));
+        assert_eq!(repeated(&ids("abcdE.abc"), next), Some((4, 4)));
+        assert_eq!(repeated(&ids("cdE.abc"), next), None);
+        assert_eq!(repeated(&ids(""), next), None);
+        assert_eq!(repeated(&ids("ddddddddd"), next), Some((8, 8)));
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    /// Text that always agrees and guesses that are never right: the loss is bounded.
+    #[test]
+    fn what_does_not_pay_stops() {
+        let text = ids(&"abcdefgh".repeat(8));
+        let mut s = Speculation::new(true);
+        let (mut plain, mut spent) = (0, 0);
+        for _ in 0..2000 {
+            plain += 10;
+            let n = s.guess(&text, TokenId(u32::from(b'a')), 7).len();
+            let took = if n == 0 { 10 } else { 10 + 3 * n as u64 };
+            spent += took;
+            if n == 0 { s.was_plain(ms(took)) } else { s.was_ahead(n + 1, ms(took)) }
+        }
+        assert!(s.counts().batches > 0, "it was never tried");
+        assert!(f64::from(plain) >= 0.98 * spent as f64, "{plain} became {spent}");
+    }
+
+    #[test]
+    fn what_pays_goes_on() {
+        let text = ids(&"abcdefgh".repeat(8));
+        let mut s = Speculation::new(true);
+        let (mut tokens, mut spent) = (0, 0);
+        while tokens < 1000 {
+            let n = s.guess(&text, TokenId(u32::from(b'a')), 7).len();
+            if n == 0 {
+                s.was_plain(ms(10));
+                spent += 10;
+            } else {
+                s.was_ahead(n + 1, ms(10 + 3 * n as u64));
+                (0..n).for_each(|_| s.was_right(ms(1)));
+                spent += 10 + 4 * n;
+            }
+            tokens += 1 + n;
+        }
+        assert!(spent < 5 * tokens, "{tokens} tokens took {spent} ms");
+        let mut off = Speculation::new(false);
+        off.was_plain(ms(10));
+        assert!(off.guess(&text, TokenId(u32::from(b'a')), 7).is_empty());
+    }
+}
