@@ -20,7 +20,7 @@ use tercet::units::TokenId;
 const TEXT: &str = "It's 12345 o'clock, naïve 漢字 👋🏽\n\n  <|eot_id|> <tool_call>{\"name\": \"stop\"}</tool_call>";
 
 /// A model file: header, metadata, tensors, tokenizer, template, and whether it would run.
-pub fn gguf(bytes: &[u8]) {
+pub(crate) fn gguf(bytes: &[u8]) {
     let mut file = tempfile::NamedTempFile::new_in(memory_or_temporary()).expect("a temporary file");
     file.write_all(bytes).expect("written");
     let Ok(g) = Gguf::open(file.path()) else { return };
@@ -73,7 +73,7 @@ pub fn gguf(bytes: &[u8]) {
 }
 
 /// The header of a checkpoint's file; the first bytes are the size the file is said to have.
-pub fn safetensors(bytes: &[u8]) {
+pub(crate) fn safetensors(bytes: &[u8]) {
     let Some((size, json)) = bytes.split_first_chunk::<4>() else { return };
     let size = u64::from(u32::from_le_bytes(*size));
     let Ok(header) = parse_header(json, size) else { return };
@@ -84,7 +84,7 @@ pub fn safetensors(bytes: &[u8]) {
 }
 
 /// A `tokenizer.json`.
-pub fn tokenizer(bytes: &[u8]) {
+pub(crate) fn tokenizer(bytes: &[u8]) {
     let Ok(vocabulary) = vocabulary_of(bytes, 512) else { return };
     assert_eq!(vocabulary.tokens.len(), 512);
     if let Ok(t) = Tokenizer::new(vocabulary) {
@@ -93,7 +93,7 @@ pub fn tokenizer(bytes: &[u8]) {
 }
 
 /// A chat template.
-pub fn template(bytes: &[u8]) {
+pub(crate) fn template(bytes: &[u8]) {
     static POCKET: LazyLock<Tokenizer> = LazyLock::new(|| {
         // The fuzz targets are a crate of their own, in a folder of this one.
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
