@@ -10,6 +10,7 @@ mod devices;
 mod golden_llm;
 #[cfg(feature = "voice")]
 mod hearing;
+mod hostile;
 mod kv;
 #[cfg(feature = "voice")]
 mod live;
@@ -21,3 +22,7 @@ mod speed;
 mod support;
 mod systemd;
 mod talk;
+
+/// Counts what hostile files take; everything else does not notice.
+#[global_allocator]
+static METER: hostile::meter::Meter = hostile::meter::Meter;

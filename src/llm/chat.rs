@@ -10,12 +10,14 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, Value, context};
 
 use super::gguf::Gguf;
-use super::reply::{CallStyle, OPEN_TAG};
+use super::reply::{CallStyle, OPEN_TAG, Reply, parse_reply, words};
 use super::tokenizer::{Specials, Tokenizer};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
 use crate::units::TokenId;
 
+mod growth;
+mod native;
 #[cfg(test)]
 mod tests;
 
@@ -38,6 +40,8 @@ pub struct Chat {
     env: Environment<'static>,
     /// What the template calls the author of a tool's result.
     tool_role: &'static str,
+    /// Whether calls and tools go to the template apart from the text.
+    native_calls: bool,
     call_style: CallStyle,
     bos: String,
     eos: String,
@@ -67,8 +71,10 @@ impl Chat {
         let mut env = Environment::new();
         // As Hugging Face renders templates.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(refused)?;
+        growth::check(source, syntax.clone()).map_err(refused)?;
         env.set_syntax(syntax);
         env.set_recursion_limit(50);
+        native::teach(&mut env);
         env.add_function("strftime_now", strftime_now);
         env.add_function("raise_exception", raise_exception);
         env.add_template_owned("chat", source.to_owned()).map_err(refused)?;
@@ -78,6 +84,7 @@ impl Chat {
         };
         Ok(Self {
             env,
+            native_calls: source.contains(OPEN_TAG) && source.contains("tool_calls"),
             tool_role: if knows_tool { "tool" } else { "ipython" },
             call_style: if source.contains(OPEN_TAG) { CallStyle::Tagged } else { CallStyle::Bare },
             bos: text(tokenizer.bos()),
@@ -105,11 +112,13 @@ impl Chat {
     ) -> Result<Vec<TokenId>> {
         let guard = guard_for(messages)?;
         let bytes: usize = messages.iter().map(|m| m.content.len()).sum();
-        let turns: Vec<Value> = messages
-            .iter()
-            .map(|m| context! { role => self.role(m.role), content => guarded(tokenizer, &m.content, guard) })
-            .collect();
-        let text = self.fill(turns, bytes, add_generation_prompt)?;
+        let guard_text = |text: &str| guarded(tokenizer, text, guard);
+        let mut tools = Vec::new();
+        let mut turns = Vec::with_capacity(messages.len());
+        for m in messages {
+            turns.push(self.turn(m, &mut tools, &guard_text));
+        }
+        let text = self.fill(turns, tools, bytes, add_generation_prompt)?;
         let mut tokens = tokens_of(tokenizer, &text, guard)?;
         if let Some(bos) = tokenizer.bos().filter(|&b| tokenizer.adds_bos() && tokens.first() != Some(&b)) {
             tokens.insert(0, bos);
@@ -137,6 +146,28 @@ impl Chat {
         Ok(Extension { keep, append })
     }
 
+    /// One message as the template takes it. A template with calls of its own gets them, and the tools that a system
+    /// message ends with, as data; Llama 3's and others read both in the text.
+    fn turn(&self, m: &Message, tools: &mut Vec<Value>, guard: &dyn Fn(&str) -> String) -> Value {
+        let role = self.role(m.role);
+        if self.native_calls {
+            match (m.role, parse_reply(&m.content)) {
+                (Role::Assistant, Reply::Call(call)) => {
+                    let call = native::value(&native::call(&call, guard));
+                    return context! { role, content => guard(words(&m.content).trim_end()), tool_calls => vec![call] };
+                }
+                (Role::System, _) => {
+                    if let Some((text, found)) = native::tools(&guard(&m.content)) {
+                        tools.extend(found.iter().map(native::value));
+                        return context! { role, content => text };
+                    }
+                }
+                _ => {}
+            }
+        }
+        context! { role, content => guard(&m.content) }
+    }
+
     /// How the model was taught to write calls.
     pub fn call_style(&self) -> CallStyle {
         self.call_style
@@ -151,7 +182,13 @@ impl Chat {
         }
     }
 
-    fn fill(&self, turns: Vec<Value>, content_bytes: usize, add_generation_prompt: bool) -> Result<String> {
+    fn fill(
+        &self,
+        turns: Vec<Value>,
+        tools: Vec<Value>,
+        content_bytes: usize,
+        add_generation_prompt: bool,
+    ) -> Result<String> {
         // A copy of the environment, because its fuel is for this conversation; the template itself is shared.
         let mut env = self.env.clone();
         env.set_fuel(Some(FUEL_BASE + FUEL_PER_MESSAGE * turns.len() as u64 + FUEL_PER_BYTE * content_bytes as u64));
@@ -161,7 +198,10 @@ impl Chat {
                 t.render_captured_to(
                     context! {
                         messages => turns,
+                        tools => if tools.is_empty() { Value::from(()) } else { Value::from(tools) },
                         add_generation_prompt,
+                        // Thoughts would be waited for in silence.
+                        enable_thinking => false,
                         bos_token => self.bos.as_str(),
                         eos_token => self.eos.as_str(),
                     },

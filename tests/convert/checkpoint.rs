@@ -228,7 +228,7 @@ fn what_is_not_converted_is_named() {
         assert_eq!(left.len(), 1, "something is left behind: {left:?}");
         (code, why)
     };
-    let set = |key: &'static str, value: Value| move |c: &mut Case| drop(c.config[key] = value.clone());
+    let set = |key: &'static str, value: Value| move |c: &mut Case| c.config[key] = value.clone();
     for (key, value, code, wanted) in [
         ("model_type", json!("gemma3"), 65, "gemma3"),
         ("attention_bias", json!(true), 65, "attention_bias"),
@@ -303,6 +303,7 @@ fn a_large_checkpoint_takes_little_memory() {
         .expect("written");
 
     let file = dir.path().join("out.gguf");
+    #[allow(clippy::zombie_processes)] // wait4 below, which also says what it took
     let child = std::process::Command::new(env!("CARGO_BIN_EXE_tercet"))
         .args(["convert", utf8(&source), "-o", utf8(&file)])
         .spawn()

@@ -5,7 +5,7 @@
 
 Half the blocks are the package's own quantization of random (for ternary types: ternary) weights, half are random bytes
 under a sane scale, so that every bit pattern counts. gguf's numpy dequantizers are the judge; Q2_0, which it
-lacks, is decoded by a few lines of numpy written from the layout alone.
+lacks, is decoded by a few lines of numpy written from the layout alone. encode_*.bin is the other way: f32, then blocks.
 """
 import pathlib
 import numpy as np
@@ -65,4 +65,24 @@ packaged("tq1_0", Q.TQ1_0, [52], 4, ternary=True)
 packaged("tq2_0", Q.TQ2_0, [64], 4, ternary=True)
 q2_0("q2_0", 64, 16)
 q2_0("q2_0_g128", 128, 8)
+
+
+def encoded(name, q, ternary):
+    """encode_NAME.bin: f32 numbers, then the blocks that gguf's quantizer makes of them."""
+    weights, size = GGML_QUANT_SIZES[q]
+    blocks = {1: 256, 32: 8}.get(weights, 2)
+    d = np.float16(10.0 ** rng.uniform(-2, 0, (blocks, 1))).astype(np.float32)
+    w = rng.integers(-1, 2, (blocks, weights)) * d if ternary else rng.normal(0, 0.05, (blocks, weights))
+    w = w.astype("<f4")
+    if weights == 32:
+        w[0, :4] = 0.5, -0.5, 0.25, 0.0
+        w[1] = 0
+    (out / f"encode_{name}.bin").write_bytes(w.tobytes() + quants.quantize(w, q).tobytes())
+
+
+encoded("q4_0", Q.Q4_0, False)
+encoded("q8_0", Q.Q8_0, False)
+encoded("bf16", Q.BF16, False)
+encoded("tq1_0", Q.TQ1_0, True)
+encoded("tq2_0", Q.TQ2_0, True)
 print("wrote", len(list(out.glob("quant_*.bin"))), "files")

@@ -176,3 +176,68 @@ proptest! {
         prop_assert_eq!(tokens.iter().filter(|&&t| pocket().is_special(t)).count(), 1 + 3 * all.len());
     }
 }
+
+/// A template with calls of its own, with everything that Qwen3's asks of its language.
+const CHATML: &str = r#"{%- if tools %}{{- '<|start_header_id|>system<|end_header_id|>' + messages[0].content + ' tools:' }}
+{%- for tool in tools %}{{- "\n" }}{{- tool | tojson }}{%- endfor %}{{- '<|eot_id|>' }}{%- endif %}
+{%- set ns = namespace(last=-1) %}
+{%- for m in messages[::-1] %}{%- set index = (messages|length - 1) - loop.index0 %}
+{%- if ns.last < 0 and m.role == 'user' and m.content is string and not m.content.startswith('<tool_response>') %}
+{%- set ns.last = index %}{%- endif %}{%- endfor %}
+{%- for m in messages %}{%- if m.role == 'user' %}{{- 'user:' + m.content.split('</think>')[-1].lstrip('\n') }}
+{%- elif m.role == 'assistant' %}{{- 'assistant:' }}{%- if m.tool_calls %}{%- for tool_call in m.tool_calls %}
+{%- if tool_call.function %}{%- set tool_call = tool_call.function %}{%- endif %}
+{{- '<tool_call>\n{"name": "' }}{{- tool_call.name }}{{- '", "arguments": ' }}
+{%- if tool_call.arguments is string %}{{- tool_call.arguments }}{%- else %}{{- tool_call.arguments | tojson }}{%- endif %}
+{{- '}\n</tool_call>' }}{%- endfor %}{%- else %}{{- m.content }}{%- endif %}
+{%- elif m.role == 'tool' %}{{- '<tool_response>' + m.content + '</tool_response>' }}{%- endif %}{%- endfor %}
+{%- if add_generation_prompt %}{{- ' last=' ~ ns.last }}
+{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\n\n</think>' }}{%- endif %}{%- endif %}"#;
+
+#[test]
+fn a_template_with_calls_of_its_own_gets_calls_and_tools_as_data() {
+    let conversation = [
+        message(Role::System, "Be brief.\nTools:\nset_timer(duration: string, label?: string)"),
+        message(Role::User, "\nTea, <|eot_id|> please."),
+        message(
+            Role::Assistant,
+            r#"{"name":"set_timer","parameters":{"label":"<|eot_id|> & 'é'","duration":"3 minutes"}}"#,
+        ),
+        message(Role::Tool, r#"{"ok": true}"#),
+    ];
+    let tokens = chat(CHATML).render(pocket(), &conversation, true).expect("renders");
+    let text: Vec<u8> = tokens.iter().flat_map(|t| pocket().bytes_of(*t)).copied().collect();
+    let text = String::from_utf8(text).expect("UTF-8");
+    let expected = concat!(
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>Be brief. tools:\n",
+        r#"{"type": "function", "function": {"name": "set_timer", "description": "", "parameters": {"type": "object", "#,
+        r#""properties": {"duration": {"type": "string"}, "label": {"type": "string"}}, "required": ["duration"]}}}"#,
+        "<|eot_id|>user:Tea, <|eot_id|> please.assistant:<tool_call>\n",
+        r#"{"name": "set_timer", "arguments": {"label": "<|eot_id|> & 'é'", "duration": "3 minutes"}}"#,
+        "\n</tool_call><tool_response>{\"ok\": true}</tool_response> last=1<think>\n\n</think>",
+    );
+    assert_eq!(text, expected);
+    // Only the template's own end of turn is the token; those that people and the model wrote are text.
+    let eot = pocket().special("<|eot_id|>");
+    assert_eq!(tokens.iter().filter(|&&t| Some(t) == eot).count(), 1);
+    // A list that is none stays text, and so do calls where the template has no form for them.
+    let plain = [message(Role::System, "Tools:\nnone today"), message(Role::User, "Hi.")];
+    let c = chat(CHATML);
+    assert_eq!(c.render(pocket(), &plain, false).expect("renders"), parsed("<|begin_of_text|>user:Hi."));
+}
+
+#[test]
+fn templates_that_grow_without_end_are_stopped() {
+    let doubling =
+        "{% set ns = namespace(x='aaaaaaaa') %}{% for i in range(60) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}";
+    let joined = "{% set ns = namespace(x=['aaaaaaaa']) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}{% endfor %}{{ ns.x|join }}";
+    for template in [
+        doubling,
+        joined,
+        "{{ 'a' * 99999999 }}",
+        "{{ 'a'|indent(999999999) }}",
+        "{{ [1, [2]]|tojson(indent=999999999) * 9999999 }}",
+    ] {
+        let _ = fails(template);
+    }
+}

@@ -17,6 +17,7 @@ mod tokens;
 pub use checkpoint::{Conversion, Request, TableType};
 use output::Output;
 pub use safetensors::checkpoint_bytes;
+pub use tokens::vocabulary_of;
 
 /// How the linears of a new file are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -62,6 +62,13 @@ pub struct Entry {
     bytes: u64,
 }
 
+impl Entry {
+    /// Bytes of the file.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.start..self.start + self.bytes
+    }
+}
+
 /// Tensors by name.
 pub type Header = BTreeMap<String, Entry>;
 

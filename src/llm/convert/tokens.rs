@@ -18,7 +18,6 @@ const UNUSED: i32 = 5;
 #[derive(Debug)]
 pub(super) struct Tokens {
     pub(super) vocabulary: Vocabulary,
-    /// Whether the checkpoint says whether texts begin with `bos`.
     template: Option<String>,
 }
 
@@ -38,30 +37,8 @@ impl Tokens {
         let model = read_json(&folder.join("config.json"))?;
         let generation = read_json_if_there(&folder.join("generation_config.json"))?.unwrap_or(Value::Null);
 
-        let (tokens, kinds) = tokens(&path, &json, size)?;
-        let pre = match pre {
-            Some(pre) => pre.to_owned(),
-            None => pattern(&json).and_then(known_pattern).map(str::to_owned).ok_or_else(|| {
-                unsupported(&path, "the pre-tokenizer is not known")
-                    .remedy("name the one it equals: --pre llama-bpe, falcon3 or qwen2")
-            })?,
-        };
-        let named = |key: &str| token_named(&config, key, &tokens);
-        let numbered = |key: &str| [&generation, &model].into_iter().find_map(|of| first_id(of.get(key)?));
-        let eot = tokens.iter().position(|t| t == "<|eot_id|>").map(|i| i as u32);
-        let bos = named("bos_token").or_else(|| numbered("bos_token_id"));
-        let said = config.get("add_bos_token").and_then(Value::as_bool);
-        let vocabulary = Vocabulary {
-            model: "gpt2".into(),
-            merges: merges(&path, &json)?,
-            bos,
-            eos: named("eos_token").or_else(|| numbered("eos_token_id")),
-            eot,
-            add_bos: said.unwrap_or_else(|| pre != "qwen2" && begins_with_bos(&json, bos)),
-            pre,
-            tokens,
-            kinds,
-        };
+        let vocabulary =
+            Parts { path: &path, json: &json, config: &config, others: [&generation, &model] }.vocabulary(size, pre)?;
         // What is written must be what loads.
         Tokenizer::new(vocabulary.clone()).map_err(|e| {
             Error::new(e.kind(), format!("the tokenizer of {} does not work", path.display())).because(e)
@@ -90,6 +67,56 @@ impl Tokens {
 
     pub(super) fn has_template(&self) -> bool {
         self.template.is_some()
+    }
+}
+
+/// The vocabulary that a `tokenizer.json` alone describes, for a model of `size` tokens. Not yet known to work.
+///
+/// # Errors
+/// [`Kind::Unsupported`] for another kind of tokenizer; [`Kind::Corrupt`] where it contradicts itself.
+pub fn vocabulary_of(json: &[u8], size: usize) -> Result<Vocabulary> {
+    let path = Path::new("tokenizer.json");
+    let json: Value =
+        serde_json::from_slice(json).map_err(|e| Error::new(Kind::Corrupt, "tokenizer.json is no JSON").because(e))?;
+    Parts { path, json: &json, config: &Value::Null, others: [&Value::Null; 2] }.vocabulary(size, None)
+}
+
+/// The files that describe a tokenizer together.
+struct Parts<'a> {
+    path: &'a Path,
+    json: &'a Value,
+    config: &'a Value,
+    /// Where ids of special tokens are looked for by number.
+    others: [&'a Value; 2],
+}
+
+impl Parts<'_> {
+    fn vocabulary(&self, size: usize, pre: Option<&str>) -> Result<Vocabulary> {
+        let Self { path, json, config, others } = *self;
+        let (tokens, kinds) = tokens(path, json, size)?;
+        let pre = match pre {
+            Some(pre) => pre.to_owned(),
+            None => pattern(json).and_then(known_pattern).map(str::to_owned).ok_or_else(|| {
+                unsupported(path, "the pre-tokenizer is not known")
+                    .remedy("name the one it equals: --pre llama-bpe, falcon3 or qwen2")
+            })?,
+        };
+        let named = |key: &str| token_named(config, key, &tokens);
+        let numbered = |key: &str| others.into_iter().find_map(|of| first_id(of.get(key)?));
+        let eot = tokens.iter().position(|t| t == "<|eot_id|>").map(|i| i as u32);
+        let bos = named("bos_token").or_else(|| numbered("bos_token_id"));
+        let said = config.get("add_bos_token").and_then(Value::as_bool);
+        Ok(Vocabulary {
+            model: "gpt2".into(),
+            merges: merges(path, json)?,
+            bos,
+            eos: named("eos_token").or_else(|| numbered("eos_token_id")),
+            eot,
+            add_bos: said.unwrap_or_else(|| pre != "qwen2" && begins_with_bos(json, bos)),
+            pre,
+            tokens,
+            kinds,
+        })
     }
 }
 

@@ -87,3 +87,44 @@ fn wrong_sizes_types_and_scales_are_refused() {
     assert_eq!(new(TensorType::Tq2_0, usize::MAX, &[0; 66]), Kind::Corrupt);
     assert_eq!(new(TensorType::Tq2_0, 1, &block(0, f32::NAN)), Kind::Corrupt);
 }
+
+/// `tests/data/golden/encode_NAME.bin`: f32 numbers, then the blocks that gguf makes of them.
+#[test]
+fn blocks_are_encoded_exactly_as_the_goldens() {
+    for (name, ty) in ALL.into_iter().filter(|(n, _)| ["q4_0", "q8_0", "bf16", "tq1_0", "tq2_0"].contains(n)) {
+        let path =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/golden/encode_{name}.bin"));
+        let bytes = std::fs::read(&path).expect("golden file");
+        let (weights, size) = ty.block();
+        let n = bytes.len() / (size + 4 * weights) * weights;
+        let (floats, want) = bytes.split_at(4 * n);
+        let x: Vec<f32> = floats.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+        let mut got = Vec::new();
+        if ty.is_ternary() {
+            let scale = |b: &[f32]| b.iter().fold(0f32, |m, v| m.max(v.abs()));
+            let codes: Vec<u8> =
+                x.chunks(weights).flat_map(|b| b.iter().map(|v| ((v / scale(b)) as i8 + 1) as u8)).collect();
+            let d = |b: usize| f16::from_f32(scale(&x[b * weights..(b + 1) * weights]));
+            encode_ternary(ty, &codes, d, &mut got).unwrap();
+        } else {
+            encode(ty, &x, &mut got).unwrap();
+        }
+        assert!(n >= 256 && got == want, "{name}");
+    }
+    assert_eq!(encode(TensorType::Q6K, &[0.0; 256], &mut Vec::new()).unwrap_err().kind(), Kind::Unsupported);
+    assert_eq!(encode(TensorType::Q4_0, &[0.0; 33], &mut Vec::new()).unwrap_err().kind(), Kind::Internal);
+    let none = |_: usize| f16::ONE;
+    assert_eq!(
+        encode_ternary(TensorType::Q4_0, &[1; 32], none, &mut Vec::new()).unwrap_err().kind(),
+        Kind::Unsupported
+    );
+    // The types that gguf does not write come back as they went in.
+    for ty in [TensorType::Q2_0, TensorType::Q2_0G128] {
+        let codes: Vec<u8> = (0..256u32).map(|i| (i * i % 3) as u8).collect();
+        let mut bytes = Vec::new();
+        encode_ternary(ty, &codes, |b| f16::from_f32(0.5 + b as f32), &mut bytes).unwrap();
+        let (mut again, mut scales) = (vec![9; 256], vec![0.0; 256 / ty.block().0]);
+        Ternary::new(ty, 1, 256, &bytes).unwrap().row(0, &mut again, &mut scales);
+        assert!(again == codes && scales.iter().enumerate().all(|(b, &s)| s == 0.5 + b as f32));
+    }
+}

@@ -50,9 +50,13 @@ const FALCON3_TEMPLATE: &str = "{% for m in messages %}{% if m.role == 'assistan
 <|endoftext|>\n{% else %}<|{{ 'user' if m.role == 'tool' else m.role }}|>\n{{ m.content }}\n{% endif %}{% endfor %}\
 {% if add_generation_prompt %}<|assistant|>\n{% endif %}";
 
-const QWEN3_TEMPLATE: &str = "{% for m in messages %}<|im_start|>{{ 'user' if m.role == 'tool' else m.role }}\n\
+const QWEN3_TEMPLATE: &str = "{% if tools %}<|im_start|>system\n{{ messages[0].content }}\n\nTools, one a line:\n\
+{% for tool in tools %}{{ tool | tojson }}\n{% endfor %}A call is a JSON object with name and arguments between \
+<tool_call> and </tool_call>.<|im_end|>\n{% endif %}\
+{% for m in messages %}{% if not (tools and loop.first) %}<|im_start|>{{ 'user' if m.role == 'tool' else m.role }}\n\
 {% if m.role == 'tool' %}<tool_response>\n{{ m.content }}\n</tool_response>{% else %}{{ m.content }}{% endif %}\
-<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n\
+{% for call in m.tool_calls or [] %}<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}\
+<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n\
 {% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}";
 
 /// Adds the tokenizer of `vocabulary` tokens, and the chat template.

@@ -1,0 +1,200 @@
+//! Calls and tools as a template writes them that has its own form for both (ChatML with `<tool_call>`), and what such
+//! templates expect of their language: Python's methods of strings and its JSON.
+
+use std::io;
+
+use minijinja::value::{Kwargs, ValueKind};
+use minijinja::{Environment, Error, ErrorKind, State, Value};
+use serde::Serialize;
+use serde_json::{Map, Value as Json, json};
+
+use crate::schema::ToolCall;
+
+/// Adds what templates expect of Python.
+pub(super) fn teach(env: &mut Environment<'static>) {
+    env.add_filter("tojson", to_json);
+    env.set_unknown_method_callback(python_method);
+}
+
+/// `json.dumps(value, ensure_ascii=False)`, which escapes nothing for HTML.
+fn to_json(value: Value, args: Kwargs) -> Result<Value, Error> {
+    let indent: Option<usize> = args.get("indent")?;
+    args.assert_all_used()?;
+    let spaces = " ".repeat(indent.unwrap_or(0).min(16));
+    let mut out = Vec::new();
+    let written = match indent {
+        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Spaced)),
+        Some(_) => {
+            let pretty = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, pretty))
+        }
+    };
+    written.map_err(|e| Error::new(ErrorKind::BadSerialization, "cannot write JSON").with_source(e))?;
+    Ok(Value::from(String::from_utf8_lossy(&out).into_owned()))
+}
+
+/// JSON on one line with spaces behind `,` and `:`.
+struct Spaced;
+
+impl serde_json::ser::Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { w.write_all(b", ") }
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { w.write_all(b", ") }
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
+        w.write_all(b": ")
+    }
+}
+
+/// The methods of Python's strings and dictionaries that chat templates use.
+fn python_method(_: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
+    let unknown = || Error::new(ErrorKind::UnknownMethod, format!("{} has no method {name}", of.kind()));
+    let text = |i: usize| args.get(i).and_then(Value::as_str);
+    if let Some(s) = of.as_str() {
+        let drop = |c: char| text(0).map_or(c.is_whitespace(), |set| set.contains(c));
+        return Ok(match (name, args.len()) {
+            ("startswith", 1) => Value::from(s.starts_with(text(0).ok_or_else(unknown)?)),
+            ("endswith", 1) => Value::from(s.ends_with(text(0).ok_or_else(unknown)?)),
+            ("strip", 0 | 1) => Value::from(s.trim_matches(drop)),
+            ("lstrip", 0 | 1) => Value::from(s.trim_start_matches(drop)),
+            ("rstrip", 0 | 1) => Value::from(s.trim_end_matches(drop)),
+            ("upper", 0) => Value::from(s.to_uppercase()),
+            ("lower", 0) => Value::from(s.to_lowercase()),
+            ("split", 0) => s.split_whitespace().map(Value::from).collect(),
+            ("split", 1) => {
+                let by = text(0).filter(|by| !by.is_empty()).ok_or_else(unknown)?;
+                s.split(by).map(Value::from).collect()
+            }
+            _ => return Err(unknown()),
+        });
+    }
+    match (of.kind(), name, args.len()) {
+        (ValueKind::Map, "items", 0) => {
+            let pairs: Result<Vec<Value>, Error> =
+                of.try_iter()?.map(|k| Ok(Value::from(vec![k.clone(), of.get_item(&k)?]))).collect();
+            pairs.map(Value::from)
+        }
+        (ValueKind::Map, "keys", 0) => Ok(of.try_iter()?.collect()),
+        (ValueKind::Map, "get", 1) => of.get_item(&args[0]).map(|v| if v.is_undefined() { Value::from(()) } else { v }),
+        _ => Err(unknown()),
+    }
+}
+
+/// JSON as a template's value.
+pub(super) fn value(json: &Json) -> Value {
+    match json {
+        Json::Null => Value::from(()),
+        Json::Bool(b) => Value::from(*b),
+        Json::Number(n) => match (n.as_i64(), n.as_u64(), n.as_f64()) {
+            (Some(i), _, _) => Value::from(i),
+            (_, Some(u), _) => Value::from(u),
+            (_, _, f) => Value::from(f.unwrap_or(f64::NAN)),
+        },
+        Json::String(s) => Value::from(s.as_str()),
+        Json::Array(list) => list.iter().map(value).collect(),
+        Json::Object(o) => Value::from_pairs(o.iter().map(|(k, v)| (k.clone(), value(v)))),
+    }
+}
+
+/// A call as templates take it: `{"type": "function", "function": {"name", "arguments"}}`. Texts go through `guard`.
+pub(super) fn call(call: &ToolCall, guard: &dyn Fn(&str) -> String) -> Json {
+    json!({"type": "function", "function": {"name": guard(&call.name), "arguments": guarded(&call.parameters, guard)}})
+}
+
+fn guarded(object: &Map<String, Json>, guard: &dyn Fn(&str) -> String) -> Json {
+    fn one(v: &Json, guard: &dyn Fn(&str) -> String) -> Json {
+        match v {
+            Json::String(s) => Json::String(guard(s)),
+            Json::Array(list) => list.iter().map(|v| one(v, guard)).collect(),
+            Json::Object(o) => guarded(o, guard),
+            other => other.clone(),
+        }
+    }
+    object.iter().map(|(k, v)| (guard(k), one(v, guard))).collect::<Map<_, _>>().into()
+}
+
+/// What stands before the list of tools in a system message, and the tools as JSON schemas. `None` where the message ends
+/// with no such list, or a line of it is no signature.
+pub(super) fn tools(system: &str) -> Option<(&str, Vec<Json>)> {
+    let (before, list) = system.split_once("\nTools:\n").or_else(|| Some(("", system.strip_prefix("Tools:\n")?)))?;
+    let tools: Vec<Json> = list.lines().filter(|l| !l.trim().is_empty()).map(signature).collect::<Option<_>>()?;
+    (!tools.is_empty()).then_some((before, tools))
+}
+
+/// `set_light(room: string, brightness?: int)` as the JSON schema of a function.
+fn signature(line: &str) -> Option<Json> {
+    let (name, rest) = line.trim().split_once('(')?;
+    let mut rest = rest.strip_suffix(')')?;
+    let (mut properties, mut required) = (Map::new(), Vec::new());
+    while !rest.is_empty() {
+        let (argument, ty_on) = rest.split_once(": ")?;
+        let (ty, after) = split_type(ty_on)?;
+        let wanted = argument.strip_suffix('?');
+        if wanted.is_none() {
+            required.push(Json::from(argument));
+        }
+        properties.insert(wanted.unwrap_or(argument).to_owned(), ty);
+        rest = after;
+    }
+    let parameters = json!({"type": "object", "properties": properties, "required": required});
+    Some(json!({"type": "function", "function": {"name": name, "description": "", "parameters": parameters}}))
+}
+
+/// The schema of the type that `text` begins with, and what follows its comma.
+fn split_type(text: &str) -> Option<(Json, &str)> {
+    if !text.starts_with('"') {
+        let (ty, after) = text.split_once(", ").unwrap_or((text, ""));
+        let ty = match ty {
+            "string" => "string",
+            "int" => "integer",
+            "number" => "number",
+            "bool" => "boolean",
+            _ => return None,
+        };
+        return Some((json!({"type": ty}), after));
+    }
+    let (mut values, mut rest) = (Vec::new(), text);
+    loop {
+        let (value, after) = rest.strip_prefix('"')?.split_once('"')?;
+        values.push(value);
+        match after.strip_prefix('|') {
+            Some(more) => rest = more,
+            None => {
+                let after = if after.is_empty() { after } else { after.strip_prefix(", ")? };
+                return Some((json!({"type": "string", "enum": values}), after));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::ToolSchema;
+
+    #[test]
+    fn signatures_become_schemas() {
+        let schema: ToolSchema = serde_json::from_value(json!({"name": "set_light", "params": [
+            {"name": "room", "type": "string"}, {"name": "on", "type": "bool"},
+            {"name": "mode", "type": "enum", "values": ["warm, soft", "cold"], "required": false},
+            {"name": "brightness", "type": "int", "required": false}]}))
+        .expect("a schema");
+        let system = format!("Be brief.\nTools:\n{}\nstop()", schema.signature());
+        let (before, tools) = tools(&system).expect("a list of tools");
+        assert_eq!((before, tools.len()), ("Be brief.", 2));
+        let f = &tools[0]["function"];
+        assert_eq!((&f["name"], &f["parameters"]["required"]), (&json!("set_light"), &json!(["room", "on"])));
+        let of = |name: &str| f["parameters"]["properties"][name].clone();
+        assert_eq!(of("mode"), json!({"type": "string", "enum": ["warm, soft", "cold"]}));
+        assert_eq!(of("brightness"), json!({"type": "integer"}));
+        assert_eq!(tools[1]["function"]["parameters"], json!({"type": "object", "properties": {}, "required": []}));
+        for text in ["Be brief.", "Be brief.\nTools:\nnothing here", "Tools:\n", "Tools:\nf(a: tensor)", "Tools:\nf(a)"]
+        {
+            assert!(super::tools(text).is_none(), "{text:?}");
+        }
+    }
+}

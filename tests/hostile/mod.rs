@@ -1,0 +1,116 @@
+//! Files from outside that mean harm: the fuzz targets' corpus, replayed, and every file of it changed in many ways. What
+//! each takes of memory is counted.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::convert::repository;
+
+mod drive;
+pub(crate) mod meter;
+
+/// What any file may take beside a multiple of its own size: a compiled regular expression, the template engine.
+const BASE_BYTES: usize = 4 << 20;
+/// Times its own size: a token's text, its place in maps, its merges.
+const TIMES: usize = 32;
+/// Changed copies of each file.
+const CHANGES: u64 = 60;
+
+fn replay(target: &str, drive: fn(&[u8])) {
+    let folder = repository("fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .expect("the corpus is here")
+        .map(|e| e.expect("reads").path())
+        .filter(|p| p.extension().is_none_or(|e| e != "md"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 5, "{target}: {} files", files.len());
+    // Whatever is built once for all is built before anything is counted.
+    drive(&std::fs::read(&files[0]).expect("reads"));
+    let (mut worst, mut n) = (0, 0);
+    for path in &files {
+        let sound = std::fs::read(path).expect("reads");
+        for change in 0..=CHANGES {
+            let bytes = if change == 0 { sound.clone() } else { changed(&sound, change) };
+            let (peak, outcome) = meter::peak_of(|| catch_unwind(AssertUnwindSafe(|| drive(&bytes))));
+            if outcome.is_err() {
+                let kept = std::env::temp_dir().join(format!("tercet-hostile-{target}"));
+                std::fs::write(&kept, &bytes).expect("written");
+                panic!("{}, change {change}, panics; it is kept as {}", path.display(), kept.display());
+            }
+            let allowed = BASE_BYTES + TIMES * bytes.len();
+            assert!(peak <= allowed, "{}, change {change}, takes {peak} bytes, not {allowed}", path.display());
+            worst = worst.max(peak);
+            n += 1;
+        }
+    }
+    println!("{target}: {n} files, at most {worst} bytes");
+}
+
+/// `sound` with a few bytes, or runs of them, replaced, doubled, moved or cut.
+fn changed(sound: &[u8], change: u64) -> Vec<u8> {
+    let mut state = change.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ sound.len() as u64;
+    let mut next = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        ((state >> 11) % below.max(1) as u64) as usize
+    };
+    let mut bytes = sound.to_vec();
+    for _ in 0..1 + next(4) {
+        if bytes.is_empty() {
+            break;
+        }
+        let (at, len) = (next(bytes.len()), 1 + next(16));
+        let run = at..(at + len).min(bytes.len());
+        match next(6) {
+            0 => bytes[at] ^= 1 << next(8),
+            1 => bytes[run].fill(if next(2) == 0 { 0xff } else { 0 }),
+            2 => bytes.truncate(at),
+            3 => drop(bytes.drain(run)),
+            4 => {
+                let copy = bytes[run].to_vec();
+                let to = next(bytes.len());
+                bytes.splice(to..to, copy);
+            }
+            // The length fields of GGUF: a little-endian number of any magnitude.
+            _ => {
+                let number = (1u64 << next(64)).wrapping_sub(next(3) as u64);
+                let end = (at + 8).min(bytes.len());
+                bytes[at..end].copy_from_slice(&number.to_le_bytes()[..end - at]);
+            }
+        }
+    }
+    bytes
+}
+
+#[test]
+fn model_files() {
+    replay("gguf", drive::gguf);
+}
+
+#[test]
+fn safetensors_headers() {
+    replay("safetensors", drive::safetensors);
+}
+
+#[test]
+fn tokenizers() {
+    replay("tokenizer", drive::tokenizer);
+}
+
+#[test]
+fn templates() {
+    replay("template", drive::template);
+}
+
+#[test]
+fn the_meter_sees_what_is_taken() {
+    let (peak, len) = meter::peak_of(|| {
+        let some = vec![1u8; 3 << 20];
+        let more = vec![1u8; 2 << 20];
+        drop(some);
+        let last = vec![1u8; 1 << 20];
+        more.len() + last.len()
+    });
+    assert!(len == 3 << 20 && (5 << 20..6 << 20).contains(&peak), "{peak}");
+}
