@@ -301,11 +301,11 @@ fn longest(max_utterance_s: u32) -> usize {
     (max_utterance_s as usize * RATE).clamp(RATE, MAX_SAMPLES)
 }
 
-/// whisper.cpp keeps the file's weights, its caches, and compute buffers that grow with the audio context: activations,
+/// whisper.cpp keeps the file's weights, its caches (one a beam), and compute buffers that grow with the audio context: activations,
 /// and the attention scores of one layer, f32 `[heads, context, context]` with 6 heads in the smallest model.
 fn estimate(file_bytes: u64, longest: usize) -> Bytes {
     let context = widest(longest) as u64;
-    Bytes(file_bytes + file_bytes / 4 + 24_000_000 + context * 40_000 + 6 * 4 * context * context)
+    Bytes(file_bytes + file_bytes / 4 + 46_000_000 + context * 40_000 + 6 * 4 * context * context)
 }
 
 /// Makes whisper.cpp's threads sleep, not spin, where they wait for each other: with spinning threads a transcript takes
