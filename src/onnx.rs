@@ -20,7 +20,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
 /// What the library itself takes once it has run a model: code pages touched, its registries of kernels and schemas.
-pub const RUNTIME_ESTIMATE: Bytes = Bytes::mb(32);
+pub const RUNTIME_ESTIMATE: Bytes = Bytes::mb(28);
 
 /// An ONNX model that copies one number (`y = Identity(x)`, float `[1]`, opset 13): the smallest thing to run.
 const SMALLEST_MODEL: &[u8] = b"\x08\x08\x42\x02\x10\x0d\x3a\x37\x0a\x10\x0a\x01x\x12\x01y\x22\x08Identity\x12\x01g\

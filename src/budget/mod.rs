@@ -146,14 +146,15 @@ impl Budget {
         Ok(Reservation { budget: self.clone(), id })
     }
 
-    /// Records as measured for the process itself ([`Settings::standing`]) what is resident beyond everything measured of
-    /// the others. Call it while all parts are loaded.
+    /// Records as measured for the process itself ([`Settings::standing`]) the most that was resident beyond everything
+    /// measured of the others. Call it before anything is loaded, and while all parts are: parts that have given back
+    /// some of what they took at most would hide it later.
     pub fn record_process(&self, resident: Bytes) {
         let mut l = self.lock();
         let is_process = |e: &Entry| e.component == Component::Runtime && e.what == settings::PROCESS;
         let others = l.entries.values().filter(|e| !is_process(e)).filter_map(|e| e.measured).sum();
         if let Some(e) = l.entries.values_mut().find(|e| is_process(e)) {
-            e.measured = Some(resident.saturating_sub(others));
+            e.measured = e.measured.max(Some(resident.saturating_sub(others)));
         }
     }
 

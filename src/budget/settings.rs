@@ -22,7 +22,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { total_mb: None, reserve_mb: 256, runtime_mb: 48 }
+        Self { total_mb: None, reserve_mb: 256, runtime_mb: 24 }
     }
 }
 

@@ -171,7 +171,7 @@ fn what_is_shown_loads_to_the_same_settings() {
     let text = shown.to_toml();
     assert!(text.contains("total_mb = 900  # ") && text.contains("t.toml:2\n"), "{text}");
     assert!(text.contains("reserve_mb = 7  # --set budget.reserve_mb=7\n"), "{text}");
-    assert!(text.contains("runtime_mb = 48  # default\n"), "{text}");
+    assert!(text.contains("runtime_mb = 24  # default\n"), "{text}");
     let again = with(&text, &[], &[]).expect("what is shown is valid");
     assert_eq!(json(&again.settings), json(&shown.settings));
     let j = shown.to_json();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::audio::{self, Output, Source};
-use crate::budget::{Budget, Reservation};
+use crate::budget::{Budget, Reservation, resident_now};
 use crate::config::{self, Settings};
 use crate::error::Result;
 use crate::hear::{Ears, Stt, wake};
@@ -39,6 +39,7 @@ pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> R
     config::memory_plan(settings, paths)?.check()?;
     let budget = Budget::new(config::effective_cap(settings).0);
     let standing = settings.budget.reserve_standing(&budget)?;
+    budget.record_process(resident_now());
     let tools = Arc::new(Registry::new(&settings.tools, Some(&paths.state_dir()), Clock::system())?);
 
     onnx::init_reserved(&store::locate(paths, "onnxruntime")?, &budget)?;
