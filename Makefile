@@ -10,7 +10,7 @@ help:
 	@echo "make demo    set up, then hold a recorded conversation through the whole pipeline"
 	@echo "make test    set up, then lint and run every test"
 	@echo "make build   the release binary ($(TERCET))"
-	@echo "make models  fetch and verify the models (about 170 MB, once)"
+	@echo "make models  fetch and verify the models (about 195 MB, once)"
 	@echo "make bench   the language model on this machine: prefill and decode"
 
 setup:
