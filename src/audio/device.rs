@@ -115,7 +115,7 @@ pub(super) fn host() -> Result<cpal::Host> {
     silence_alsa();
     let no_sound = || {
         Error::new(Kind::Unavailable, "this machine has no sound system")
-            .remedy("install libasound2, or run without sound devices: `tercet run --input-file FILE`")
+            .remedy("install libasound2, or run without sound devices: `tercet run --input FILE`")
     };
     let id = cpal::available_hosts().into_iter().next().ok_or_else(no_sound)?;
     cpal::host_from_id(id).map_err(|e| no_sound().because(e))
@@ -254,7 +254,7 @@ pub(super) fn device_error(direction: Direction, wanted: &str, e: &cpal::Error) 
         _ => (
             "cannot be opened",
             format!(
-                "plug one in or start the sound server, see what is there with `tercet devices` and set {key}; without a sound card: `tercet run --input-file FILE`"
+                "plug one in or start the sound server, see what is there with `tercet devices` and set {key}; without a sound card: `tercet run --input FILE`"
             ),
         ),
     };

@@ -205,7 +205,7 @@ mod absent {
 
     fn absent() -> Error {
         Error::new(Kind::Unavailable, "this build of tercet has no sound devices")
-            .remedy("build it with the feature `sound`, or use files: `tercet run --input-file FILE`")
+            .remedy("build it with the feature `sound`, or use files: `tercet run --input FILE`")
     }
 
     /// Always [`Kind::Unavailable`] in this build.

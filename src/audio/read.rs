@@ -78,7 +78,8 @@ struct Recording<'a> {
 
 impl<'a> Recording<'a> {
     fn open(path: &'a Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+        let file = File::open(path)
+            .map_err(|e| Error::io("read", path, e).remedy("check the name; recordings are WAV or FLAC files"))?;
         let meta = file.metadata().map_err(|e| Error::io("read", path, e))?;
         if meta.is_dir() {
             let e = std::io::Error::from(std::io::ErrorKind::IsADirectory);

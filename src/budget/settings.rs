@@ -126,10 +126,10 @@ mod tests {
     #[test]
     fn standing_reservations_enter_the_ledger() {
         let s = Settings::default();
-        let b = Budget::new(Bytes::mb(304));
+        let b = Budget::new(Bytes::mb(280));
         let held = s.reserve_standing(&b).expect("fits exactly");
-        assert_eq!(b.reserved(), Bytes::mb(304));
+        assert_eq!(b.reserved(), Bytes::mb(280));
         drop(held);
-        assert!(s.reserve_standing(&Budget::new(Bytes::mb(303))).is_err());
+        assert!(s.reserve_standing(&Budget::new(Bytes::mb(279))).is_err());
     }
 }

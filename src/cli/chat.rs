@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
 use super::interrupt::Interrupt;
 use super::model::{TalkArgs, Talker};
@@ -11,6 +12,9 @@ use crate::schema::{Message, Role};
 
 /// Longest line taken as one question.
 const MAX_LINE_BYTES: u64 = 1 << 20;
+
+/// Ctrl-C this soon after an answer was meant to stop that answer, not the program.
+const LATE_PRESS: Duration = Duration::from_secs(1);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,7 +45,8 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D ends", e.name(), e.backend()));
     }
     let mut messages = vec![Message::new(Role::System, system)];
-    while let Some(question) = next_question(&inputs, console)? {
+    let mut answered = None;
+    while let Some(question) = next_question(&inputs, console, answered)? {
         messages.push(Message::new(Role::User, question));
         if !make_room(&mut messages, &talker)? {
             out::note(format!(
@@ -54,12 +59,13 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         let answer = talker.answer(&messages, &|| interrupt.is_raised(), &mut out::text_raw)?;
         out::line("")?;
         messages.push(Message::new(Role::Assistant, answer.text));
+        answered = Some(Instant::now());
     }
     if console { out::line("") } else { Ok(()) }
 }
 
-/// The next line that says something; `None` when there are no more.
-fn next_question(inputs: &Receiver<Input>, console: bool) -> Result<Option<String>> {
+/// The next line that says something; `None` when there are no more. `answered`: when the last answer ended.
+fn next_question(inputs: &Receiver<Input>, console: bool, answered: Option<Instant>) -> Result<Option<String>> {
     let mut presses = 0;
     if console {
         out::text_raw("> ")?;
@@ -70,6 +76,7 @@ fn next_question(inputs: &Receiver<Input>, console: bool) -> Result<Option<Strin
             Input::Line(_) => {}
             Input::End => return Ok(None),
             Input::Failed(e) => return Err(e),
+            Input::Interrupt if answered.is_some_and(|at| at.elapsed() < LATE_PRESS) => continue,
             // In a terminal the first press at the prompt explains and the second ends.
             Input::Interrupt if console && presses == 0 => {
                 presses += 1;

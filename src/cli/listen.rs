@@ -60,7 +60,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         }
         Ok(())
     })
-    .and_also(|| if args.json { Ok(()) } else { table.print() })
+    .and_also(|| if args.json || table.is_empty() { Ok(()) } else { table.print() })
 }
 
 /// The hearing settings of the configuration.

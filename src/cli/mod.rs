@@ -47,6 +47,7 @@ struct Cli {
 
 /// Options every subcommand takes.
 #[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Configuration file, in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
     #[arg(long, global = true, value_name = "FILE", env = "TERCET_CONFIG")]
@@ -81,34 +82,34 @@ impl Context {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask one question in writing
-    Ask(ask::Args),
-    /// Converse in writing
-    Chat(chat::Args),
-    /// Measure how fast the parts are on this machine
-    Bench(bench::Args),
-    /// Measure how well the language model does
-    Eval(eval::Args),
-    /// Show what the agent will take of memory, and whether it fits
-    Plan(plan::Args),
-    Convert(convert::Args),
-    Inspect(inspect::Args),
-    /// List, fetch and verify models
-    Models(models::Args),
-    /// Compile the GPU's kernels
-    Kernels(kernels::Args),
-    /// Check or show the configuration
-    Config(config::Args),
     #[cfg(feature = "voice")]
     Run(run::Args),
-    /// List microphones and loudspeakers, or try them
-    Devices(devices::Args),
+    /// Converse in writing
+    Chat(chat::Args),
+    /// Ask one question in writing
+    Ask(ask::Args),
     #[cfg(feature = "voice")]
     Listen(listen::Args),
     #[cfg(feature = "voice")]
     Transcribe(transcribe::Args),
     #[cfg(feature = "voice")]
     Say(say::Args),
+    /// List microphones and loudspeakers, or try them
+    Devices(devices::Args),
+    /// List, fetch and verify models
+    Models(models::Args),
+    /// Show what the agent will take of memory, and whether it fits
+    Plan(plan::Args),
+    /// Check or show the configuration
+    Config(config::Args),
+    /// Measure how fast the parts are on this machine
+    Bench(bench::Args),
+    /// Measure how well the language model does
+    Eval(eval::Args),
+    Convert(convert::Args),
+    Inspect(inspect::Args),
+    /// Compile the GPU's kernels
+    Kernels(kernels::Args),
 }
 
 impl Command {
@@ -166,9 +167,10 @@ pub fn main() -> ExitCode {
 fn init_logging(global: &Global) {
     use tracing_subscriber::EnvFilter;
     let default = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "info",
+        // What symphonia finds wrong with a file comes back as an error.
+        (true, _) => "error,symphonia_core=off",
+        (false, 0) => "warn,symphonia_core=off",
+        (false, 1) => "info,symphonia_core=off",
         (false, 2) => "tercet=debug,info",
         (false, _) => "tercet=trace,debug",
     };

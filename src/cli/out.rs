@@ -62,6 +62,11 @@ impl Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
     }
 
+    /// Whether there is nothing below the header.
+    pub fn is_empty(&self) -> bool {
+        self.rows.len() <= 1
+    }
+
     pub fn print(&self) -> Result<()> {
         text_raw(&self.to_text())
     }

@@ -16,7 +16,7 @@ use crate::pipeline::{Notice, TurnLatency};
 use crate::store::Paths;
 use crate::units::Bytes;
 
-/// Listens for the wake word and converses until stopped (SIGTERM or Ctrl-C)
+/// Listen for the wake word and converse until stopped (SIGTERM or Ctrl-C)
 ///
 /// With --input it hears recordings in place of a microphone, as a person would say them: the first at once, each
 /// further one when the reply to the one before is over; then it ends.

@@ -1,4 +1,4 @@
-//! What the real program says to wrong configuration: every problem named, a remedy, an exit status that means
+//! What the real program says to wrong configuration and unreadable files: every problem named, a remedy, an exit status that means
 //! something.
 
 use std::path::Path;
@@ -127,6 +127,25 @@ fn files_that_are_not_there_or_not_readable_are_named() {
         return skip("files_that_are_not_there_or_not_readable_are_named (permission)", "running as root");
     }
     tercet(d.path(), &[], &["config", "check", "--config", "bad.toml"]).failed(74, &["bad.toml", "cannot read"]);
+}
+
+#[cfg(feature = "voice")]
+#[test]
+fn recordings_that_cannot_be_read_are_named_and_nothing_else_is_said() {
+    if !crate::support::models_ready("recordings_that_cannot_be_read_are_named_and_nothing_else_is_said") {
+        return;
+    }
+    let d = folder();
+    let cache = tercet::store::Paths::from_env().cache_dir().to_string_lossy().into_owned();
+    std::fs::write(d.path().join("bad.wav"), b"hello").expect("written");
+    for command in ["listen", "transcribe"] {
+        let run = |file: &str| tercet(d.path(), &[("TERCET_CACHE", &cache)], &[command, file]);
+        let (none, bad) = (run("none.wav"), run("bad.wav"));
+        none.failed(66, &["cannot read none.wav"]);
+        bad.failed(65, &["cannot read bad.wav", "WAV or FLAC"]);
+        assert_eq!((none.out.as_str(), bad.out.as_str()), ("", ""));
+        assert!(bad.err.starts_with("error: "), "{}", bad.err);
+    }
 }
 
 #[test]
