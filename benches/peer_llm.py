@@ -1,12 +1,13 @@
-"""tercet beside llama.cpp: the same model file, the same machine, the same minute.
+"""tercet beside llama.cpp, and ik_llama.cpp: the same model file, the same machine, the same minute.
 
     cargo build --release
     python3 -m venv /tmp/peer && . /tmp/peer/bin/activate
     pip install --no-binary llama-cpp-python llama-cpp-python==0.3.36   # builds llama.cpp for this machine: ten minutes
-    python3 benches/peer_llm.py [--model FILE] [--threads 2] [--rounds 7]
+    python3 benches/peer_llm.py [--model FILE] [--threads 2] [--rounds 7] [--ik FILE …]
 
 Each round runs prefill and decode once in each program, one after the other, so that whatever else the machine does
-meets both. Prints each program's mean ± deviation and the ratio of medians.
+meets all of them. Prints each program's mean ± deviation, its median, and how many times tercet's median is that. `--ik`
+adds ik_llama.cpp (see peer_ik.py).
 """
 
 import argparse
@@ -14,6 +15,7 @@ import ctypes
 import json
 import statistics
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -59,6 +61,25 @@ class LlamaCpp:
         return n / (time.perf_counter() - start)
 
 
+class Ik:
+    """ik_llama.cpp through `peer_ik.py serve`, in a process of its own."""
+
+    def __init__(self, args, repack):
+        command = [sys.executable, str(ROOT / "benches/peer_ik.py"), "serve", "--model", str(args.ik)]
+        command += ["--library", str(args.ik_library), "--bindings", str(args.ik_bindings)]
+        command += ["--threads", str(args.threads), "--context", str(max(args.p, args.n) + 64)]
+        command += ["--repack"] if repack else []
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+        while (line := self.process.stdout.readline()).strip() != "ready":
+            assert line, "ik_llama.cpp did not start; try peer_ik.py serve by hand"
+
+    def run(self, test):
+        self.process.stdin.write(f"{test[:2]} {test[2:]}\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
 def tercet(program, args, p, n):
     """One round of tercet: tokens per second by test. The program warms up before it measures."""
     command = [program, "bench", "llm", "--model", str(args.model), "-p", str(p), "-n", str(n), "-r", "1"]
@@ -77,27 +98,35 @@ def main():
     ap.add_argument("-p", type=int, default=128)
     ap.add_argument("-n", type=int, default=64)
     ap.add_argument("--rounds", type=int, default=7)
+    ap.add_argument("--ik", type=Path, help="also ik_llama.cpp, on this file (see peer_ik.py)")
+    ap.add_argument("--ik-library", type=Path, help="its libllama.so")
+    ap.add_argument("--ik-bindings", type=Path, help="the folder ik_llama_cpp of its Python package")
+    ap.add_argument("--ik-repack", action="store_true", help="once more with its run-time repacking")
     args = ap.parse_args()
 
     peer = LlamaCpp(args.model, args.threads, max(args.p, args.n) + 64)
     tests = {f"pp{args.p}": lambda: peer.prefill(args.p), f"tg{args.n}": lambda: peer.decode(args.n)}
-    for run in tests.values():
-        run()
-    ours, theirs = {t: [] for t in tests}, {t: [] for t in tests}
+    peers = {"llama.cpp": lambda t: tests[t]()}
+    if args.ik:
+        peers["ik"] = Ik(args, False).run
+        if args.ik_repack:
+            peers["ik, repacked"] = Ik(args, True).run
+    speeds = {(p, t): [] for p in ["tercet", *peers] for t in tests}
     backend = ""
     for _ in range(args.rounds):
-        speeds, backend = tercet(args.program, args, args.p, args.n)
-        for t, run in tests.items():
-            ours[t].append(speeds[t])
-            run()
-            theirs[t].append(run())
+        ours, backend = tercet(args.program, args, args.p, args.n)
+        for t in tests:
+            speeds["tercet", t].append(ours[t])
+            for p, run in peers.items():
+                run(t)
+                speeds[p, t].append(run(t))
 
     print(f"{args.model.name}, {args.threads} threads, {args.rounds} rounds; tercet: {backend}; llama.cpp of llama-cpp-python {L.__version__}")
-    print(f"{'test':8} {'tercet tok/s':>18} {'llama.cpp tok/s':>18} {'ratio':>7}")
-    for t in tests:
-        cell = lambda xs: f"{statistics.mean(xs):.1f} ± {statistics.stdev(xs) if len(xs) > 1 else 0:.1f}"
-        ratio = statistics.median(ours[t]) / statistics.median(theirs[t])
-        print(f"{t:8} {cell(ours[t]):>18} {cell(theirs[t]):>18} {ratio:7.2f}")
+    print(f"{'test':8} {'program':16} {'tok/s':>18} {'median':>9} {'tercet/it':>9}")
+    for (p, t), xs in sorted(speeds.items(), key=lambda x: x[0][1]):
+        cell = f"{statistics.mean(xs):.1f} ± {statistics.stdev(xs) if len(xs) > 1 else 0:.1f}"
+        ratio = statistics.median(speeds["tercet", t]) / statistics.median(xs)
+        print(f"{t:8} {p:16} {cell:>18} {statistics.median(xs):9.1f} {ratio:9.2f}")
 
 
 if __name__ == "__main__":

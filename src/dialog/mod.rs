@@ -212,6 +212,10 @@ pub enum Event {
         raw: String,
         problems: Vec<String>,
     },
+    /// The model was still writing a call when no more tokens could come; this generation is over.
+    CallCutOff {
+        work: WorkId,
+    },
     /// The model finished its reply.
     ReplyDone {
         work: WorkId,
@@ -281,7 +285,7 @@ pub enum Action {
         text: String,
     },
     /// Generate after `exchange` (this turn so far; the memory goes before it) → `Sentence`*, then one of
-    /// `ReplyDone`, `ToolWanted`, `Malformed`, `ModelFailed`.
+    /// `ReplyDone`, `ToolWanted`, `Malformed`, `CallCutOff`, `ModelFailed`.
     Generate {
         work: WorkId,
         exchange: Vec<Message>,

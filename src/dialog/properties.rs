@@ -180,6 +180,7 @@ impl World {
             | Event::NoCommand { work }
             | Event::ToolWanted { work, .. }
             | Event::Malformed { work, .. }
+            | Event::CallCutOff { work }
             | Event::ReplyDone { work }
             | Event::ModelFailed { work, .. }
             | Event::ToolDone { work, .. }
@@ -334,7 +335,8 @@ fn answer(job: &str, work: WorkId, kind: u8) -> Event {
         ("generate", 2..=6) => Event::Sentence { work, text: "The volume is set.".into() },
         ("generate", 7) => Event::Sentence { work, text: " ".into() },
         ("generate", 8..=11) => Event::ToolWanted { work, call: call(kind / 16) },
-        ("generate", 12..=13) => Event::Malformed { work, raw: "{\"name\"".into(), problems: vec!["not JSON".into()] },
+        ("generate", 12) => Event::CallCutOff { work },
+        ("generate", 13) => Event::Malformed { work, raw: "{\"name\"".into(), problems: vec!["not JSON".into()] },
         ("generate", 14) => Event::ModelFailed { work, spoken: None },
         ("generate", _) => Event::ModelFailed { work, spoken: Some("I am out of memory.".into()) },
         (_, k) => Event::ToolDone {

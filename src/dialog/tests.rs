@@ -250,6 +250,29 @@ fn a_malformed_call_is_repaired_once_and_then_answered_in_words() {
 }
 
 #[test]
+fn a_call_cut_off_is_answered_in_words_and_never_run() {
+    let mut t = Talk::new(Settings::default());
+    let (work, _) = t.asks("Note down this poem");
+    let a = t.on(Event::CallCutOff { work });
+    let [(voice, 0, words::CALL_TOO_LONG)] = said(&a)[..] else { panic!("{a:?}") };
+    assert!(!a.iter().any(|a| matches!(a, Action::RunTool { .. } | Action::Generate { .. })), "{a:?}");
+    assert_eq!(t.on(Event::CallCutOff { work }), []);
+    let a = t.on(Event::PlaybackDone { work: voice, sentence: 0 });
+    let Action::Remember { messages } = &a[0] else { panic!("{a:?}") };
+    assert_eq!(messages[1], Message::new(Role::Assistant, words::CALL_TOO_LONG));
+    t.wait(300);
+    // Behind a call that ran, its words are what was done.
+    let (work, _) = t.asks("Set a timer and note down this poem");
+    let a = t.on(Event::ToolWanted { work, call: call("set_timer") });
+    let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
+    let spoken = Some("Timer set.".into());
+    let a = t.on(Event::ToolDone { work, result: json!({ "ok": true }), spoken, then: Then::Answer });
+    let Action::Generate { work, .. } = a[0] else { panic!("{a:?}") };
+    let a = t.on(Event::CallCutOff { work });
+    assert_eq!(said(&a).iter().map(|s| s.2).collect::<Vec<_>>(), ["Timer set.", words::CALL_TOO_LONG]);
+}
+
+#[test]
 fn tools_that_fail_in_words_of_their_own_end_the_turn() {
     let mut t = Talk::new(Settings::default());
     let (work, _) = t.asks("Lights");

@@ -13,12 +13,12 @@ use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
 use crate::llm::reply::{self, Reply};
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{Engine, Sampler, Sampling, Session, Shelf};
+use crate::llm::{Engine, Finish, Sampler, Sampling, Session, Shelf};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
 use crate::units::{TurnId, WorkId};
 
-/// Longest tool call written before it counts as malformed.
+/// Longest tool call written before it is given up.
 const CALL_TOKENS: usize = 160;
 
 struct Job {
@@ -79,7 +79,12 @@ struct Worker {
 enum Outcome {
     Said,
     Call(ToolCall),
-    Malformed { raw: String, problems: Vec<String> },
+    Malformed {
+        raw: String,
+        problems: Vec<String>,
+    },
+    /// A call that was still being written when no more tokens could come.
+    CutOff,
 }
 
 impl Worker {
@@ -97,6 +102,7 @@ impl Worker {
                 Ok(Outcome::Said) => Event::ReplyDone { work },
                 Ok(Outcome::Call(call)) => Event::ToolWanted { work, call },
                 Ok(Outcome::Malformed { raw, problems }) => Event::Malformed { work, raw, problems },
+                Ok(Outcome::CutOff) => Event::CallCutOff { work },
                 Err(e) if e.kind() == Kind::Cancelled => continue,
                 Err(e) => {
                     tracing::error!("the language model failed: {e}");
@@ -152,7 +158,8 @@ impl Worker {
         let mut calling = false;
         let matcher = grammar.as_ref().map(Grammar::matcher);
         let limit = reply_tokens + CALL_TOKENS;
-        for token in session.generate(&mut sampler, tokenizer.stops(), limit, &cancelled).held_to(matcher) {
+        let mut generation = session.generate(&mut sampler, tokenizer.stops(), limit, &cancelled).held_to(matcher);
+        for token in generation.by_ref() {
             let token = token?;
             if tokens == 0 {
                 let _ = self.out.send(Msg::FirstToken { work, at: Instant::now() });
@@ -174,6 +181,7 @@ impl Worker {
                 break;
             }
         }
+        let ended = matches!(generation.finish(), Some(Finish::Stop(_)));
         if cancelled() {
             return Err(Error::new(Kind::Cancelled, "the turn is over"));
         }
@@ -185,28 +193,71 @@ impl Worker {
         for sentence in chunker.push(rest).into_iter().chain(chunker.finish()) {
             say(&self.out, work, sentence);
         }
-        Ok(if calling { self.judge_call(text) } else { Outcome::Said })
+        Ok(if calling { judge_call(text, ended, &self.mind.tools) } else { Outcome::Said })
     }
+}
 
-    /// A call is only passed on when it is one of a known tool with sound arguments.
-    fn judge_call(&self, raw: String) -> Outcome {
-        match reply::parse_reply(&raw) {
-            Reply::Call(call) => match self.mind.tools.iter().find(|t| t.name == call.name) {
-                None => {
-                    let problems = vec![format!("there is no tool named {}", call.name)];
-                    Outcome::Malformed { raw, problems }
-                }
-                Some(tool) => {
-                    let problems = tool.check(&call.parameters);
-                    if problems.is_empty() { Outcome::Call(call) } else { Outcome::Malformed { raw, problems } }
-                }
+/// A call is only passed on when it is one of a known tool with sound arguments. `ended`: the model ended the turn itself;
+/// what it did not end and is no whole call was cut off, and to ask again would be cut off again.
+fn judge_call(raw: String, ended: bool, tools: &[ToolSchema]) -> Outcome {
+    let problems = match reply::parse_reply(&raw) {
+        Reply::Call(call) => match tools.iter().find(|t| t.name == call.name) {
+            None => vec![format!("there is no tool named {}", call.name)],
+            Some(tool) => match tool.check(&call.parameters) {
+                problems if problems.is_empty() => return Outcome::Call(call),
+                problems => problems,
             },
-            Reply::Malformed(problem) => Outcome::Malformed { raw, problems: vec![problem] },
-            Reply::Text(_) => Outcome::Malformed { raw, problems: vec!["not a call".into()] },
-        }
-    }
+        },
+        _ if !ended => return Outcome::CutOff,
+        Reply::Malformed(problem) => vec![problem],
+        Reply::Text(_) => vec!["not a call".into()],
+    };
+    Outcome::Malformed { raw, problems }
 }
 
 fn say(out: &Queue<Msg>, work: WorkId, text: String) {
     let _ = out.send(Msg::Sentence { work, text, at: Instant::now() });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools() -> Vec<ToolSchema> {
+        serde_json::from_value(serde_json::json!([
+            {"name": "note", "params": [{"name": "text", "type": "string"}]}
+        ]))
+        .expect("schemas")
+    }
+
+    #[test]
+    fn a_call_cut_off_is_neither_run_nor_malformed() {
+        let call = r#"{"name": "note", "parameters": {"text": "buy milk"}}"#;
+        let tagged = r#"Yes. <tool_call>{"name": "note", "arguments": {"text": "buy milk"}}"#;
+        for whole in [call, tagged] {
+            // Whole is whole, whoever ended it.
+            for ended in [true, false] {
+                let Outcome::Call(c) = judge_call(whole.into(), ended, &tools()) else { panic!("{whole}") };
+                assert_eq!(c.parameters["text"], "buy milk");
+            }
+            let json = whole.find('{').expect("a brace");
+            for end in json + 1..whole.len() {
+                assert!(
+                    matches!(judge_call(whole[..end].into(), false, &tools()), Outcome::CutOff),
+                    "{}",
+                    &whole[..end]
+                );
+                assert!(matches!(judge_call(whole[..end].into(), true, &tools()), Outcome::Malformed { .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_whole_call_is_held_to_its_schema_whoever_ended_it() {
+        for wrong in [r#"{"name": "nota", "parameters": {}}"#, r#"{"name": "note", "parameters": {"text": 1}}"#] {
+            for ended in [true, false] {
+                assert!(matches!(judge_call(wrong.into(), ended, &tools()), Outcome::Malformed { .. }), "{wrong}");
+            }
+        }
+    }
 }

@@ -39,6 +39,7 @@ impl Dialog {
             Event::Malformed { work, raw, problems } if self.is_at(work, Stage::Generate) => {
                 self.malformed(&raw, &problems);
             }
+            Event::CallCutOff { work } if self.is_at(work, Stage::Generate) => self.call_cut_off(),
             Event::ReplyDone { work } if self.is_at(work, Stage::Generate) => self.reply_done(),
             Event::ModelFailed { work, spoken } if self.is_at(work, Stage::Generate) => {
                 self.conclude(spoken.as_deref().unwrap_or(words::MODEL_FAILED));
@@ -175,6 +176,17 @@ impl Dialog {
         let shown: String = raw.chars().take(RAW_MAX_CHARS).collect();
         let error = compact_json(&serde_json::json!({ "error": problems.join("; ") }));
         self.generate(vec![Message::new(Role::Assistant, shown), Message::new(Role::Tool, error)]);
+    }
+
+    /// The call is not run, and asking again would be cut off again. What ran before it is told first.
+    fn call_cut_off(&mut self) {
+        let Some(turn) = self.busy() else { return };
+        turn.job = None;
+        turn.queue.clear();
+        if turn.calls > 0 && !turn.has_spoken() {
+            self.say_tool_words();
+        }
+        self.say(words::CALL_TOO_LONG);
     }
 
     fn reply_done(&mut self) {
