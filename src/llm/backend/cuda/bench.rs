@@ -8,6 +8,7 @@ use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
 use super::linear::Linear;
 use super::quantize::{self, What};
+use super::rig::{LAUNCHES, Rig};
 use super::{Cuda, Gpu, Kv, Packing, gemm, prompt_attend};
 use crate::error::Result;
 use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Rope};
@@ -57,6 +58,7 @@ const KV_HEADS: usize = 8;
 const HEAD_DIM: usize = 128;
 const VOCABULARY: usize = 128_256;
 const REPEATS: usize = 15;
+const IN_A_ROW: usize = 4;
 
 struct Bench {
     cuda: Cuda,
@@ -217,38 +219,44 @@ impl Bench {
         Ok(())
     }
 
-    /// The five kernels of each layer, one after the other as a token runs them.
+    /// A whole token but its head: a launch an operation, and all layers at once.
     fn token(&mut self, plan: &Plan) -> Result<()> {
-        let context = plan.depth + plan.rows;
+        let (context, precision) = (plan.depth + plan.rows, plan.kv_precision);
         let rope = Arc::new(Rope::new(context, HEAD_DIM / 2, 500_000.0, None));
-        let precision = plan.kv_precision;
         let shape =
             KvShape { layers: LAYERS, context, heads: HEADS, kv_heads: KV_HEADS, head_dim: HEAD_DIM, precision, rope };
-        let kv = Kv::new(&self.cuda, &shape)?;
-        let c = &self.cuda;
-        let zeros = |cols: usize| c.gpu.device.zeros((cols * 4) as u64, &c.stream);
-        let (x, qkv, out, h, step) = (zeros(WIDTH)?, zeros(shape.qkv_cols())?, zeros(WIDTH)?, zeros(FFN)?, zeros(4)?);
-        let norm = zeros(WIDTH)?;
         let layers = std::mem::take(&mut self.layers);
-        let bytes: u64 = layers.iter().flatten().map(|l| l.resident()).sum();
-        let rows = attend::Rows { qkv: qkv.at, out: out.at, step: step.at, norms: HeadNorms::default() };
+        let weights: u64 = layers.iter().flatten().map(|l| l.resident()).sum();
+        let mut rig = Rig::new(&self.cuda, &layers, &shape)?;
         for depth in [0, plan.depth] {
-            self.cuda.stream.upload(&step, 0, &(depth as u32).to_le_bytes())?;
-            let bytes = bytes + (LAYERS * (depth + 1) * KV_HEADS * shape.head_bytes() * 2) as u64;
-            self.measure(&format!("all layers of a token at {depth}"), 5 * LAYERS, bytes, 0, |g, s, i| {
-                let l = &layers[i / 5];
-                let to = |y: &Buffer, stride, output| To { y: y.at, stride, output, next: (0, 0) };
-                let normed = Input::Norm(x.at, norm.at, 1e-5);
-                match i % 5 {
-                    0 => gemv::gemv(g, s, &l[0], normed, to(&qkv, shape.qkv_cols(), Output::Store)),
-                    1 => attend::attend(g, s, (&kv, i / 5), (1, true), rows, kv.partials()?),
-                    2 => gemv::gemv(g, s, &l[1], Input::Row(out.at), to(&x, WIDTH, Output::Add)),
-                    3 => gemv::gemv(g, s, &l[2], normed, to(&h, FFN, Output::SwiGlu)),
-                    _ => gemv::gemv(g, s, &l[3], Input::Row(h.at), to(&x, WIDTH, Output::Add)),
-                }
+            rig.place(&self.cuda, depth)?;
+            let bytes = weights + (LAYERS * (depth + 1) * KV_HEADS * shape.head_bytes() * 2) as u64;
+            let launches = LAUNCHES * LAYERS;
+            self.measure(&format!("all layers of a token at {depth}"), launches, bytes, 0, |g, s, i| {
+                rig.operation(g, s, i)
             })?;
+            if rig.decoder.is_some() {
+                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s))?;
+                if let Some(to) = std::env::var_os("TERCET_TIMES") {
+                    let mut b = vec![0u8; 132 * 1024 * 8];
+                    self.cuda.stream.download(rig.kv.partials()?.sums(), 1 << 20, &mut b)?;
+                    let _ = std::fs::write(std::path::Path::new(&to).join(format!("times{depth}")), &b);
+                }
+            }
         }
         self.layers = layers;
+        Ok(())
+    }
+
+    /// One launch, put in directly; [`IN_A_ROW`] of them, so that the measurement's own time is small.
+    fn time(&mut self, kernel: &str, bytes: u64, work: impl Fn(&Stream) -> Result<()>) -> Result<()> {
+        let stream = &self.cuda.stream;
+        let run = || (0..IN_A_ROW).try_for_each(|_| work(stream));
+        run()?;
+        let mut times = (0..REPEATS).map(|_| stream.time(run)).collect::<Result<Vec<f32>>>()?;
+        times.sort_by(f32::total_cmp);
+        let microseconds = f64::from(times[REPEATS / 2]) * 1e3 / IN_A_ROW as f64;
+        self.lines.push(Line { kernel: kernel.to_owned(), launches: 1, microseconds, bytes, operations: 0 });
         Ok(())
     }
 

@@ -163,6 +163,21 @@ impl Device {
         Ok(pinned)
     }
 
+    /// Whether all blocks of a launch fit on the device at once, and it starts them together.
+    pub(super) fn holds_together(&self, f: Function, shape: Launch) -> Result<bool> {
+        self.bind()?;
+        let (mut each, mut together) = (0, 0);
+        let cooperative = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH;
+        // SAFETY: out-pointers are valid; the function is loaded.
+        unsafe {
+            check("reading an attribute", sys::cuDeviceGetAttribute(&raw mut together, cooperative, self.device))?;
+            let (threads, shared) = (shape.threads as c_int, shape.shared as usize);
+            let counted = sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut each, f.0, threads, shared);
+            check("counting blocks", counted)?;
+        }
+        Ok(together != 0 && each as u32 * self.multiprocessors >= shape.grid.0)
+    }
+
     pub(super) fn stream(self: &Arc<Self>) -> Result<Stream> {
         self.bind()?;
         let mut at = std::ptr::null_mut();
@@ -289,12 +304,31 @@ impl Stream {
     /// Puts a kernel in. `args` is the one struct it takes. With `overlap` it may start before the kernel before it has
     /// ended (sm_90; the kernel itself waits).
     pub(super) fn launch<A: Copy>(&self, f: Function, shape: Launch, args: &A) -> Result<()> {
-        let mut attribute = sys::CUlaunchAttribute {
+        let attribute = sys::CUlaunchAttribute {
             id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
             pad: [0; 4],
             value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
         };
-        let overlap = shape.overlap && self.device.arch >= 90;
+        self.launch_with(f, shape, args, (shape.overlap && self.device.arch >= 90).then_some(attribute))
+    }
+
+    /// As [`Stream::launch`]; all blocks run at once or none, also beside what other streams do: they wait for each other.
+    pub(super) fn launch_together<A: Copy>(&self, f: Function, shape: Launch, args: &A) -> Result<()> {
+        let attribute = sys::CUlaunchAttribute {
+            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
+            pad: [0; 4],
+            value: sys::CUlaunchAttributeValue { cooperative: 1 },
+        };
+        self.launch_with(f, shape, args, Some(attribute))
+    }
+
+    fn launch_with<A: Copy>(
+        &self,
+        f: Function,
+        shape: Launch,
+        args: &A,
+        mut attribute: Option<sys::CUlaunchAttribute>,
+    ) -> Result<()> {
         let config = sys::CUlaunchConfig {
             gridDimX: shape.grid.0,
             gridDimY: shape.grid.1,
@@ -304,9 +338,10 @@ impl Stream {
             blockDimZ: 1,
             sharedMemBytes: shape.shared,
             hStream: self.at,
-            attrs: if overlap { &raw mut attribute } else { std::ptr::null_mut() },
-            numAttrs: u32::from(overlap),
+            attrs: attribute.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut),
+            numAttrs: u32::from(attribute.is_some()),
         };
+        self.device.bind()?;
         let mut params = [std::ptr::from_ref(args).cast_mut().cast::<c_void>()];
         // SAFETY: the kernel takes exactly one parameter of type A (paired 1:1 with its .cu file); buffers it points to are
         // kept by the caller until the stream has been waited for.

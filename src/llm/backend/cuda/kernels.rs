@@ -12,8 +12,9 @@ use crate::error::{Error, Kind, Result};
 use crate::store::Paths;
 
 /// Every kernel file: name, source.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 9] = [
     ("attend", include_str!("../../../../kernels/attend.cu")),
+    ("decode", include_str!("../../../../kernels/decode.cu")),
     ("embed", include_str!("../../../../kernels/embed.cu")),
     ("gemm", include_str!("../../../../kernels/gemm.cu")),
     ("gemv", include_str!("../../../../kernels/gemv.cu")),
@@ -24,10 +25,16 @@ const SOURCES: [(&str, &str); 8] = [
 ];
 
 /// What they include.
-const HEADERS: [(&str, &str); 2] = [
+const HEADERS: [(&str, &str); 3] = [
     ("common.cuh", include_str!("../../../../kernels/common.cuh")),
     ("blocks.cuh", include_str!("../../../../kernels/blocks.cuh")),
+    ("heads.cuh", include_str!("../../../../kernels/heads.cuh")),
 ];
+
+/// The files that are built for `arch` (90): one is for devices with bulk copies.
+fn sources(arch: u32) -> impl Iterator<Item = (&'static str, &'static str)> {
+    SOURCES.into_iter().filter(move |(name, _)| *name != "decode" || arch >= super::decode::ARCH)
+}
 
 /// Blocks a warp of the head has under way.
 pub(super) const DEPTH: u32 = 8;
@@ -79,19 +86,19 @@ pub struct Usage {
 /// [`Kind::Usage`] for an architecture NVRTC does not know; [`Kind::Internal`] with the compiler's words where a kernel does
 /// not compile; [`Kind::Io`] where the folder cannot be written.
 pub fn build(arch: &str, nvrtc: &Nvrtc, folder: Option<&Path>) -> Result<Vec<Usage>> {
-    let sound = arch.strip_prefix("sm_").is_some_and(|n| n.len() >= 2 && n.chars().all(|c| c.is_ascii_digit()));
-    if !sound {
+    let number = arch.strip_prefix("sm_").filter(|n| n.len() >= 2 && n.chars().all(|c| c.is_ascii_digit()));
+    let Some(number) = number.and_then(|n| n.parse().ok()) else {
         return Err(Error::new(
             Kind::Usage,
             format!("{arch:?} is not an architecture; sm_87 (Orin) and sm_90 (Hopper) are"),
         ));
-    }
+    };
     let dir = folder.map(|f| f.join(fingerprint()).join(arch));
     if let Some(dir) = &dir {
         std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
     }
     let mut table = Vec::new();
-    for (name, source) in SOURCES {
+    for (name, source) in sources(number) {
         let (cubin, log) = nvrtc.compile(&format!("{name}.cu"), source, &HEADERS, &options(arch))?;
         table.extend(usage(arch, name, &log));
         if let Some(dir) = &dir {
@@ -162,15 +169,15 @@ pub(super) fn find(arch: u32, device: &str) -> Result<Vec<(String, Vec<u8>)>> {
     for folder in folders(&Paths::from_env()) {
         for minor in (arch / 10 * 10..=arch).rev() {
             let dir = folder.join(&mark).join(format!("sm_{minor}"));
-            if !SOURCES.iter().all(|(name, _)| dir.join(format!("{name}.cubin")).is_file()) {
+            if !sources(minor).all(|(name, _)| dir.join(format!("{name}.cubin")).is_file()) {
                 continue;
             }
-            let read = |(name, _): &(&str, &str)| {
+            let read = |(name, _): (&str, &str)| {
                 let path = dir.join(format!("{name}.cubin"));
                 let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
                 Ok((path.display().to_string(), bytes))
             };
-            return SOURCES.iter().map(read).collect();
+            return sources(minor).map(read).collect();
         }
     }
     Err(Error::new(

@@ -13,6 +13,7 @@ use crate::units::TokenId;
 
 mod attend;
 pub mod bench;
+mod decode;
 mod driver;
 mod embed;
 mod gemm;
@@ -26,6 +27,7 @@ mod nvrtc;
 mod prompt_attend;
 mod quantize;
 mod repack;
+mod rig;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attend::{self, HeadNorms};
+use super::decode::{self, Decoder};
 use super::driver::{Buffer, Graph, Pinned, Stream};
 use super::embed::{self, Lookup, Publish};
 use super::gemv::{self, Input, Output, To};
@@ -92,7 +93,7 @@ impl Resident {
         let attended = h.heads * h.head_dim;
         let rows = [h.width, h.qkv_cols(), attended, h.ffn].map(|cols| cuda.rows_bytes(chunk, cols));
         let quants = [h.width, attended, h.ffn].map(|cols| cuda.quant_bytes(chunk, cols));
-        rows.iter().chain(&quants).sum::<u64>() + (h.vocabulary * 4) as u64 + 32
+        rows.iter().chain(&quants).sum::<u64>() + (h.vocabulary * 4) as u64 + 32 + Decoder::bytes(h.layers, h.width)
     }
 
     fn norm(&self, i: usize) -> u64 {
@@ -128,7 +129,7 @@ impl Loaded for Resident {
         let c = &self.cuda;
         let stream = c.gpu.device.stream()?;
         let row_bytes = self.embedding.row_bytes();
-        let run = Run {
+        let mut run = Run {
             kv: c.kv(&Model::<Cuda>::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: c.rows(chunk, h.width)?,
             qkv: c.rows(chunk, h.qkv_cols())?,
@@ -143,11 +144,13 @@ impl Loaded for Resident {
             sent: c.gpu.device.pinned(HEADER + chunk * row_bytes)?,
             back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
             graphs: HashMap::new(),
+            decoder: None,
             decoded: 0,
             stream,
             model: self.clone(),
         };
         c.stream.wait()?;
+        run.decoder = run.decoder()?;
         Ok(Box::new(run))
     }
 }
@@ -160,6 +163,8 @@ const RELEASE_EVERY: usize = 64;
 /// One session: its cache, its workspace, its stream and what was recorded in it.
 struct Run {
     graphs: HashMap<(usize, bool), Graph>,
+    /// All layers of one row at once, where the device and the model allow it.
+    decoder: Option<Decoder>,
     stream: Stream,
     kv: Kv,
     x: Rows,
@@ -181,6 +186,14 @@ struct Run {
 }
 
 impl Run {
+    fn decoder(&self) -> Result<Option<Decoder>> {
+        let m = &*self.model;
+        let layers: Vec<_> = m.layers.iter().map(|l| [&l.qkv, &l.attn_out, &l.gate_up, &l.down]).collect();
+        let norms = decode::Norms { layers: m.norm(0), eps: m.hyper.norm_eps, heads: self.rows(0).norms };
+        let work = decode::Workspace { x: &self.x, qkv: &self.qkv, attended: &self.attended, hidden: &self.hidden };
+        Decoder::new(&m.cuda.gpu, &self.stream, &layers, &self.kv, norms, work)
+    }
+
     /// Computes `tokens`; the head too, where `head`.
     fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool) -> Result<()> {
         let n = tokens.len();
@@ -194,6 +207,13 @@ impl Run {
         if self.decoded >= RELEASE_EVERY {
             self.decoded = 0;
             self.model.embedding.file.release(&self.model.embedding.tensor);
+        }
+        if let Some(decoder) = self.decoder.as_ref().filter(|d| n == 1 && start < d.reach()) {
+            // Two launches: there is nothing to record.
+            let (sent, ty) = (self.sent.device_at, self.model.embedding.tensor.ty);
+            let token = decode::Token { start: sent, row: sent + HEADER as u64, ty, best: self.best.at };
+            decoder.step(&self.stream, token)?;
+            return if head { self.put_head(0) } else { Ok(()) };
         }
         if n > FEW {
             return self.put(n, head);
@@ -348,7 +368,8 @@ impl Timeline for Run {
     fn resident(&self) -> (Bytes, Bytes) {
         let rows = [&self.x, &self.qkv, &self.attended, &self.hidden].map(|r| r.resident());
         let quants = [&self.q_width, &self.q_attended, &self.q_ffn].map(|q| q.resident());
-        let rest = self.logits.bytes + self.best.bytes + self.step.bytes;
+        let rest =
+            self.logits.bytes + self.best.bytes + self.step.bytes + self.decoder.as_ref().map_or(0, Decoder::resident);
         (Bytes(self.kv.resident()), Bytes(rows.iter().chain(&quants).sum::<u64>() + rest))
     }
 }

@@ -11,7 +11,7 @@ use crate::llm::gguf::{Gguf, TensorInfo};
 use crate::llm::quant::Ternary;
 use crate::llm::{BackendKind, Engine, Options, Sampler, Session};
 
-fn gpu(packing: Packing) -> Option<Cuda> {
+pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
     match Cuda::new(packing) {
         Ok(c) => Some(c),
         Err(e) if std::env::var_os("TERCET_REQUIRE_GPU").is_none() => {
@@ -23,7 +23,7 @@ fn gpu(packing: Packing) -> Option<Cuda> {
 }
 
 /// SplitMix64.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -48,7 +48,7 @@ impl Random {
 }
 
 /// Stored rows of `ty`: random codes; scales all the same, or each its own.
-fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, one_scale: bool) -> Vec<u8> {
+pub(super) fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, one_scale: bool) -> Vec<u8> {
     let (weights, size) = ty.block();
     let common = r.scale(0.02);
     let mut out = Vec::with_capacity(rows * cols / weights * size);
@@ -90,7 +90,7 @@ fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, one_scale: b
 }
 
 /// Largest difference, relative to the largest value expected.
-fn distance(found: &[f32], wanted: &[f32]) -> f32 {
+pub(super) fn distance(found: &[f32], wanted: &[f32]) -> f32 {
     assert_eq!(found.len(), wanted.len());
     let most = wanted.iter().fold(1e-20f32, |m, v| m.max(v.abs()));
     let worst = found.iter().zip(wanted).map(|(f, w)| if f.is_finite() { (f - w).abs() } else { f32::INFINITY });
@@ -308,7 +308,13 @@ fn the_shared_suites_lookup_holds() {
     conforms(&cuda, Op::Embed, Tolerance::F32);
 }
 
-fn kv_shape(heads: usize, kv_heads: usize, head_dim: usize, context: usize, precision: KvPrecision) -> KvShape {
+pub(super) fn kv_shape(
+    heads: usize,
+    kv_heads: usize,
+    head_dim: usize,
+    context: usize,
+    precision: KvPrecision,
+) -> KvShape {
     let rope = Arc::new(Rope::new(context, head_dim / 2, 10_000.0, None));
     KvShape { layers: 2, context, heads, kv_heads, head_dim, precision, rope }
 }

@@ -1,0 +1,250 @@
+//! Launcher of `kernels/decode.cu`: all layers of one token in one launch, on devices that copy in bulk (sm_90).
+
+use super::attend::HeadNorms;
+use super::driver::{Buffer, Function, Launch, Stream};
+use super::linear::{Linear, Packing};
+use super::{Gpu, Kv, Rows, type_code};
+use crate::error::Result;
+use crate::llm::gguf::TensorType;
+
+/// The kernel's constants of the same names.
+const CONSUMERS: usize = 16;
+const THREADS: usize = CONSUMERS * 32;
+const RING_STAGES: usize = 12;
+const STAGE_BYTES: usize = 16384;
+const AREA_BYTES: usize = 16384;
+const MAX_SPAN: usize = 512;
+const MAX_LAYERS: usize = 64;
+const MAX_STRIPS: usize = 64;
+const GROUP_HEADS: usize = 4;
+/// Columns of the widest row that is normed.
+const NORM_COLS: usize = 4 * 4 * THREADS;
+/// The oldest architecture with bulk copies.
+pub(super) const ARCH: u32 = 90;
+
+#[derive(Clone, Copy, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Shape {
+    rows: i32,
+    cols: i32,
+    tiles: i32,
+    strips: i32,
+}
+
+#[derive(Clone, Copy, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct Layer {
+    w: [u64; 4],
+    scale: [f32; 8],
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Args {
+    layer: u64,
+    start: u64,
+    row: u64,
+    x: u64,
+    between: u64,
+    qkv: u64,
+    attended: u64,
+    hidden: u64,
+    norms: u64,
+    head_norms: u64,
+    rope: u64,
+    k: u64,
+    v: u64,
+    k_scale: u64,
+    v_scale: u64,
+    partial: u64,
+    arrived: u64,
+    barrier: u64,
+    best: u64,
+    of: [Shape; 4],
+    layers: i32,
+    half: i32,
+    end0: i32,
+    end1: i32,
+    heads: i32,
+    kv_heads: i32,
+    context: i32,
+    pairs: i32,
+    splits: i32,
+    ty: i32,
+    eps: f32,
+    head_eps: f32,
+}
+
+/// The matrices of a layer: qkv, output, gate and up, down.
+pub(super) type Matrices<'a> = [&'a Linear; 4];
+
+/// Workspace of one row.
+#[derive(Clone, Copy)]
+pub(super) struct Workspace<'a> {
+    pub(super) x: &'a Rows,
+    pub(super) qkv: &'a Rows,
+    pub(super) attended: &'a Rows,
+    pub(super) hidden: &'a Rows,
+}
+
+/// Norms on the device: both of every layer, one after the other; those of the heads, layer by layer.
+#[derive(Clone, Copy)]
+pub(super) struct Norms {
+    pub(super) layers: u64,
+    pub(super) eps: f32,
+    pub(super) heads: HeadNorms,
+}
+
+/// What a token comes in with, in memory that the device can read: its position, its row of the embedding.
+#[derive(Clone, Copy)]
+pub(super) struct Token {
+    pub(super) start: u64,
+    pub(super) row: u64,
+    pub(super) ty: TensorType,
+    /// Cleared for the head.
+    pub(super) best: u64,
+}
+
+/// A model's layers, ready to be launched.
+pub(super) struct Decoder {
+    args: Args,
+    function: Function,
+    grid: u32,
+    reach: usize,
+    /// Weights and scales of every layer.
+    layers: Buffer,
+    barrier: Buffer,
+    between: Buffer,
+}
+
+fn shape(w: &Linear) -> Shape {
+    Shape { rows: w.rows as i32, cols: w.cols as i32, tiles: w.tiles as i32, strips: w.strips as i32 }
+}
+
+/// Whether the kernel computes these layers; what it does not takes a launch an operation.
+fn takes(layers: &[Matrices<'_>], kv: &Kv, grid: usize) -> bool {
+    let Some(first) = layers.first() else { return false };
+    let s = &kv.shape;
+    let same = |w: &Matrices<'_>| {
+        let plain = |w: &Linear| w.group.is_none() && w.packing == Packing::TwoBits;
+        w.iter().zip(first).all(|(w, f)| plain(w) && shape(w) == shape(f) && w.half == f.half && w.ends == f.ends)
+    };
+    let [qkv, out, gate_up, down] = first;
+    let narrow = |w: &Linear, cols: usize| {
+        w.cols <= cols && w.tiles * 128 <= AREA_BYTES && w.strips.div_ceil(grid) <= MAX_STRIPS
+    };
+    layers.len() <= MAX_LAYERS
+        && layers.iter().all(same)
+        && [qkv, gate_up].into_iter().all(|w| narrow(w, NORM_COLS))
+        && [out, down].into_iter().all(|w| narrow(w, AREA_BYTES))
+        && gate_up.half > 0
+        && qkv.half == 0
+        && (out.half, down.half) == (0, 0)
+        && [out.rows, down.rows, gate_up.cols] == [qkv.cols; 3]
+        && [out.cols, down.cols, qkv.rows] == [s.out_cols(), gate_up.half, s.qkv_cols()]
+        && matches!(s.head_dim, 64 | 128)
+        && s.heads / s.kv_heads <= GROUP_HEADS
+        && s.kv_heads <= grid
+}
+
+impl Decoder {
+    /// Bytes on the device for `layers` layers of `width`.
+    pub(super) fn bytes(layers: usize, width: usize) -> u64 {
+        (layers * size_of::<Layer>() + width * 4) as u64 + 16
+    }
+
+    pub(super) fn resident(&self) -> u64 {
+        self.layers.bytes + self.barrier.bytes + self.between.bytes
+    }
+
+    /// `None` where the device or the model needs a launch an operation.
+    pub(super) fn new(
+        gpu: &Gpu,
+        stream: &Stream,
+        layers: &[Matrices<'_>],
+        kv: &Kv,
+        norms: Norms,
+        work: Workspace<'_>,
+    ) -> Result<Option<Self>> {
+        // Every block has a share of every matrix.
+        let grid = layers.iter().flatten().map(|w| w.strips).fold(gpu.blocks as usize, usize::min);
+        if gpu.device.arch < ARCH || !takes(layers, kv, grid) {
+            return Ok(None);
+        }
+        let function = gpu.kernel(&format!("decode_{}_{}", kv.element(), kv.shape.head_dim))?;
+        if !gpu.device.holds_together(function, Self::launch(grid as u32))? {
+            return Ok(None);
+        }
+        let table: Vec<Layer> = layers
+            .iter()
+            .map(|w| Layer {
+                w: w.map(|w| w.data.at),
+                scale: {
+                    let [qkv, out, gate_up, down] = w.map(|w| w.scales);
+                    [qkv[0], qkv[1], qkv[2], out[0], gate_up[0], gate_up[1], down[0], 0.0]
+                },
+            })
+            .collect();
+        let buffer = gpu.device.alloc(size_of_val(table.as_slice()) as u64)?;
+        stream.upload(&buffer, 0, bytemuck::cast_slice(&table))?;
+        let barrier = gpu.device.zeros(8, stream)?;
+        let [qkv, _, gate_up, down] = layers[0];
+        let between = gpu.device.alloc(down.rows as u64 * 4)?;
+        stream.wait()?;
+        let (s, (k, v, k_scale, v_scale)) = (&kv.shape, kv.layer(0));
+        let (partial, arrived) = kv.partials()?.at();
+        let splits = (grid / s.kv_heads).min(s.context.div_ceil(64));
+        let args = Args {
+            layer: buffer.at,
+            start: 0,
+            row: 0,
+            x: work.x.data.at,
+            between: between.at,
+            qkv: work.qkv.data.at,
+            attended: work.attended.data.at,
+            hidden: work.hidden.data.at,
+            norms: norms.layers,
+            head_norms: norms.heads.q,
+            rope: kv.rope.at,
+            k,
+            v,
+            k_scale,
+            v_scale,
+            partial,
+            arrived,
+            barrier: barrier.at,
+            best: 0,
+            of: layers[0].map(shape),
+            layers: layers.len() as i32,
+            half: gate_up.half as i32,
+            end0: qkv.ends[0],
+            end1: qkv.ends[1],
+            heads: s.heads as i32,
+            kv_heads: s.kv_heads as i32,
+            context: s.context as i32,
+            pairs: s.rope.pairs as i32,
+            splits: splits as i32,
+            ty: 0,
+            eps: norms.eps,
+            head_eps: norms.heads.eps,
+        };
+        let reach = splits * MAX_SPAN;
+        Ok(Some(Self { args, function, grid: grid as u32, reach, layers: buffer, barrier, between }))
+    }
+
+    /// Positions it reaches: each block keeps the scores of its share of them.
+    pub(super) fn reach(&self) -> usize {
+        self.reach
+    }
+
+    fn launch(grid: u32) -> Launch {
+        let shared = (RING_STAGES * STAGE_BYTES + AREA_BYTES) as u32;
+        Launch { grid: (grid, 1, 1), threads: (THREADS + 32) as u32, shared, overlap: false }
+    }
+
+    /// The token's last row of the residual stream into `x`, its key and value into the cache.
+    pub(super) fn step(&self, stream: &Stream, token: Token) -> Result<()> {
+        let args = Args { start: token.start, row: token.row, best: token.best, ty: type_code(token.ty), ..self.args };
+        stream.launch_together(self.function, Self::launch(self.grid), &args)
+    }
+}
