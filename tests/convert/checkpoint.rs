@@ -32,11 +32,11 @@ struct Golden {
 }
 
 #[derive(Deserialize)]
-struct Case {
-    name: String,
+pub(super) struct Case {
+    pub(super) name: String,
     config: Value,
     tensors: Vec<Tensor>,
-    tokens: Vec<u32>,
+    pub(super) tokens: Vec<u32>,
     logits: Vec<Vec<f32>>,
     linear: Option<OneLinear>,
 }
@@ -51,7 +51,7 @@ struct OneLinear {
     y: Vec<f32>,
 }
 
-fn golden() -> Vec<Case> {
+pub(super) fn golden() -> Vec<Case> {
     let text = std::fs::read_to_string(repository("tests/data/golden/transformers.json")).expect("the golden reads");
     serde_json::from_str::<Golden>(&text).expect("the golden parses").rows
 }
@@ -65,12 +65,12 @@ impl Case {
         if self.config["model_type"] == "qwen3" { "qwen2" } else { "llama-bpe" }
     }
 
-    fn grouped(&self) -> bool {
+    pub(super) fn grouped(&self) -> bool {
         self.name.starts_with("grouped")
     }
 
     /// The checkpoint as a folder.
-    fn write(&self, folder: &Path, shards: usize) {
+    pub(super) fn write(&self, folder: &Path, shards: usize) {
         std::fs::create_dir_all(folder).expect("a folder");
         std::fs::write(folder.join("config.json"), self.config.to_string()).expect("written");
         source::write_tensors(folder, &self.tensors, shards);
@@ -79,7 +79,7 @@ impl Case {
 }
 
 /// Logits after each token.
-fn logits(file: &Path, backend: BackendKind, tokens: &[u32]) -> Vec<Vec<f32>> {
+pub(super) fn logits(file: &Path, backend: BackendKind, tokens: &[u32]) -> Vec<Vec<f32>> {
     let options = Options { backend, threads: 2, ..Options::default() };
     let engine = Engine::load(file, &options, &Budget::unlimited()).expect("it loads");
     let mut session = Arc::clone(&engine).session().expect("a session");

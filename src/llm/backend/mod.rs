@@ -12,6 +12,7 @@
 //! group. Everything else is f32; where sums are f64 it says so.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -160,13 +161,22 @@ pub struct Part<'a> {
 }
 
 /// Rows of a tensor in the mapped file: the embedding table, read where it lies.
-#[derive(Clone)]
 pub struct FileRows {
     pub file: Arc<Gguf>,
     pub tensor: TensorInfo,
+    /// Rows read since the mapped pages were last given back.
+    read: AtomicUsize,
 }
 
+/// Rows after which mapped pages are given back. The kernel maps up to 2 MiB around each row that is read (a large folio of
+/// the page cache), so that without this a long conversation keeps the whole table; with it, at most 16 MiB.
+const ROWS_KEPT: usize = 8;
+
 impl FileRows {
+    pub fn new(file: Arc<Gguf>, tensor: TensorInfo) -> Self {
+        Self { file, tensor, read: AtomicUsize::new(0) }
+    }
+
     /// Row `token` decoded into `out` (`[cols]`, f32).
     ///
     /// # Errors
@@ -180,6 +190,9 @@ impl FileRows {
     /// # Errors
     /// [`Kind::Internal`] where the token is outside the table.
     pub fn stored_row(&self, token: TokenId) -> Result<&[u8]> {
+        if self.read.fetch_add(1, Ordering::Relaxed) % ROWS_KEPT == ROWS_KEPT - 1 {
+            self.file.release(&self.tensor);
+        }
         let at = token.0 as usize * self.row_bytes();
         self.file.data(&self.tensor).get(at..at + self.row_bytes()).ok_or_else(|| {
             Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))

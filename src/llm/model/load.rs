@@ -243,7 +243,7 @@ impl<B: Backend> Model<B> {
         }
         let context = options.context(hyper.context);
         let rope = Arc::new(rope::table(&hyper, context, factors.as_deref()));
-        let embedding = backend.embedding(FileRows { file: file.clone(), tensor: embedding })?;
+        let embedding = backend.embedding(FileRows::new(file.clone(), embedding))?;
         let chunk = options.chunk(context);
         Ok(Self {
             backend,

@@ -210,5 +210,5 @@ pub(super) fn table(ty: TensorType, id: u32, rows: usize, cols: usize, bytes: &[
     let file = Arc::new(Gguf::open(path.path()).expect("a sound file"));
     let tensor = file.require_tensor("t").expect("its tensor").clone();
     assert_eq!(tensor.ty, ty);
-    FileRows { file, tensor }
+    FileRows::new(file, tensor)
 }

@@ -3,7 +3,7 @@
 use super::data::{Codes, Random, Scales, Stored, head_bytes, table};
 use super::{Cases, Found, differs};
 use crate::error::Result;
-use crate::llm::backend::{Backend, MIN_ABSMAX};
+use crate::llm::backend::{Backend, FileRows, MIN_ABSMAX};
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
@@ -42,7 +42,7 @@ pub(super) fn embed<B: Backend>(c: &mut Cases<'_, B>) {
                     let rows = table(ty, id, 19, cols, &bytes);
                     let tokens = [18, 0, 7, 7, 3, 12, 1].map(TokenId);
                     let mut want = r.rows(9, cols)?;
-                    r.embed(&r.embedding(rows.clone())?, &tokens, &mut want)?;
+                    r.embed(&r.embedding(FileRows::new(rows.file.clone(), rows.tensor.clone()))?, &tokens, &mut want)?;
                     let mut got = b.rows(9, cols)?;
                     b.embed(&b.embedding(rows)?, &tokens, &mut got)?;
                     Ok(differs("x", &b.read_rows(&got, 7)?, &r.read_rows(&want, 7)?))

@@ -3,6 +3,8 @@
 use super::mutants::{Fault, Mutant};
 use super::{Op, Tolerance, check};
 use crate::llm::backend::Backend;
+use crate::llm::gguf::TensorType;
+use crate::units::TokenId;
 
 /// Fails with what the cases of `op` found.
 pub(crate) fn conforms<B: Backend>(backend: &B, op: Op, tolerance: Tolerance) {
@@ -167,4 +169,31 @@ fn every_fault_is_caught_by_its_operations_cases() {
             assert!(!survived, "{op:?} does not notice {fault:?}");
         }
     }
+}
+
+/// An embedding of 50 MB, most of it read: what stays mapped is what the constant promises.
+#[test]
+fn rows_that_were_read_do_not_stay() {
+    const ROWS: usize = 6_000;
+    const COLS: usize = 4096;
+    let rows = super::data::table(TensorType::F16, 1, ROWS, COLS, &vec![0; ROWS * COLS * 2]);
+    let mapped = || -> u64 {
+        let path = rows.file.path().to_string_lossy().into_owned();
+        let maps = std::fs::read_to_string("/proc/self/smaps").expect("it reads");
+        let (_, of) = maps.split_once(&path).expect("the file is mapped");
+        let rss = of.lines().find_map(|l| l.strip_prefix("Rss:")).expect("its size");
+        rss.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
+    };
+    let mut out = vec![0f32; COLS];
+    let mut most = 0;
+    for i in 0..ROWS {
+        // Far from each other, as tokens are.
+        rows.row(TokenId((i * 37 % ROWS) as u32), &mut out).expect("a row");
+        // Of rows between two releases, each place in its turn.
+        if i % 7 == 0 {
+            most = most.max(mapped());
+        }
+    }
+    println!("at most {most} bytes stay mapped");
+    assert!((1..=17 << 20).contains(&most), "{most} bytes of {}", ROWS * COLS * 2);
 }

@@ -267,7 +267,7 @@ fn table(ty: TensorType, id: u32, rows: usize, cols: usize, bytes: &[u8]) -> (te
     let gguf = Arc::new(Gguf::open(file.path()).expect("reads"));
     let tensor: TensorInfo = gguf.tensors()[0].clone();
     assert_eq!(tensor.ty, ty);
-    (file, FileRows { file: gguf, tensor })
+    (file, FileRows::new(gguf, tensor))
 }
 
 #[test]

@@ -118,8 +118,8 @@ const TINY_QWEN3: Preset = Preset {
     head_dim: 128,
     ffn: 768,
     vocabulary: 1024,
-    context: 512,
-    yarn: Some(Yarn { factor: 4.0, original: 128.0, attention: 1.0, beta_fast: 32.0, beta_slow: 1.0 }),
+    context: 2048,
+    yarn: Some(Yarn { factor: 4.0, original: 512.0, attention: 1.0, beta_fast: 32.0, beta_slow: 1.0 }),
     ..BONSAI_8B
 };
 
