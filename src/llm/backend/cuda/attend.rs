@@ -56,10 +56,6 @@ impl Partials {
         (self.sums.at, self.arrived.at)
     }
 
-    pub(super) fn sums(&self) -> &Buffer {
-        &self.sums
-    }
-
     pub(super) fn bytes(gpu: &Gpu, kv: &Kv) -> (u64, u64) {
         let slots = MAX_ROWS * head_groups(kv);
         ((slots * splits(gpu, kv) * GROUP_HEADS * (kv.shape.head_dim + 2) * 4) as u64, (slots * 4) as u64)

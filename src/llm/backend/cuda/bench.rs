@@ -237,11 +237,6 @@ impl Bench {
             })?;
             if rig.decoder.is_some() {
                 self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s))?;
-                if let Some(to) = std::env::var_os("TERCET_TIMES") {
-                    let mut b = vec![0u8; 132 * 1024 * 8];
-                    self.cuda.stream.download(rig.kv.partials()?.sums(), 1 << 20, &mut b)?;
-                    let _ = std::fs::write(std::path::Path::new(&to).join(format!("times{depth}")), &b);
-                }
             }
         }
         self.layers = layers;

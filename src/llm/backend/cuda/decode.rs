@@ -8,15 +8,16 @@ use crate::error::Result;
 use crate::llm::gguf::TensorType;
 
 /// The kernel's constants of the same names.
-const CONSUMERS: usize = 16;
-const THREADS: usize = CONSUMERS * 32;
-const RING_STAGES: usize = 12;
-const STAGE_BYTES: usize = 16384;
+const WARPS: usize = 16;
+const THREADS: usize = WARPS * 32;
+const RING_BYTES: usize = 12288;
 const AREA_BYTES: usize = 16384;
-const MAX_SPAN: usize = 512;
+const SCRATCH_BYTES: usize = 7168;
 const MAX_LAYERS: usize = 64;
-const MAX_STRIPS: usize = 64;
+const MAX_STRIPS: usize = 32;
 const GROUP_HEADS: usize = 4;
+/// Splits of a context that one warp puts together.
+const MAX_SPLITS: usize = 32;
 /// Columns of the widest row that is normed.
 const NORM_COLS: usize = 4 * 4 * THREADS;
 /// The oldest architecture with bulk copies.
@@ -60,7 +61,8 @@ struct Args {
     arrived: u64,
     barrier: u64,
     best: u64,
-    of: [Shape; 4],
+    shapes: u64,
+    width: i32,
     layers: i32,
     half: i32,
     end0: i32,
@@ -110,8 +112,7 @@ pub(super) struct Decoder {
     args: Args,
     function: Function,
     grid: u32,
-    reach: usize,
-    /// Weights and scales of every layer.
+    /// Weights and scales of every layer, and the shapes of the four matrices.
     layers: Buffer,
     barrier: Buffer,
     between: Buffer,
@@ -150,7 +151,7 @@ fn takes(layers: &[Matrices<'_>], kv: &Kv, grid: usize) -> bool {
 impl Decoder {
     /// Bytes on the device for `layers` layers of `width`.
     pub(super) fn bytes(layers: usize, width: usize) -> u64 {
-        (layers * size_of::<Layer>() + width * 4) as u64 + 16
+        (layers * size_of::<Layer>() + 4 * size_of::<Shape>() + width * 4) as u64 + 16
     }
 
     pub(super) fn resident(&self) -> u64 {
@@ -185,15 +186,18 @@ impl Decoder {
                 },
             })
             .collect();
-        let buffer = gpu.device.alloc(size_of_val(table.as_slice()) as u64)?;
+        let shapes = layers[0].map(shape);
+        let before = size_of_val(table.as_slice()) as u64;
+        let buffer = gpu.device.alloc(before + size_of_val(&shapes) as u64)?;
         stream.upload(&buffer, 0, bytemuck::cast_slice(&table))?;
+        stream.upload(&buffer, before, bytemuck::cast_slice(&shapes))?;
         let barrier = gpu.device.zeros(8, stream)?;
         let [qkv, _, gate_up, down] = layers[0];
         let between = gpu.device.alloc(down.rows as u64 * 4)?;
         stream.wait()?;
         let (s, (k, v, k_scale, v_scale)) = (&kv.shape, kv.layer(0));
         let (partial, arrived) = kv.partials()?.at();
-        let splits = (grid / s.kv_heads).min(s.context.div_ceil(64));
+        let splits = (grid / s.kv_heads).min(s.context.div_ceil(64)).min(MAX_SPLITS);
         let args = Args {
             layer: buffer.at,
             start: 0,
@@ -214,7 +218,8 @@ impl Decoder {
             arrived,
             barrier: barrier.at,
             best: 0,
-            of: layers[0].map(shape),
+            shapes: buffer.at + before,
+            width: qkv.cols as i32,
             layers: layers.len() as i32,
             half: gate_up.half as i32,
             end0: qkv.ends[0],
@@ -228,18 +233,12 @@ impl Decoder {
             eps: norms.eps,
             head_eps: norms.heads.eps,
         };
-        let reach = splits * MAX_SPAN;
-        Ok(Some(Self { args, function, grid: grid as u32, reach, layers: buffer, barrier, between }))
-    }
-
-    /// Positions it reaches: each block keeps the scores of its share of them.
-    pub(super) fn reach(&self) -> usize {
-        self.reach
+        Ok(Some(Self { args, function, grid: grid as u32, layers: buffer, barrier, between }))
     }
 
     fn launch(grid: u32) -> Launch {
-        let shared = (RING_STAGES * STAGE_BYTES + AREA_BYTES) as u32;
-        Launch { grid: (grid, 1, 1), threads: (THREADS + 32) as u32, shared, overlap: false }
+        let shared = (WARPS * RING_BYTES + AREA_BYTES + SCRATCH_BYTES) as u32;
+        Launch { grid: (grid, 1, 1), threads: THREADS as u32, shared, overlap: false }
     }
 
     /// The token's last row of the residual stream into `x`, its key and value into the cache.
