@@ -6,6 +6,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:-target/demo}
 mkdir -p "$folder"
+# A state of its own: the demo's timer must not ring in the user's agent, nor in the next demo.
+TERCET_STATE=$(mktemp -d)
+export TERCET_STATE
+trap 'rm -rf "$TERCET_STATE"' EXIT
 
 say() { # NAME TEXT
     flite -voice slt -t "$2" -o "$folder/$1.wav"
