@@ -51,9 +51,9 @@ fn splits(gpu: &Gpu, kv: &Kv) -> usize {
 }
 
 impl Partials {
-    /// Addresses of the sums and of the counters.
-    pub(super) fn at(&self) -> (u64, u64) {
-        (self.sums.at, self.arrived.at)
+    /// Address of the sums.
+    pub(super) fn at(&self) -> u64 {
+        self.sums.at
     }
 
     pub(super) fn bytes(gpu: &Gpu, kv: &Kv) -> (u64, u64) {

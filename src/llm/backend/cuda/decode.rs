@@ -58,7 +58,6 @@ struct Args {
     k_scale: u64,
     v_scale: u64,
     partial: u64,
-    arrived: u64,
     barrier: u64,
     best: u64,
     shapes: u64,
@@ -196,7 +195,6 @@ impl Decoder {
         let between = gpu.device.alloc(down.rows as u64 * 4)?;
         stream.wait()?;
         let (s, (k, v, k_scale, v_scale)) = (&kv.shape, kv.layer(0));
-        let (partial, arrived) = kv.partials()?.at();
         let splits = (grid / s.kv_heads).min(s.context.div_ceil(64)).min(MAX_SPLITS);
         let args = Args {
             layer: buffer.at,
@@ -214,8 +212,7 @@ impl Decoder {
             v,
             k_scale,
             v_scale,
-            partial,
-            arrived,
+            partial: kv.partials()?.at(),
             barrier: barrier.at,
             best: 0,
             shapes: buffer.at + before,

@@ -25,10 +25,12 @@ const SOURCES: [(&str, &str); 9] = [
 ];
 
 /// What they include.
-const HEADERS: [(&str, &str); 3] = [
+const HEADERS: [(&str, &str); 5] = [
     ("common.cuh", include_str!("../../../../kernels/common.cuh")),
     ("blocks.cuh", include_str!("../../../../kernels/blocks.cuh")),
     ("heads.cuh", include_str!("../../../../kernels/heads.cuh")),
+    ("decode.cuh", include_str!("../../../../kernels/decode.cuh")),
+    ("decode_attend.cuh", include_str!("../../../../kernels/decode_attend.cuh")),
 ];
 
 /// The files that are built for `arch` (90): one is for devices with bulk copies.

@@ -145,7 +145,6 @@ impl Loaded for Resident {
             back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
             graphs: HashMap::new(),
             decoder: None,
-            decoded: 0,
             stream,
             model: self.clone(),
         };
@@ -157,8 +156,6 @@ impl Loaded for Resident {
 
 /// Bytes before the gathered rows in what is sent.
 const HEADER: usize = 64;
-/// Steps after which the embedding's mapped pages are given back.
-const RELEASE_EVERY: usize = 64;
 
 /// One session: its cache, its workspace, its stream and what was recorded in it.
 struct Run {
@@ -181,7 +178,6 @@ struct Run {
     sent: Pinned,
     /// The likeliest token, and logits.
     back: Pinned,
-    decoded: usize,
     model: Arc<Resident>,
 }
 
@@ -202,11 +198,6 @@ impl Run {
         let row_bytes = self.model.embedding.row_bytes();
         for (to, &t) in self.sent[HEADER..].chunks_exact_mut(row_bytes).zip(tokens) {
             to.copy_from_slice(self.model.embedding.stored_row(t)?);
-        }
-        self.decoded += n;
-        if self.decoded >= RELEASE_EVERY {
-            self.decoded = 0;
-            self.model.embedding.file.release(&self.model.embedding.tensor);
         }
         if let Some(decoder) = self.decoder.as_ref().filter(|_| n == 1) {
             // Two launches: there is nothing to record.

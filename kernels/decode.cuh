@@ -1,0 +1,275 @@
+// What the parts of decode.cu share: a launch's arguments, a block's state, how results go from block to block, and the
+// stream of a warp's bytes. decode.cu says how they work together.
+#pragma once
+#include "heads.cuh"
+
+#define WARPS 16
+#define THREADS (WARPS * 32)
+#define SLOT_TILES 4
+#define SLOT_BYTES (SLOT_TILES * 512)
+#define RING_BYTES 12288          // of a warp
+#define SLOTS (RING_BYTES / SLOT_BYTES)
+#define AREA_BYTES 16384          // the quantized row, or sums of attention on their way
+#define SCRATCH_BYTES 7168        // of attention
+#define MAX_LAYERS 64
+#define MAX_STRIPS 32             // of a block: a thread a row
+#define GROUP_HEADS 4
+#define CHUNK 16                  // positions that a warp takes at once
+#define NOTHING 0xffffffffu
+
+enum { QKV, OUT, GATE_UP, DOWN };
+
+struct Shape {
+    int rows, cols, tiles, strips;
+};
+struct Layer {
+    const u8* w[4];
+    float scale[8];  // q, k, v; output; gate, up; down
+};
+struct DecodeArgs {
+    const Layer* layer;
+    const int* start;  // the position, in host memory
+    const u8* row;     // the token's row of the embedding, in host memory
+    float* x;
+    float* between;  // [width]: x between the two halves of a layer
+    float* qkv;
+    float* attended;
+    float* hidden;
+    const float* norms;       // [2·layer + which][width]
+    const float* head_norms;  // [layer][2][hd], or null
+    const float2* rope;
+    char* k;
+    char* v;
+    float* k_scale;  // [layer][KV head][position], int8 only
+    float* v_scale;
+    float* partial;  // [KV head][split][4][hd + 2]
+    u32* barrier;    // [2], 0 before and after
+    u64* best;       // cleared for the head
+    const Shape* shapes;  // of the four matrices
+    int width, layers, half, end0, end1;
+    int heads, kv_heads, context, pairs, splits, type;
+    float eps, head_eps;
+};
+
+// Strips of this block.
+struct Run {
+    int base, mine;
+};
+// The positions of this block: [from, from + cached) are in the cache, `fresh` says whether the new one comes on top.
+struct Span {
+    int kv, split, used, from, cached;
+    bool live, fresh;
+};
+// What this block writes of a result.
+enum { X, BETWEEN, QKV_ROWS, HIDDEN, ATTENDED, PARTIAL, RESULTS };
+struct Part {
+    float* at;
+    int n;
+};
+// A warp's tiles of a matrix: the strip (of the block's) and tile of the first, their number, where they lie.
+struct Tiles {
+    int strip, tile, count;
+    u32 offset;
+};
+// Where a warp's stream is: a matrix or KEYS of a layer, the chunk of positions, keys or values of it.
+struct Place {
+    int layer, part, chunk, values;
+};
+struct State {
+    u64 full[WARPS][SLOTS];
+    Tiles tiles[4][WARPS];
+    Place place[WARPS];
+    double square[WARPS];
+    float most[WARPS];
+    int sum[WARPS];
+    float peak[WARPS][GROUP_HEADS], mass[WARPS][GROUP_HEADS];
+    float q_unit[GROUP_HEADS];
+    float fresh_scale[2];
+    float2 rope[64];
+    int position;
+    double part_of_width;  // 1 / width
+    Shape of[4];
+    Run run[4];
+    Part part[RESULTS];
+    Span span;
+    int red[MAX_STRIPS * 16];
+    Layer layer[MAX_LAYERS];
+};
+
+// ---- barriers of shared memory, bulk copies ----
+__device__ __forceinline__ void mbar_init(u64* b, u32 count) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_at(b)), "r"(count) : "memory");
+}
+__device__ __forceinline__ void mbar_expect(u64* b, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_at(b)), "r"(bytes) : "memory");
+}
+__device__ __forceinline__ void mbar_wait(u64* b, u32 parity) {
+    u32 done, tries = 0;
+    do {
+        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+                     : "=r"(done) : "r"(shared_at(b)), "r"(parity) : "memory");
+        if (++tries == 1u << 26) __trap();  // a fault of this file: an error is better than a device that hangs
+    } while (!done);
+}
+__device__ __forceinline__ void bulk(void* to, const void* from, u32 bytes, u64* b) {
+    const u64 policy = 0x12f0000000000000;  // evict first, as createpolicy writes it
+    asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;"
+                 ::"r"(shared_at(to)), "l"(from), "r"(bytes), "r"(shared_at(b)), "l"(policy) : "memory");
+}
+
+// All blocks: what was written before is there after. Once a launch.
+__device__ __forceinline__ void all_blocks(u32* barrier) {
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(barrier) : "memory");
+        u32 seen, tries = 0;
+        do {
+            asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(barrier) : "memory");
+            if (++tries == 1u << 26) __trap();
+        } while (seen < gridDim.x);
+    }
+    __syncthreads();
+}
+
+// ---- results on their way from block to block ----
+__device__ __forceinline__ void put(float* to, float v) {
+    u32 b = __float_as_uint(v);
+    b = b == NOTHING ? 0x7fffffffu : b;
+    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(b) : "memory");
+}
+__device__ __forceinline__ void forget(float* to) { asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(to), "r"(NOTHING) : "memory"); }
+__device__ __forceinline__ float4 peek(const float4* p) {
+    float4 v;
+    asm volatile("ld.relaxed.gpu.global.v4.f32 {%0,%1,%2,%3}, [%4];" : "=f"(v.x), "=f"(v.y), "=f"(v.z), "=f"(v.w) : "l"(p) : "memory");
+    return v;
+}
+__device__ __forceinline__ float2 peek(const float2* p) {
+    float2 v;
+    asm volatile("ld.relaxed.gpu.global.v2.f32 {%0,%1}, [%2];" : "=f"(v.x), "=f"(v.y) : "l"(p) : "memory");
+    return v;
+}
+__device__ __forceinline__ float peek(const float* p) {
+    float v;
+    asm volatile("ld.relaxed.gpu.global.f32 %0, [%1];" : "=f"(v) : "l"(p) : "memory");
+    return v;
+}
+__device__ __forceinline__ bool missing(float v) { return __float_as_uint(v) == NOTHING; }
+__device__ __forceinline__ bool missing(float2 v) { return max(__float_as_uint(v.x), __float_as_uint(v.y)) == NOTHING; }
+__device__ __forceinline__ bool missing(float4 v) {
+    return max(max(__float_as_uint(v.x), __float_as_uint(v.y)), max(__float_as_uint(v.z), __float_as_uint(v.w))) == NOTHING;
+}
+// Reads until it is there.
+template <class T> __device__ __forceinline__ T take(const T* p) {
+    T v = peek(p);
+    for (u32 tries = 0; missing(v); v = peek(p))
+        if (++tries == 1u << 26) __trap();
+    return v;
+}
+struct Taken {
+    __device__ __forceinline__ float2 operator()(const float2* p) const { return take(p); }
+};
+// This block's part of a result that all have read.
+__device__ __forceinline__ void forget(const Part& part) {
+    for (int i = threadIdx.x; i < part.n; i += THREADS) forget(part.at + i);
+}
+
+__device__ __forceinline__ Run run_of(int strips) {
+    const u32 base = (u32)strips * blockIdx.x / gridDim.x;
+    return {(int)base, (int)((u32)strips * (blockIdx.x + 1) / gridDim.x - base)};
+}
+
+__device__ __forceinline__ Span span_of(const DecodeArgs& a, int position) {
+    Span s;
+    s.kv = blockIdx.x / a.splits;
+    s.split = blockIdx.x - s.kv * a.splits;
+    const int len = position + 1, span = max(64, ((len + a.splits - 1) / a.splits + 15) / 16 * 16);
+    s.used = (len + span - 1) / span;
+    s.live = s.kv < a.kv_heads && s.split < s.used;
+    s.from = s.split * span;
+    const int to = min(s.from + span, len);
+    s.fresh = to == len;
+    s.cached = s.fresh ? to - 1 - s.from : to - s.from;
+    return s;
+}
+
+__device__ __forceinline__ float max_of(float v) {  // of floats that are not negative, over a warp
+    return __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(v)));
+}
+
+// What a warp has asked for and will ask for: its bytes of all layers, slot by slot. Its first lane asks.
+template <int HD, bool INT8> struct Feed {
+    static constexpr int BYTES = HD * (INT8 ? 1 : 2);  // of a cache row
+    const DecodeArgs& a;
+    State& s;
+    u8* ring;  // the warp's own
+    int warp;
+    u32 slot = 0, parity = 0;
+    // What comes next, as the first lane knows it: `left` bytes from `at`.
+    const char* at = nullptr;
+    u32 left = 0;
+    enum { KEYS = 1, PARTS = 5 };
+
+    __device__ __forceinline__ Feed(const DecodeArgs& a, State& s, u8* rings) : a(a), s(s), warp(threadIdx.x >> 5) {
+        ring = rings + warp * RING_BYTES;
+        if ((threadIdx.x & 31) == 0) {
+            for (int i = 0; i < SLOTS; i++) mbar_init(&s.full[warp][i], 1);
+            asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+            asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+            s.place[warp] = {0, -1, 0, 0};
+            advance();
+#pragma unroll 1
+            for (int i = 0; i < SLOTS; i++) ask(i);
+        }
+        __syncwarp();
+    }
+    // To the next bytes there are.
+    __device__ __forceinline__ void advance() {
+        Place p = s.place[warp];
+#pragma unroll 1
+        while (p.layer < a.layers) {
+            if (p.part == KEYS && p.chunk * CHUNK < s.span.cached) {
+                const size_t row = (size_t)(p.layer * a.kv_heads + s.span.kv) * a.context + s.span.from + p.chunk * CHUNK;
+                at = (p.values ? a.v : a.k) + row * BYTES;
+                left = min(CHUNK, s.span.cached - p.chunk * CHUNK) * BYTES;
+                if (p.values) p.chunk += WARPS;
+                p.values ^= 1;
+                break;
+            }
+            if (++p.part == PARTS) {
+                p.part = -1;
+                p.layer++;
+                continue;
+            }
+            if (p.part == KEYS) {
+                p.chunk = s.span.live ? warp : 1 << 24;
+                continue;
+            }
+            const int of = p.part ? p.part - 1 : 0;
+            const Tiles& t = s.tiles[of][warp];
+            at = (const char*)s.layer[p.layer].w[of] + t.offset;
+            left = t.count * 512;
+            if (left) break;
+        }
+        s.place[warp] = p;
+    }
+    // Fills a slot with what comes next.
+    __device__ __forceinline__ void ask(u32 slot) {
+        if (!left) return;
+        const u32 bytes = min(left, (u32)SLOT_BYTES);
+        mbar_expect(&s.full[warp][slot], bytes);
+        bulk(ring + slot * SLOT_BYTES, at, bytes, &s.full[warp][slot]);
+        at += bytes;
+        left -= bytes;
+        if (!left) advance();
+    }
+    __device__ __forceinline__ const u8* wait() {
+        mbar_wait(&s.full[warp][slot], parity);
+        return ring + slot * SLOT_BYTES;
+    }
+    // All lanes have what they need of the slot.
+    __device__ __forceinline__ void used() {
+        __syncwarp();
+        if ((threadIdx.x & 31) == 0) ask(slot);
+        if (++slot == SLOTS) { slot = 0; parity ^= 1; }
+    }
+};
