@@ -89,15 +89,21 @@ def tercet(program, args, p, n):
     return {r["test"]: r["tokens_per_second"] for r in rows}, rows[0]["backend"]
 
 
-def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(doc, backend, rounds):
+    """The options of every comparison, with these defaults; the caller adds its own."""
+    ap = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--model", type=Path, default=ROOT / "models/pocket.gguf")
     ap.add_argument("--program", default=str(ROOT / "target/release/tercet"))
     ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--backend", default="auto")
-    ap.add_argument("-p", type=int, default=128)
+    ap.add_argument("--backend", default=backend)
     ap.add_argument("-n", type=int, default=64)
-    ap.add_argument("--rounds", type=int, default=7)
+    ap.add_argument("--rounds", type=int, default=rounds)
+    return ap
+
+
+def main():
+    ap = options(__doc__, "auto", 7)
+    ap.add_argument("-p", type=int, default=128)
     ap.add_argument("--ik", type=Path, help="also ik_llama.cpp, on this file (see peer_ik.py)")
     ap.add_argument("--ik-library", type=Path, help="its libllama.so")
     ap.add_argument("--ik-bindings", type=Path, help="the folder ik_llama_cpp of its Python package")

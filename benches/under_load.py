@@ -7,7 +7,6 @@ many cores as threads, a loop takes half a core: what is left is the fair share 
 is what a loaded model takes of the processor while nobody asks anything.
 """
 
-import argparse
 import os
 import statistics
 import subprocess
@@ -15,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from peer_llm import ROOT, LlamaCpp, tercet
+from peer_llm import LlamaCpp, options, tercet
 
 LOOP = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True:\n    pass\n"
 
@@ -43,14 +42,8 @@ def idle_share(args, seconds=5):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--model", type=Path, default=ROOT / "models/pocket.gguf")
-    ap.add_argument("--program", default=str(ROOT / "target/release/tercet"))
-    ap.add_argument("--threads", type=int, default=2)
-    ap.add_argument("--backend", default="cpu")
+    ap = options(__doc__, "cpu", 5)
     ap.add_argument("--busy", default="0,1,2")
-    ap.add_argument("-n", type=int, default=64)
-    ap.add_argument("--rounds", type=int, default=5)
     ap.add_argument("--no-peer", action="store_true")
     args = ap.parse_args()
     cores = sorted(os.sched_getaffinity(0))
