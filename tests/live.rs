@@ -167,27 +167,38 @@ fn a_spoken_question_is_answered_aloud_and_nothing_is_kept() {
     let Some(pulse) = room("a_spoken_question_is_answered_aloud_and_nothing_is_kept") else { return };
     let questions: Vec<(&str, &str)> = KNOWN.lines().filter_map(|l| l.split_once('\t')).collect();
     assert!(questions.len() >= 20);
-    let (question, answer) = questions[seed() as usize % questions.len()];
-
     let mut daemon = Daemon::start(&pulse, &[]);
-    let recording = pulse.record_speaker();
-    user_says(&pulse, &format!("Alexa, {question}"));
-    let heard = daemon.wait("heard", |_| true);
-    daemon.wait_state("follow-up");
-    let wav = recording.finish_wav();
-    let said = transcribe(&pulse, &wav);
-    assert!(said.contains(answer), "{question} was heard as {heard} and answered {said:?}, without {answer:?}");
+    // The voice says a name a little differently each time, and one time in hundreds Whisper mishears it: what is to be
+    // said must hold the answer each time, what comes out of the loudspeaker in the first or the second turn.
+    let mut wavs = Vec::new();
+    let mut misheard = Vec::new();
+    let (heard, sentence) = loop {
+        let (question, answer) = questions[seed() as usize % questions.len()];
+        let recording = pulse.record_speaker();
+        user_says(&pulse, &format!("Alexa, {question}"));
+        let heard = daemon.wait("heard", |_| true);
+        let saying = daemon.wait("saying", |_| true);
+        daemon.wait_state("follow-up");
+        wavs.push(recording.finish_wav());
+        let sentence = plain(saying["text"].as_str().expect("a text"));
+        assert!(sentence.contains(answer), "{question} was heard as {heard} and is answered {sentence:?}");
+        let said = transcribe(&pulse, wavs.last().expect("just recorded"));
+        if said.contains(answer) {
+            break (heard, sentence);
+        }
+        misheard.push(format!("{sentence:?} sounded like {said:?}"));
+        assert!(misheard.len() < 2, "{misheard:#?}");
+    };
 
     // Privacy: nothing of the words in the log, no sound on the disk.
     let log = plain(&daemon.log());
     let words = plain(heard["text"].as_str().expect("a text"));
     assert!(!log.contains(words.trim()), "what was said is in the log");
-    let seen = daemon.stop();
-    let sentence = seen.iter().find(|n| n["event"] == "saying").and_then(|n| n["text"].as_str()).expect("a sentence");
-    assert!(!log.contains(plain(sentence).trim()), "what was answered is in the log");
+    daemon.stop();
+    assert!(!log.contains(sentence.trim()), "what was answered is in the log");
     let kept: Vec<PathBuf> = files_below(pulse.dir())
         .into_iter()
-        .filter(|p| p != &wav && p.file_name().is_some_and(|n| n != "user.wav"))
+        .filter(|p| !wavs.contains(p) && p.file_name().is_some_and(|n| n != "user.wav"))
         .filter(|p| p.extension().is_some_and(|e| e == "wav" || e == "flac" || e == "pcm"))
         .collect();
     assert!(kept.is_empty(), "sound was written: {kept:?}");
