@@ -186,14 +186,23 @@ __device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float*
     }
 }
 
+// The embedding's row as weight_at takes it, of which the blocks with columns [from, from + n) are now in `scratch`: a thread
+// a word, since reads of host memory are dear by their number.
+__device__ __forceinline__ const u8* own_columns(const DecodeArgs& a, int n, int from, u8* scratch) {
+    const int cols = block_cols(a.type), bytes = block_bytes(a.type);
+    const int first = from / cols * bytes & ~3, end = (from + n + cols - 1) / cols * bytes;
+    for (int i = first + threadIdx.x * 4; i < end; i += THREADS * 4) *(u32*)(scratch + i - first) = *(const volatile u32*)(a.row + i);
+    __syncthreads();
+    return scratch - first;
+}
+
 template <int HD, bool INT8> __device__ __forceinline__ void decode(const DecodeArgs& a) {
     extern __shared__ __align__(128) u8 rings[];
     __shared__ State s;
     u8 *area = rings + WARPS * RING_BYTES, *scratch = area + AREA_BYTES;
     const int tid = threadIdx.x;
     if (tid == 0) {
-        s.position = *(const volatile int*)a.start;
-        s.span = span_of(a, s.position);
+        s.span = span_of(a, a.position);
         s.part_of_width = 1.0 / (double)a.width;
     }
     for (int i = tid; i < a.layers * (int)(sizeof(Layer) / 8); i += blockDim.x) ((u64*)s.layer)[i] = __ldg((const u64*)a.layer + i);
@@ -208,7 +217,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
         const int from = total * warp / WARPS, strip = from / tiles;
         s.tiles[of][warp] = {strip, from - strip * tiles, total * (warp + 1) / WARPS - from, (u32)(s.run[of].base * tiles + from) * 512};
     }
-    if (tid < a.pairs) s.rope[tid] = a.rope[(size_t)s.position * a.pairs + tid];
+    if (tid < a.pairs) s.rope[tid] = a.rope[(size_t)a.position * a.pairs + tid];
     if (tid == 0) {
         if (blockIdx.x == 0) *a.best = 0;
         // x has the rows of the output and of the down matrix: a block has the same ones throughout.
@@ -227,7 +236,8 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
     float residual = 0;  // of this thread's row of x
     const int own = own_row(s.run[OUT], 16, s.of[OUT].rows);
     for (int i = BETWEEN; i < RESULTS; i++) forget(s.part[i]);
-    if (own >= 0) put(a.x + own, residual = weight_at(a.row, a.type, own));
+    const u8* row = own_columns(a, s.part[X].n, s.run[OUT].base * 16, scratch);
+    if (own >= 0) put(a.x + own, residual = weight_at(row, a.type, own));
     all_blocks(a.barrier);
 
     const float* norm = a.norms;

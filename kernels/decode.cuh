@@ -28,8 +28,7 @@ struct Layer {
 };
 struct DecodeArgs {
     const Layer* layer;
-    const int* start;  // the position, in host memory
-    const u8* row;     // the token's row of the embedding, in host memory
+    const u8* row;  // the token's row of the embedding, in host memory
     float* x;
     float* between;  // [width]: x between the two halves of a layer
     float* qkv;
@@ -48,6 +47,7 @@ struct DecodeArgs {
     const Shape* shapes;  // of the four matrices
     int width, layers, half, end0, end1;
     int heads, kv_heads, context, pairs, splits, type;
+    int position;
     float eps, head_eps;
 };
 
@@ -86,7 +86,6 @@ struct State {
     float q_unit[GROUP_HEADS];
     float fresh_scale[2];
     float2 rope[64];
-    int position;
     double part_of_width;  // 1 / width
     Shape of[4];
     Run run[4];

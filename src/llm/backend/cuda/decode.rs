@@ -43,7 +43,6 @@ struct Layer {
 #[repr(C)]
 struct Args {
     layer: u64,
-    start: u64,
     row: u64,
     x: u64,
     between: u64,
@@ -72,6 +71,7 @@ struct Args {
     pairs: i32,
     splits: i32,
     ty: i32,
+    position: i32,
     eps: f32,
     head_eps: f32,
 }
@@ -96,10 +96,10 @@ pub(super) struct Norms {
     pub(super) heads: HeadNorms,
 }
 
-/// What a token comes in with, in memory that the device can read: its position, its row of the embedding.
+/// What a token comes in with: its position, and its row of the embedding in memory that the device can read.
 #[derive(Clone, Copy)]
 pub(super) struct Token {
-    pub(super) start: u64,
+    pub(super) position: usize,
     pub(super) row: u64,
     pub(super) ty: TensorType,
     /// Cleared for the head.
@@ -198,7 +198,6 @@ impl Decoder {
         let splits = (grid / s.kv_heads).min(s.context.div_ceil(64)).min(MAX_SPLITS);
         let args = Args {
             layer: buffer.at,
-            start: 0,
             row: 0,
             x: work.x.data.at,
             between: between.at,
@@ -227,6 +226,7 @@ impl Decoder {
             pairs: s.rope.pairs as i32,
             splits: splits as i32,
             ty: 0,
+            position: 0,
             eps: norms.eps,
             head_eps: norms.heads.eps,
         };
@@ -240,7 +240,8 @@ impl Decoder {
 
     /// The token's last row of the residual stream into `x`, its key and value into the cache.
     pub(super) fn step(&self, stream: &Stream, token: Token) -> Result<()> {
-        let args = Args { start: token.start, row: token.row, best: token.best, ty: type_code(token.ty), ..self.args };
+        let (ty, position) = (type_code(token.ty), token.position as i32);
+        let args = Args { row: token.row, best: token.best, ty, position, ..self.args };
         stream.launch_together(self.function, Self::launch(self.grid), &args)
     }
 }

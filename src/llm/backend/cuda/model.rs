@@ -141,7 +141,8 @@ impl Loaded for Resident {
             logits: c.gpu.device.alloc((h.vocabulary * 4) as u64)?,
             best: c.gpu.device.alloc(16)?,
             step: c.gpu.device.alloc(16)?,
-            sent: c.gpu.device.pinned(HEADER + chunk * row_bytes)?,
+            // The kernels read whole words.
+            sent: c.gpu.device.pinned(HEADER + (chunk * row_bytes).next_multiple_of(4))?,
             back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
             graphs: HashMap::new(),
             decoder: None,
@@ -201,8 +202,8 @@ impl Run {
         }
         if let Some(decoder) = self.decoder.as_ref().filter(|_| n == 1) {
             // Two launches: there is nothing to record.
-            let (sent, ty) = (self.sent.device_at, self.model.embedding.tensor.ty);
-            let token = decode::Token { start: sent, row: sent + HEADER as u64, ty, best: self.best.at };
+            let (row, ty) = (self.sent.device_at + HEADER as u64, self.model.embedding.tensor.ty);
+            let token = decode::Token { position: start, row, ty, best: self.best.at };
             decoder.step(&self.stream, token)?;
             return if head { self.put_head(0) } else { Ok(()) };
         }
