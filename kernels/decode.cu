@@ -5,7 +5,8 @@
 //   every matrix, and one split of one KV head's context; of these, each of its warps has a run of tiles, and every
 //   sixteenth chunk of 16 positions. A warp streams its own bytes of all layers (weights, keys, values, in the order of their
 //   use) through a ring of its own in shared memory, with bulk copies: where it has used a slot, it asks for what comes 12 KiB
-//   on. Weights depend on nothing, so rings are full again when blocks have waited for each other.
+//   on. Weights depend on nothing, so rings are full again when blocks have waited for each other; and so that the memory
+//   has something to do while they wait on, what comes after the ring is on its way to the L2.
 // A layer is four products (qkv; output; gate and up; down), by the same instructions, which so stay in the instruction cache,
 //   and attention after the first. Results go from block to block through the L2.
 // Handing on: there is no barrier and no flag. Between uses every number of a result is NOTHING, one NaN that no computation
