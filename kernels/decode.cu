@@ -54,19 +54,40 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
+    // What a warp has of the row: its sum of squares, and the largest of |v·w|. Times 1/rms, rounded, that is the largest of the
+    // normed row (or within the last bit of it, where another's product is as near as that), so one exchange does for both.
+    float most = 0, of_v = 0, of_w = 1;
     if (norm) {
         double square = 0;
 #pragma unroll
         for (int i = 0; i < NORM_FOURS; i++)
             if (i * THREADS < fours) {
-                square = fma((double)v[i].x, (double)v[i].x, square);
-                square = fma((double)v[i].y, (double)v[i].y, square);
-                square = fma((double)v[i].z, (double)v[i].z, square);
-                square = fma((double)v[i].w, (double)v[i].w, square);
+                const float x[4] = {v[i].x, v[i].y, v[i].z, v[i].w}, y[4] = {w[i].x, w[i].y, w[i].z, w[i].w};
+#pragma unroll
+                for (int k = 0; k < 4; k++) {
+                    square = fma((double)x[k], (double)x[k], square);
+                    const float m = fabsf(x[k] * y[k]);
+                    if (m > most) { most = m; of_v = x[k]; of_w = y[k]; }
+                }
             }
         square = warp_sum(square);
         if (lane == 0) s.square[warp] = square;
-        __syncthreads();
+    } else {
+#pragma unroll
+        for (int i = 0; i < ROW_FOURS; i++)
+            if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
+        of_v = most;
+    }
+    {
+        const float m = max_of(most);
+        if (lane == __ffs(__ballot_sync(~0u, most == m)) - 1) s.most[warp] = make_float4(m, of_v, of_w, 0);
+    }
+    __syncthreads();
+    const float4 warps = s.most[lane & (WARPS - 1)];
+    const int which = __ffs(__ballot_sync(~0u, warps.x == max_of(warps.x))) - 1;
+    of_v = __shfl_sync(~0u, warps.y, which);
+    of_w = __shfl_sync(~0u, warps.z, which);
+    if (norm) {
         double part[4] = {0, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < WARPS; i++) part[i & 3] += s.square[i];
@@ -77,15 +98,9 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 #pragma unroll
         for (int i = 0; i < NORM_FOURS; i++)
             if (i * THREADS + tid < fours) v[i] = make_float4(v[i].x * r * w[i].x, v[i].y * r * w[i].y, v[i].z * r * w[i].z, v[i].w * r * w[i].w);
+        of_v = of_v * r * of_w;
     }
-    float most = MIN_ABSMAX;
-#pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++)
-        if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
-    most = max_of(most);
-    if (lane == 0) s.most[warp] = most;
-    __syncthreads();
-    most = max_of(s.most[lane & (WARPS - 1)]);
+    most = fmaxf(fabsf(of_v), MIN_ABSMAX);
     const float by = 127.0f / most;
     int sum = 0;
 #pragma unroll
