@@ -39,18 +39,18 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 #pragma unroll
     for (int i = 0; i < NORM_FOURS; i++)
         w[i] = norm && i * THREADS + tid < fours ? __ldg((const float4*)norm + i * THREADS + tid) : make_float4(0, 0, 0, 0);
-    // One piece until it is there; most likely the others then are, too.
+    // Of a long row one piece until it is there: most likely the others then are, too. Two are asked for together at once.
     const float4* from = (const float4*)row + tid;
     const float nothing = __uint_as_float(NOTHING);
 #pragma unroll
     for (int i = 0; i < ROW_FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
-    if (tid < fours) v[0] = take(from);
+    if (fours > 2 * THREADS) v[0] = take(from);
     bool whole;
     u32 tries = 0;
     do {
         whole = true;
 #pragma unroll
-        for (int i = 1; i < ROW_FOURS; i++)
+        for (int i = 0; i < ROW_FOURS; i++)
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
