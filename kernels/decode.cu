@@ -1,7 +1,7 @@
 // All layers of one token in one launch (sm_90): a block a multiprocessor that stays, weights that flow without a pause.
 //
 // Formulas are those of gemv.cu (two bits, one scale a part), attend.cu and embed.cu; the head follows in a launch of its own.
-// Geometry: one block of 16 warps a multiprocessor, launched together (cooperatively). A block has a fixed run of strips of
+// Geometry: one block of 16 warps a multiprocessor, all of which must come to run (decode.rs: Turn). A block has a fixed run of strips of
 //   every matrix, and one split of one KV head's context; of these, each of its warps has a run of tiles, and every
 //   sixteenth chunk of 16 positions. A warp streams its own bytes of all layers (weights, keys, values, in the order of their
 //   use) through a ring of its own in shared memory, with bulk copies: where it has used a slot, it asks for what comes 12 KiB

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::attend::{self, HeadNorms};
+use super::decode::Turn;
 use super::driver::{Buffer, Stream};
 use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
@@ -25,6 +26,8 @@ pub struct Plan {
     pub depth: usize,
     /// Rows of a prompt.
     pub rows: usize,
+    /// All layers of a token only.
+    pub layers_only: bool,
 }
 
 /// One measured line: a kernel over all layers.
@@ -236,7 +239,8 @@ impl Bench {
                 rig.operation(g, s, i)
             })?;
             if rig.decoder.is_some() {
-                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s))?;
+                let turn = Turn::wait();
+                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s, &turn))?;
             }
         }
         self.layers = layers;
@@ -297,8 +301,10 @@ pub fn run(plan: &Plan) -> Result<(String, Vec<Line>)> {
     let mut bench = Bench { cuda, layers, lines: Vec::new() };
     bench.copy()?;
     bench.token(plan)?;
-    bench.linears(plan)?;
-    bench.attention(plan)?;
-    bench.head()?;
+    if !plan.layers_only {
+        bench.linears(plan)?;
+        bench.attention(plan)?;
+        bench.head()?;
+    }
     Ok((describe, bench.lines))
 }

@@ -1,5 +1,7 @@
 //! Launcher of `kernels/decode.cu`: all layers of one token in one launch, on devices that copy in bulk (sm_90).
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::attend::HeadNorms;
 use super::driver::{Buffer, Function, Launch, Stream};
 use super::linear::{Linear, Packing};
@@ -104,6 +106,19 @@ pub(super) struct Token {
     pub(super) ty: TensorType,
     /// Cleared for the head.
     pub(super) best: u64,
+}
+
+/// The right to have this kernel on the device. Its blocks wait for each other, so all of them must come to run: two such
+/// kernels with half of their blocks each would wait for ever. A cooperative launch would see to that too, for 20 µs a token;
+/// work of other kinds ends by itself, and other processes have the device in turns.
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+
+static DECODING: Mutex<()> = Mutex::new(());
+
+impl Turn {
+    pub(super) fn wait() -> Self {
+        Self(DECODING.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A model's layers, ready to be launched.
@@ -238,10 +253,11 @@ impl Decoder {
         Launch { grid: (grid, 1, 1), threads: THREADS as u32, shared, overlap: false }
     }
 
-    /// The token's last row of the residual stream into `x`, its key and value into the cache.
-    pub(super) fn step(&self, stream: &Stream, token: Token) -> Result<()> {
+    /// The token's last row of the residual stream into `x`, its key and value into the cache. `_turn` must be held until
+    /// the stream has been waited for.
+    pub(super) fn step(&self, stream: &Stream, token: Token, _turn: &Turn) -> Result<()> {
         let (ty, position) = (type_code(token.ty), token.position as i32);
         let args = Args { row: token.row, best: token.best, ty, position, ..self.args };
-        stream.launch_together(self.function, Self::launch(self.grid), &args)
+        stream.launch(self.function, Self::launch(self.grid), &args)
     }
 }

@@ -166,16 +166,13 @@ impl Device {
     /// Whether all blocks of a launch fit on the device at once, and it starts them together.
     pub(super) fn holds_together(&self, f: Function, shape: Launch) -> Result<bool> {
         self.bind()?;
-        let (mut each, mut together) = (0, 0);
-        let cooperative = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH;
-        // SAFETY: out-pointers are valid; the function is loaded.
-        unsafe {
-            check("reading an attribute", sys::cuDeviceGetAttribute(&raw mut together, cooperative, self.device))?;
-            let (threads, shared) = (shape.threads as c_int, shape.shared as usize);
-            let counted = sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut each, f.0, threads, shared);
-            check("counting blocks", counted)?;
-        }
-        Ok(together != 0 && each as u32 * self.multiprocessors >= shape.grid.0)
+        let mut each = 0;
+        let (threads, shared) = (shape.threads as c_int, shape.shared as usize);
+        // SAFETY: the out-pointer is valid; the function is loaded.
+        check("counting blocks", unsafe {
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut each, f.0, threads, shared)
+        })?;
+        Ok(each as u32 * self.multiprocessors >= shape.grid.0)
     }
 
     pub(super) fn stream(self: &Arc<Self>) -> Result<Stream> {
@@ -310,16 +307,6 @@ impl Stream {
             value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
         };
         self.launch_with(f, shape, args, (shape.overlap && self.device.arch >= 90).then_some(attribute))
-    }
-
-    /// As [`Stream::launch`]; all blocks run at once or none, also beside what other streams do: they wait for each other.
-    pub(super) fn launch_together<A: Copy>(&self, f: Function, shape: Launch, args: &A) -> Result<()> {
-        let attribute = sys::CUlaunchAttribute {
-            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
-            pad: [0; 4],
-            value: sys::CUlaunchAttributeValue { cooperative: 1 },
-        };
-        self.launch_with(f, shape, args, Some(attribute))
     }
 
     fn launch_with<A: Copy>(

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attend::{self, HeadNorms};
-use super::decode::{self, Decoder};
+use super::decode::{self, Decoder, Turn};
 use super::driver::{Buffer, Graph, Pinned, Stream};
 use super::embed::{self, Lookup, Publish};
 use super::gemv::{self, Input, Output, To};
@@ -191,8 +191,13 @@ impl Run {
         Decoder::new(&m.cuda.gpu, &self.stream, &layers, &self.kv, norms, work)
     }
 
+    /// The device to itself for one token where all its layers are one launch; hold it until the stream has been waited for.
+    fn turn(&self, tokens: &[TokenId]) -> Option<Turn> {
+        (tokens.len() == 1 && self.decoder.is_some()).then(Turn::wait)
+    }
+
     /// Computes `tokens`; the head too, where `head`.
-    fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool) -> Result<()> {
+    fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool, turn: &Option<Turn>) -> Result<()> {
         let n = tokens.len();
         shape(n > 0 && n <= self.model.chunk && start + n <= self.model.context, "forward")?;
         self.sent[..4].copy_from_slice(&(start as u32).to_le_bytes());
@@ -200,11 +205,11 @@ impl Run {
         for (to, &t) in self.sent[HEADER..].chunks_exact_mut(row_bytes).zip(tokens) {
             to.copy_from_slice(self.model.embedding.stored_row(t)?);
         }
-        if let Some(decoder) = self.decoder.as_ref().filter(|_| n == 1) {
+        if let (Some(decoder), Some(turn)) = (&self.decoder, turn) {
             // Two launches: there is nothing to record.
             let (row, ty) = (self.sent.device_at + HEADER as u64, self.model.embedding.tensor.ty);
             let token = decode::Token { position: start, row, ty, best: self.best.at };
-            decoder.step(&self.stream, token)?;
+            decoder.step(&self.stream, token, turn)?;
             return if head { self.put_head(0) } else { Ok(()) };
         }
         if n > FEW {
@@ -327,7 +332,8 @@ const AHEAD_BYTES: u64 = 1 << 20;
 
 impl Timeline for Run {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
-        self.compute(tokens, start, logits.is_some())?;
+        let turn = self.turn(tokens);
+        self.compute(tokens, start, logits.is_some(), &turn)?;
         match logits {
             Some(logits) => self.fetch(logits),
             None => self.stream.wait(),
@@ -340,7 +346,8 @@ impl Timeline for Run {
     }
 
     fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
-        self.compute(tokens, start, true)?;
+        let turn = self.turn(tokens);
+        self.compute(tokens, start, true, &turn)?;
         self.stream.download_later(&self.best, 0, &mut self.back[..8])?;
         self.stream.wait()?;
         let best =

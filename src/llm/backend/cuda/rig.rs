@@ -1,7 +1,7 @@
 //! One token through layers of random weights, both ways it can go: an operation a launch, or all layers at once.
 
 use super::attend::{self, HeadNorms};
-use super::decode::{Decoder, Norms, Token, Workspace};
+use super::decode::{Decoder, Norms, Token, Turn, Workspace};
 use super::driver::{Buffer, Pinned, Stream};
 use super::gemv::{self, Input, Output, To};
 use super::linear::Linear;
@@ -122,10 +122,10 @@ impl<'a> Rig<'a> {
     }
 
     /// All layers at once, where the device does that.
-    pub(super) fn at_once(&self, s: &Stream) -> Result<()> {
+    pub(super) fn at_once(&self, s: &Stream, turn: &Turn) -> Result<()> {
         let Some(decoder) = &self.decoder else { return Ok(()) };
         let (row, best) = (self.sent.device_at, self.best.at);
-        decoder.step(s, Token { position: self.position, row, ty: TensorType::F32, best })
+        decoder.step(s, Token { position: self.position, row, ty: TensorType::F32, best }, turn)
     }
 }
 
@@ -198,10 +198,12 @@ mod tests {
                 each.into_iter().try_for_each(|i| rig.operation(&cuda.gpu, &cuda.stream, i)).expect("runs");
                 let (wanted, cache) = read(&rig);
                 rig.place(&cuda, position).expect("places");
+                let turn = Turn::wait();
                 for _ in 0..3 {
-                    rig.at_once(&cuda.stream).expect("runs");
+                    rig.at_once(&cuda.stream, &turn).expect("runs");
                 }
                 let (found, own) = read(&rig);
+                drop(turn);
                 let far: Vec<_> = found.iter().zip(&wanted).map(|(f, w)| distance(f, w)).collect();
                 let bytes = cache.iter().zip(&own).filter(|(a, b)| a != b).count();
                 println!(
