@@ -39,55 +39,34 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 #pragma unroll
     for (int i = 0; i < NORM_FOURS; i++)
         w[i] = norm && i * THREADS + tid < fours ? __ldg((const float4*)norm + i * THREADS + tid) : make_float4(0, 0, 0, 0);
-    // Of a long row one piece until it is there: most likely the others then are, too. Two are asked for together at once.
+    // One piece until it is there; most likely the others then are, too.
     const float4* from = (const float4*)row + tid;
     const float nothing = __uint_as_float(NOTHING);
 #pragma unroll
     for (int i = 0; i < ROW_FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
-    if (fours > 2 * THREADS) v[0] = take(from);
+    if (tid < fours) v[0] = take(from);
     bool whole;
     u32 tries = 0;
     do {
         whole = true;
 #pragma unroll
-        for (int i = 0; i < ROW_FOURS; i++)
+        for (int i = 1; i < ROW_FOURS; i++)
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
-    // What a warp has of the row: its sum of squares, and the largest of |v·w|. Times 1/rms, rounded, that is the largest of the
-    // normed row (or within the last bit of it, where another's product is as near as that), so one exchange does for both.
-    float most = 0, of_v = 0, of_w = 1;
     if (norm) {
         double square = 0;
 #pragma unroll
         for (int i = 0; i < NORM_FOURS; i++)
             if (i * THREADS < fours) {
-                const float x[4] = {v[i].x, v[i].y, v[i].z, v[i].w}, y[4] = {w[i].x, w[i].y, w[i].z, w[i].w};
-#pragma unroll
-                for (int k = 0; k < 4; k++) {
-                    square = fma((double)x[k], (double)x[k], square);
-                    const float m = fabsf(x[k] * y[k]);
-                    if (m > most) { most = m; of_v = x[k]; of_w = y[k]; }
-                }
+                square = fma((double)v[i].x, (double)v[i].x, square);
+                square = fma((double)v[i].y, (double)v[i].y, square);
+                square = fma((double)v[i].z, (double)v[i].z, square);
+                square = fma((double)v[i].w, (double)v[i].w, square);
             }
         square = warp_sum(square);
         if (lane == 0) s.square[warp] = square;
-    } else {
-#pragma unroll
-        for (int i = 0; i < ROW_FOURS; i++)
-            if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
-        of_v = most;
-    }
-    {
-        const float m = max_of(most);
-        if (lane == __ffs(__ballot_sync(~0u, most == m)) - 1) s.most[warp] = make_float4(m, of_v, of_w, 0);
-    }
-    __syncthreads();
-    const float4 warps = s.most[lane & (WARPS - 1)];
-    const int which = __ffs(__ballot_sync(~0u, warps.x == max_of(warps.x))) - 1;
-    of_v = __shfl_sync(~0u, warps.y, which);
-    of_w = __shfl_sync(~0u, warps.z, which);
-    if (norm) {
+        __syncthreads();
         double part[4] = {0, 0, 0, 0};
 #pragma unroll
         for (int i = 0; i < WARPS; i++) part[i & 3] += s.square[i];
@@ -98,9 +77,15 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 #pragma unroll
         for (int i = 0; i < NORM_FOURS; i++)
             if (i * THREADS + tid < fours) v[i] = make_float4(v[i].x * r * w[i].x, v[i].y * r * w[i].y, v[i].z * r * w[i].z, v[i].w * r * w[i].w);
-        of_v = of_v * r * of_w;
     }
-    most = fmaxf(fabsf(of_v), MIN_ABSMAX);
+    float most = MIN_ABSMAX;
+#pragma unroll
+    for (int i = 0; i < ROW_FOURS; i++)
+        if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
+    most = max_of(most);
+    if (lane == 0) s.most[warp] = most;
+    __syncthreads();
+    most = max_of(s.most[lane & (WARPS - 1)]);
     const float by = 127.0f / most;
     int sum = 0;
 #pragma unroll
@@ -181,11 +166,11 @@ __device__ __forceinline__ int own_row(const Run& r, int rows_of_strip, int rows
 }
 
 // This thread's row: stored, or added to the residual stream; of gate and up the pair.
-// `total` is the sum of the quantized row.
-__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, int total, float& residual, State& s) {
+__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, float& residual, State& s) {
     const Run r = s.run[of];
     const bool pair = of == GATE_UP;
     const int out = own_row(r, pair ? 8 : 16, pair ? a.half : s.of[of].rows);
+    const int total = __reduce_add_sync(~0u, threadIdx.x & 16 ? 0 : s.sum[threadIdx.x & 15]);
     const int at = pair ? (threadIdx.x >> 3) * 16 + (threadIdx.x & 7) : threadIdx.x;
     if ((int)threadIdx.x >= r.mine * (pair ? 8 : 16)) return;
     const float dot = (float)(s.red[at] - total);
@@ -271,9 +256,8 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
         if (of == DOWN) forget(s.part[BETWEEN]);
         multiply(of, s.of[of].tiles, (const u32*)area, s, feed);
         if (i + 1 == 4 * a.layers) pdl_launch();
-        const int total = __reduce_add_sync(~0u, tid & 16 ? 0 : s.sum[tid & 15]);
         __syncthreads();
-        finish(a, of, s.layer[layer].scale, by, total, residual, s);
+        finish(a, of, s.layer[layer].scale, by, residual, s);
         if (of == QKV && s.span.live) attend<HD, INT8>(a, layer, area, scratch, s, feed);
     }
     // The last block to leave clears the barrier: nobody looks at it any more.

@@ -84,7 +84,7 @@ struct State {
     Tiles tiles[4][WARPS];
     Place place[WARPS];
     double square[WARPS];
-    float4 most[WARPS];  // the largest number of a warp's part of a row, and what it is made of
+    float most[WARPS];
     int sum[WARPS];
     float peak[WARPS][GROUP_HEADS], mass[WARPS][GROUP_HEADS];
     float q_unit[GROUP_HEADS];
