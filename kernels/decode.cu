@@ -25,17 +25,20 @@
 #include "decode_attend.cuh"
 
 #define ROW_FOURS (AREA_BYTES / 4 / THREADS)  // float4s of the widest row that a thread holds
-#define NORM_FOURS 4
+#define MAX_NORM_FOURS 4
+#define SHORT_FOURS 2
 
 // Where four columns from 4·i on lie among the quantized row's words: [tile][run][c][upper].
 __device__ __forceinline__ int word_of(int i) { return (i & ~7) | (i & 3) << 1 | (i >> 2 & 1); }
 
 // A row of floats to int8 in `area`, normed where there is a weight, by all blocks alike, as soon as it is there; returns its scale.
-__device__ __forceinline__ float quantize_row(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+// FOURS: pieces of four columns that a thread may have.
+template <int FOURS> __device__ __forceinline__ float quantize_fours(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+    constexpr int NORM_FOURS = FOURS < MAX_NORM_FOURS ? FOURS : MAX_NORM_FOURS;
     const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, fours = of.cols / 4;
     // What this block has forgotten comes before what it will put. A thread without a result of its own waits for that.
     if (tid == THREADS - 1) asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    float4 w[NORM_FOURS], v[ROW_FOURS];
+    float4 w[NORM_FOURS], v[FOURS];
 #pragma unroll
     for (int i = 0; i < NORM_FOURS; i++)
         w[i] = norm && i * THREADS + tid < fours ? __ldg((const float4*)norm + i * THREADS + tid) : make_float4(0, 0, 0, 0);
@@ -43,14 +46,14 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     const float4* from = (const float4*)row + tid;
     const float nothing = __uint_as_float(NOTHING);
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
+    for (int i = 0; i < FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
     if (tid < fours) v[0] = take(from);
     bool whole;
     u32 tries = 0;
     do {
         whole = true;
 #pragma unroll
-        for (int i = 1; i < ROW_FOURS; i++)
+        for (int i = 1; i < FOURS; i++)
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
@@ -80,7 +83,7 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     }
     float most = MIN_ABSMAX;
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++)
+    for (int i = 0; i < FOURS; i++)
         if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
     most = max_of(most);
     if (lane == 0) s.most[warp] = most;
@@ -89,7 +92,7 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     const float by = 127.0f / most;
     int sum = 0;
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++) {
+    for (int i = 0; i < FOURS; i++) {
         const int at = i * THREADS + tid;
         if (i * THREADS < of.tiles * 32 && at < of.tiles * 32) {
             const u32 q = quantize4(v[i], by);
@@ -101,6 +104,11 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     if (lane == 0) s.sum[warp] = sum;
     __syncthreads();
     return most / 127.0f;
+}
+
+__device__ __forceinline__ float quantize_row(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+    if (of.cols <= SHORT_FOURS * THREADS * 4 && of.tiles * 32 <= SHORT_FOURS * THREADS) return quantize_fours<SHORT_FOURS>(row, norm, eps, of, area, s);
+    return quantize_fours<ROW_FOURS>(row, norm, eps, of, area, s);
 }
 
 // Σ code·q of this warp's tiles into s.red.
@@ -135,26 +143,31 @@ template <class F> __device__ __forceinline__ void multiply(int of, int tiles, c
     auto next = [&](int t) { return t + 1 == tiles ? 0 : t + 1; };
     for (int left = mine.count; left > 0; left -= SLOT_TILES) {
         const uint4* from = (const uint4*)feed.wait() + lane;
-        uint4 w[SLOT_TILES];
-        uint2 b[SLOT_TILES];
-        int at = t;
+        const int n = min(left, SLOT_TILES);
+#pragma unroll 1
+        for (int k0 = 0; k0 < n; k0 += BATCH_TILES, from += BATCH_TILES * 32) {
+            uint4 w[BATCH_TILES];
+            uint2 b[BATCH_TILES];
+            int at = t;
 #pragma unroll
-        for (int k = 0; k < SLOT_TILES; k++) {
-            w[k] = from[k * 32];
-            b[k] = xs[at * 16];
-            at = next(at);
-        }
+            for (int k = 0; k < BATCH_TILES; k++) {
+                w[k] = from[k * 32];
+                b[k] = xs[at * 16];
+                at = next(at);
+            }
+            // All is in registers: what comes next may come.
+            if (k0 + BATCH_TILES >= n) feed.used();
 #pragma unroll
-        for (int k = 0; k < SLOT_TILES; k++) {
-            if (k && k >= left) break;
-            mma_u8s8(acc[0], w[k].x & 0x03030303, w[k].y & 0x03030303, w[k].z & 0x03030303, w[k].w & 0x03030303, b[k].x, b[k].y);
-            mma_u8s8(acc[1], w[k].x & 0x0f0f0f0f, w[k].y & 0x0f0f0f0f, w[k].z & 0x0f0f0f0f, w[k].w & 0x0f0f0f0f, b[k].x, b[k].y);
-            mma_u8s8(acc[2], w[k].x & 0x3f3f3f3f, w[k].y & 0x3f3f3f3f, w[k].z & 0x3f3f3f3f, w[k].w & 0x3f3f3f3f, b[k].x, b[k].y);
-            mma_u8s8(acc[3], w[k].x, w[k].y, w[k].z, w[k].w, b[k].x, b[k].y);
-            t = next(t);
-            if (t == 0) flush();
+            for (int k = 0; k < BATCH_TILES; k++) {
+                if (k && k0 + k >= n) break;
+                mma_u8s8(acc[0], w[k].x & 0x03030303, w[k].y & 0x03030303, w[k].z & 0x03030303, w[k].w & 0x03030303, b[k].x, b[k].y);
+                mma_u8s8(acc[1], w[k].x & 0x0f0f0f0f, w[k].y & 0x0f0f0f0f, w[k].z & 0x0f0f0f0f, w[k].w & 0x0f0f0f0f, b[k].x, b[k].y);
+                mma_u8s8(acc[2], w[k].x & 0x3f3f3f3f, w[k].y & 0x3f3f3f3f, w[k].z & 0x3f3f3f3f, w[k].w & 0x3f3f3f3f, b[k].x, b[k].y);
+                mma_u8s8(acc[3], w[k].x, w[k].y, w[k].z, w[k].w, b[k].x, b[k].y);
+                t = next(t);
+                if (t == 0) flush();
+            }
         }
-        feed.used();
     }
     if (t) flush();
 }

@@ -5,7 +5,10 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
+#ifndef SLOT_TILES
 #define SLOT_TILES 4
+#endif
+#define BATCH_TILES 4             // that a warp has in registers
 #define SLOT_BYTES (SLOT_TILES * 512)
 #define RING_BYTES 12288          // of a warp
 #define SLOTS (RING_BYTES / SLOT_BYTES)
@@ -80,7 +83,7 @@ struct Place {
 };
 struct State {
     u64 full[WARPS][SLOTS];
-    u64 queue[WARPS][AHEAD];  // what the ring will ask for next: 16-byte pieces in the upper byte, the address below
+    u64 queue[WARPS][AHEAD];  // what the ring will ask for next: 64-byte pieces in the upper byte, the address below
     Tiles tiles[4][WARPS];
     Place place[WARPS];
     double square[WARPS];
@@ -264,7 +267,7 @@ template <int HD, bool INT8> struct Feed {
     // Queues what comes next, and sends it on its way to the L2.
     __device__ __forceinline__ void plan(u32 i) {
         const u32 bytes = min(left, (u32)SLOT_BYTES);
-        s.queue[warp][i] = (u64)at | (u64)(bytes / 16) << 56;
+        s.queue[warp][i] = (u64)at | (u64)(bytes / 64) << 56;
         if (!bytes) return;
         bulk_l2(at, bytes);
         at += bytes;
@@ -274,7 +277,7 @@ template <int HD, bool INT8> struct Feed {
     // Fills a slot with what was queued first.
     __device__ __forceinline__ void ask(u32 slot) {
         const u64 next = s.queue[warp][oldest];
-        const u32 bytes = (u32)(next >> 56) * 16;
+        const u32 bytes = (u32)(next >> 56) * 64;
         if (!bytes) return;
         mbar_expect(&s.full[warp][slot], bytes);
         bulk(ring + slot * SLOT_BYTES, (const void*)(next & ~(0xffull << 56)), bytes, &s.full[warp][slot]);
