@@ -1,5 +1,7 @@
 //! `tercet bench`: how fast the parts are on this machine.
 
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +125,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
     let settings = args.engine.settings(ctx)?.llm;
     let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
-    let engine = match args.synthetic.plan() {
+    let engine = match args.synthetic.plan()? {
         Some(plan) => load_synthetic(&plan, &args.engine, &settings, &options, ctx.global.quiet)?,
         None => args.engine.load(&settings, &options)?,
     };
@@ -225,7 +227,8 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
     t.print()
 }
 
-/// Writes the model to a temporary file and loads that as any other; the file has lost its name when this returns.
+/// Writes the model to a temporary file and loads that as any other. The file has no name: it is gone when the program
+/// ends, whatever ends it.
 fn load_synthetic(
     plan: &Plan,
     engine: &EngineArgs,
@@ -234,18 +237,20 @@ fn load_synthetic(
     quiet: bool,
 ) -> Result<Arc<Engine>> {
     if engine.names_model() {
-        return Err(Error::new(Kind::Usage, "--model and --synthetic exclude each other"));
+        return Err(
+            Error::new(Kind::Usage, "--model and --synthetic exclude each other").remedy("leave one of them out")
+        );
     }
-    let name = format!("tercet-{}-{}-{}.gguf", plan.preset.name, plan.ty.name(), std::process::id());
-    let path = std::env::temp_dir().join(name);
+    if !plan.ty.tensor_type().is_ternary() {
+        let what = format!("{} linears are not ternary: tercet does not run them", plan.ty.name());
+        return Err(Error::new(Kind::Unsupported, what)
+            .remedy("write them for another program with tercet convert --synthetic, or choose a ternary --type"));
+    }
     let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, quiet);
     watched(&bar, |watch| {
-        plan.write(&path, watch)?;
-        let loaded = engine.clone().with_model(path.clone()).load(settings, options);
-        // The loaded model has it mapped: it is there until the program ends, whatever ends it.
-        let removed = std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
-        let engine = loaded?;
-        removed.map(|()| engine)
+        let file = plan.write_unnamed(&std::env::temp_dir(), watch)?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+        engine.clone().with_model(path).load(settings, options)
     })
 }
 

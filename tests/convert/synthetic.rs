@@ -68,6 +68,39 @@ fn real_shapes_have_their_real_sizes() {
 }
 
 #[test]
+fn what_is_stopped_leaves_nothing_and_what_is_killed_is_written_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("model.gguf");
+    let partial = dir.path().join("model.gguf.partial");
+    let args = ["convert", "--synthetic", "llama3-8b", "--layers", "6", "-o", utf8(&file)];
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tercet"))
+            .args(args)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("starts");
+        while partial.metadata().map_or(0, |m| m.len()) == 0 {
+            assert!(child.try_wait().expect("asked").is_none(), "it ended before it began to write");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        if signal == libc::SIGKILL {
+            let (code, why) = fails(&args);
+            assert!(code == 74 && why.contains("another process is writing"), "{code} {why}");
+        }
+        // SAFETY: plain integers; the child is not waited for yet, so the number is its.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        let ended = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let killed = signal == libc::SIGKILL;
+        assert_eq!(ended.status.code(), if killed { None } else { Some(75) }, "{said}");
+        assert_eq!(said.contains("is not written"), !killed, "{said}");
+        assert_eq!((file.exists(), partial.exists()), (false, killed), "signal {signal}");
+    }
+    succeeds(&args);
+    assert_eq!((file.exists(), partial.exists()), (true, false));
+}
+
+#[test]
 fn bench_takes_a_shape_and_leaves_no_file() {
     let dir = tempfile::tempdir().expect("a folder");
     let run = |args: &[&str]| {
