@@ -260,6 +260,9 @@ fn what_is_not_converted_is_named() {
     assert_eq!(fails(&["convert", utf8(dir.path()), "-o", utf8(dir.path())]).0, 66);
 }
 
+/// What is done to a checkpoint's folder.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
 #[test]
 fn an_incomplete_checkpoint_names_the_file_and_the_remedy() {
     let dir = tempfile::tempdir().expect("a folder");
@@ -275,7 +278,7 @@ fn an_incomplete_checkpoint_names_the_file_and_the_remedy() {
         let part = File::options().write(true).open(folder.join(part)).expect("there");
         part.set_len(part.metadata().expect("there").len() - 1).expect("cut");
     };
-    let cases: [(&str, &dyn Fn(&Path), i32, [&str; 2]); 9] = [
+    let cases: [(&str, Spoil<'_>, i32, [&str; 2]); 9] = [
         ("a part missing", &take(part), 66, [part, "index names it"]),
         ("a part cut short", &cut, 65, [part, "cut short"]),
         ("an empty part", &put(part, ""), 65, [part, "0 bytes"]),

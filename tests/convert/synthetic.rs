@@ -118,7 +118,39 @@ fn bench_takes_a_shape_and_leaves_no_file() {
     assert!(
         rows.iter().all(|r| r["model"] == "synthetic tiny Qwen3 q2_0" && r["tokens_per_second"].as_f64() > Some(0.0))
     );
+    let fields = [
+        "model",
+        "backend",
+        "threads",
+        "test",
+        "depth",
+        "tokens_per_second",
+        "stddev",
+        "resident_bytes",
+        "device_bytes",
+    ];
+    for row in &rows {
+        let row = row.as_object().expect("an object");
+        assert!(row.len() == fields.len() && fields.iter().all(|f| row.contains_key(*f)), "{row:?}");
+    }
+    // Lists of everything: backends, then threads, then depths, then tests.
+    let args = ["--backend", "cpu,reference", "-t", "1,2", "-p", "4,8", "-n", "2", "-d", "0,5", "-r", "1", "--json"];
+    let o = run(&[&["--synthetic", "tiny-llama"], &args[..]].concat());
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    let text = String::from_utf8(o.stdout).expect("UTF-8");
+    let rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    let of = |key: &str| rows.iter().map(|r| r[key].to_string()).collect::<Vec<_>>();
+    assert_eq!(of("test")[..4], ["\"pp4\"", "\"pp8\"", "\"tg2\"", "\"pp4\""]);
+    assert_eq!(
+        (rows.len(), of("depth")[2..4].join(" "), of("threads")[..12].join("")),
+        (24, "0 5".into(), "111111222222".into())
+    );
+    assert!(
+        of("backend")[..12].iter().all(|b| b.contains("cpu"))
+            && of("backend")[12..].iter().all(|b| b.contains("reference"))
+    );
     assert_eq!(run(&["--synthetic", "tiny-llama", "--model", "x.gguf"]).status.code(), Some(64));
+    assert_eq!(run(&["--layers", "1"]).status.code(), Some(64));
     assert_eq!(run(&["--synthetic", "tiny-llama", "--type", "q4_0"]).status.code(), Some(65));
 }
 
