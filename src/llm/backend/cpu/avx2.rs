@@ -142,7 +142,14 @@ fn to_floats(dot: Tile<__m256i>, total: i32) -> Tile<__m256> {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
+pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        ternary_tile(w, tile, x, out);
+    }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let codes = w.tile(tile);
     let sum = match w.groups(tile) {
         None => to_floats(dot_units(codes, x.q), x.sums.iter().sum()),
@@ -316,9 +323,16 @@ pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mu
     }
 }
 
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        int4_tile(w, tile, x, out);
+    }
+}
+
 /// A pair of nibbles times int8 is at most 3,840; eight of them, 30,720, fit 16 bits.
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
+fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     let low = _mm256_set1_epi8(15);
     let mut sum = [_mm256_setzero_ps(); 2];
