@@ -2,17 +2,43 @@
 //!
 //! The caller takes part in every job. Work is cut into chunks that threads claim one by one, and a job ends when its
 //! chunks are done: a worker that has not come to run yet (another process has its core) is not waited for. Workers
-//! spin for some tens of microseconds after a job, because the next one usually follows, and then sleep.
+//! spin for a tenth of a millisecond after a job, because the next one usually follows, and then sleep.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
-/// Turns of the waiting loop before a thread sleeps: 40 µs to 80 µs, by what `pause` costs.
-const SPINS: u32 = 2000;
+/// How long a thread looks for what it waits for before it sleeps: longer than anything the caller does alone between two
+/// jobs of a token, since to be woken takes as long again.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// One thread's wait, counted from its first turn. By the clock: what a `pause` takes differs tenfold between processors.
+#[derive(Default)]
+struct Spin {
+    turns: u32,
+    end: Option<Instant>,
+}
+
+impl Spin {
+    /// Takes a turn; false when it is time to sleep.
+    fn turn(&mut self) -> bool {
+        /// Turns between two looks at the clock.
+        const TURNS: u32 = 32;
+        self.turns = (self.turns + 1) % TURNS;
+        if self.turns == 1 {
+            let now = Instant::now();
+            if now >= *self.end.get_or_insert(now + SPIN) {
+                return false;
+            }
+        }
+        std::hint::spin_loop();
+        true
+    }
+}
 
 /// `state`: job number in the upper half, then whether threads may still join, then how many workers have.
 const OPEN: u64 = 1 << 31;
@@ -142,11 +168,11 @@ impl Drop for End<'_> {
         if shared.state.fetch_and(!OPEN, Ordering::SeqCst) & JOINED == 0 {
             return;
         }
-        for _ in 0..SPINS {
+        let mut spin = Spin::default();
+        while spin.turn() {
             if shared.state.load(Ordering::Acquire) & JOINED == 0 {
                 return;
             }
-            std::hint::spin_loop();
         }
         *lock(&shared.waiting) = Some(std::thread::current());
         shared.caller_waits.store(true, Ordering::SeqCst);
@@ -191,7 +217,7 @@ impl Shared {
 
     /// Waits for a job not seen yet and joins it; `None` when the pool ends.
     fn join_next(&self, me: usize, last: &mut u64) -> Option<&Job<'_>> {
-        let mut spins = 0;
+        let mut spin = Spin::default();
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & OPEN != 0 && state / NEXT_JOB != *last {
@@ -207,9 +233,7 @@ impl Shared {
             if self.stop.load(Ordering::SeqCst) {
                 return None;
             }
-            if spins < SPINS {
-                spins += 1;
-                std::hint::spin_loop();
+            if spin.turn() {
                 continue;
             }
             self.asleep[me].store(true, Ordering::SeqCst);
@@ -220,7 +244,7 @@ impl Shared {
                 std::thread::park();
             }
             self.asleep[me].store(false, Ordering::SeqCst);
-            spins = 0;
+            spin = Spin::default();
         }
     }
 }
