@@ -29,7 +29,11 @@ fn broadcast4(q: &[i8], at: usize) -> __m512i {
     _mm512_set1_epi32(unsafe { s.as_ptr().cast::<i32>().read_unaligned() })
 }
 
-/// How far ahead of its use a weight is asked for, of each of the tiles that are read side by side.
+/// Tiles of at least this many bytes are read four side by side. One after the other they leave up to a third of the
+/// memory's speed unused: the processor's own prefetching follows a stream no further than its page. Shorter ones do not last
+/// until it follows four streams.
+const LONG_TILE: usize = 8192;
+/// How far ahead of its use a weight is asked for, into the second-level cache, in each of four tiles.
 const AHEAD: usize = 512;
 
 /// One tile's codes, to be read 64 bytes at a time beside others' (a slice's bounds would be checked again for each).
@@ -52,28 +56,46 @@ impl<'a> Codes<'a> {
         unsafe { _mm512_loadu_si512(self.0.add(at).cast()) }
     }
 
-    /// Asks for the 256 bytes that lie [`AHEAD`] behind `at` (mapped or not: a request never faults).
+    /// Asks for the 256 bytes that lie ahead of `at` (mapped or not: a request never faults): near where `together` tiles
+    /// are read side by side, as far as AVX2 does in a single one.
     #[inline]
-    #[target_feature(enable = "avx512f")]
-    fn ask_ahead(self, at: usize) {
+    #[target_feature(enable = "avx2,avx512f")]
+    fn ask_ahead(self, at: usize, together: usize) {
+        let at = self.0.wrapping_add(at);
+        if together == 1 {
+            return prefetch(at, 4);
+        }
         for line in 0..4 {
-            _mm_prefetch::<_MM_HINT_T1>(self.0.wrapping_add(at + AHEAD + 64 * line).cast());
+            _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(AHEAD + 64 * line).cast());
         }
     }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn sum_sets<const S: usize>(sets: &[[__m512i; 4]; S]) -> [__m512i; 4] {
+    let mut sum = sets[0];
+    for set in &sets[1..] {
+        for f in 0..4 {
+            sum[f] = _mm512_add_epi32(sum[f], set[f]);
+        }
+    }
+    sum
 }
 
 /// `Σ code·q` over whole units of `T` tiles: each of `codes` is `[units, 256]`, `q` `[units · 64]`.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-fn dot_units<const T: usize>(codes: &[&[u8]; T], from: usize, q: &[i8]) -> [__m512i; T] {
+fn dot_units<const T: usize, const S: usize>(codes: &[&[u8]; T], from: usize, q: &[i8]) -> [__m512i; T] {
     let masks = [_mm512_set1_epi8(3), _mm512_set1_epi8(12), _mm512_set1_epi8(48), _mm512_set1_epi8(192u8 as i8)];
     let units = q.len() / UNIT;
     let codes: [Codes<'_>; T] = std::array::from_fn(|t| Codes::of(&codes[t][from..], units * UNIT_BYTES));
-    let mut acc = [[_mm512_setzero_si512(); 4]; T];
+    // A single tile takes two sets of sums, so that a product does not wait for the one before it.
+    let mut acc = [[[_mm512_setzero_si512(); 4]; S]; T];
     for (u, q) in q.chunks_exact(UNIT).enumerate() {
         let mut w = [_mm512_setzero_si512(); T];
         for t in 0..T {
-            codes[t].ask_ahead(u * UNIT_BYTES);
+            codes[t].ask_ahead(u * UNIT_BYTES, T);
         }
         for v in 0..4 {
             for t in 0..T {
@@ -83,14 +105,14 @@ fn dot_units<const T: usize>(codes: &[&[u8]; T], from: usize, q: &[i8]) -> [__m5
             for f in 0..4 {
                 let x = broadcast4(q, 16 * v + 4 * f);
                 for t in 0..T {
-                    acc[t][f] = _mm512_dpbusd_epi32(acc[t][f], _mm512_and_si512(w[t], masks[f]), x);
+                    acc[t][v % S][f] = _mm512_dpbusd_epi32(acc[t][v % S][f], _mm512_and_si512(w[t], masks[f]), x);
                 }
             }
         }
     }
     let mut dots = [_mm512_setzero_si512(); T];
     for t in 0..T {
-        let [by1, by4, by16, by64] = acc[t];
+        let [by1, by4, by16, by64] = sum_sets(&acc[t]);
         let low = _mm512_add_epi32(by1, _mm512_srai_epi32::<2>(by4));
         let high = _mm512_add_epi32(_mm512_srai_epi32::<4>(by16), _mm512_srai_epi32::<6>(by64));
         dots[t] = _mm512_add_epi32(low, high);
@@ -144,11 +166,16 @@ fn add_group(sum: __m512, dot: __m512i, total: i32, scales: &[u16; TILE]) -> __m
 /// `T` tiles times one row.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-fn ternary_tiles<const T: usize>(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]; T]) {
+fn ternary_tiles<const T: usize, const S: usize>(
+    w: &Packed,
+    first: usize,
+    x: QuantRow<'_>,
+    out: &mut [[f32; TILE]; T],
+) {
     let codes: [&[u8]; T] = std::array::from_fn(|t| w.tile(first + t));
     let Some(TileGroups { units, .. }) = w.groups(first) else {
         let total = x.sums.iter().sum();
-        let dots = dot_units(&codes, 0, x.q);
+        let dots = dot_units::<T, S>(&codes, 0, x.q);
         for t in 0..T {
             finish(to_floats(dots[t], total), w.row_scale(first + t), x.scale, &mut out[t]);
         }
@@ -157,7 +184,7 @@ fn ternary_tiles<const T: usize>(w: &Packed, first: usize, x: QuantRow<'_>, out:
     let scales: [&[u16]; T] = std::array::from_fn(|t| w.groups(first + t).map_or(&[][..], |g| g.scales));
     let mut sum = [_mm512_setzero_ps(); T];
     for (g, (q, sums)) in x.q.chunks(units * UNIT).zip(x.sums.chunks(units)).enumerate() {
-        let dots = dot_units(&codes, g * units * UNIT_BYTES, q);
+        let dots = dot_units::<T, S>(&codes, g * units * UNIT_BYTES, q);
         for t in 0..T {
             sum[t] = add_group(sum[t], dots[t], sums.iter().sum(), sixteen(scales[t], g * TILE));
         }
@@ -167,18 +194,21 @@ fn ternary_tiles<const T: usize>(w: &Packed, first: usize, x: QuantRow<'_>, out:
     }
 }
 
-/// Four tiles are read side by side: one after the other leaves a third of the memory's speed unused, because this
-/// processor's own prefetching follows a stream no further than its page.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]]) {
-    let (fours, rest) = out.as_chunks_mut::<4>();
+    let (fours, rest) = side_by_side(out, w.tile(first).len());
     let ones = first + 4 * fours.len();
     for (i, out) in fours.iter_mut().enumerate() {
-        ternary_tiles(w, first + 4 * i, x, out);
+        ternary_tiles::<4, 1>(w, first + 4 * i, x, out);
     }
     for (i, out) in rest.iter_mut().enumerate() {
-        ternary_tiles(w, ones + i, x, std::array::from_mut(out));
+        ternary_tiles::<1, 2>(w, ones + i, x, std::array::from_mut(out));
     }
+}
+
+/// Tiles that are read four at a time, and those one by one.
+fn side_by_side(out: &mut [[f32; TILE]], tile_bytes: usize) -> (&mut [[[f32; TILE]; 4]], &mut [[f32; TILE]]) {
+    if tile_bytes < LONG_TILE { (&mut [], out) } else { out.as_chunks_mut::<4>() }
 }
 
 /// Units unpacked at a time: 8 kB, a sixth of the first-level cache.
@@ -205,7 +235,7 @@ impl Panel {
     pub(super) fn open(&mut self, codes: &[u8]) -> &[u8] {
         let low = _mm512_set1_epi8(3);
         for (vector, to) in codes.chunks_exact(64).zip(self.0.chunks_exact_mut(256)) {
-            prefetch(vector, 1);
+            prefetch(vector.as_ptr(), 1);
             let w = load(vector, 0);
             let fields = [w, _mm512_srli_epi16::<2>(w), _mm512_srli_epi16::<4>(w), _mm512_srli_epi16::<6>(w)];
             for (field, to) in fields.into_iter().zip(to.chunks_exact_mut(64)) {
@@ -341,7 +371,7 @@ fn int4_tiles<const T: usize>(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f
     let mut sum = [_mm512_setzero_ps(); T];
     for (b, q) in x.q.chunks_exact(32).enumerate() {
         for t in 0..T {
-            codes[t].ask_ahead(b * INT4_BLOCK_BYTES);
+            codes[t].ask_ahead(b * INT4_BLOCK_BYTES, T);
         }
         let mut dot = [[_mm512_set1_epi32(-8 * x.sums[b]), _mm512_setzero_si512()]; T];
         for v in 0..4 {
@@ -365,10 +395,9 @@ fn int4_tiles<const T: usize>(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f
     }
 }
 
-/// Side by side, as [`ternary_row`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TILE]]) {
-    let (fours, rest) = out.as_chunks_mut::<4>();
+    let (fours, rest) = side_by_side(out, w.tile(first).0.len());
     let ones = first + 4 * fours.len();
     for (i, out) in fours.iter_mut().enumerate() {
         int4_tiles(w, first + 4 * i, x, out);

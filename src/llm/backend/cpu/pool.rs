@@ -2,7 +2,9 @@
 //!
 //! The caller takes part in every job. Work is cut into chunks that threads claim one by one, and a job ends when its
 //! chunks are done: a worker that has not come to run yet (another process has its core) is not waited for. Workers
-//! spin for a tenth of a millisecond after a job, because the next one usually follows, and then sleep.
+//! spin for a tenth of a millisecond after a job, because the next one usually follows, and then sleep. Once a worker was
+//! put aside within a chunk they spin hardly at all for a while: who spins uses up the share of the processor that the next
+//! chunk would need, is put aside in it, and the caller waits for a whole turn of the other process.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,14 +18,26 @@ use crate::error::{Error, Kind, Result};
 /// jobs of a token, since to be woken takes as long again.
 const SPIN: Duration = Duration::from_micros(100);
 
+/// The same while another process wants the cores.
+const SHORT_SPIN: Duration = Duration::from_micros(2);
+/// A caller that waited this long for a chunk to end waited for another process: chunks are shorter, or so long that a worker
+/// that has to be woken for the next does not matter.
+const PUT_ASIDE: Duration = Duration::from_millis(1);
+/// How long the cores then count as wanted.
+const CROWDED: Duration = Duration::from_millis(100);
+
 /// One thread's wait, counted from its first turn. By the clock: what a `pause` takes differs tenfold between processors.
-#[derive(Default)]
 struct Spin {
     turns: u32,
-    end: Option<Instant>,
+    limit: Duration,
+    start: Option<Instant>,
 }
 
 impl Spin {
+    fn of(limit: Duration) -> Self {
+        Self { turns: 0, limit, start: None }
+    }
+
     /// Takes a turn; false when it is time to sleep.
     fn turn(&mut self) -> bool {
         /// Turns between two looks at the clock.
@@ -31,7 +45,7 @@ impl Spin {
         self.turns = (self.turns + 1) % TURNS;
         if self.turns == 1 {
             let now = Instant::now();
-            if now >= *self.end.get_or_insert(now + SPIN) {
+            if now.duration_since(*self.start.get_or_insert(now)) >= self.limit {
                 return false;
             }
         }
@@ -68,6 +82,9 @@ struct Shared {
     /// The caller of the running job, once it has given up spinning.
     waiting: Mutex<Option<Thread>>,
     caller_waits: AtomicBool,
+    made: Instant,
+    /// Since `made`.
+    crowded_until_us: AtomicU64,
 }
 
 /// `threads` threads including whoever calls [`Pool::run`].
@@ -93,6 +110,8 @@ impl Pool {
             asleep: (0..n).map(|_| AtomicBool::new(false)).collect(),
             waiting: Mutex::new(None),
             caller_waits: AtomicBool::new(false),
+            made: Instant::now(),
+            crowded_until_us: AtomicU64::new(0),
         });
         let mut pool = Self { shared, workers: Vec::new(), turn: Mutex::new(()) };
         for i in 0..n {
@@ -168,7 +187,7 @@ impl Drop for End<'_> {
         if shared.state.fetch_and(!OPEN, Ordering::SeqCst) & JOINED == 0 {
             return;
         }
-        let mut spin = Spin::default();
+        let mut spin = Spin::of(SPIN);
         while spin.turn() {
             if shared.state.load(Ordering::Acquire) & JOINED == 0 {
                 return;
@@ -181,6 +200,10 @@ impl Drop for End<'_> {
         }
         shared.caller_waits.store(false, Ordering::SeqCst);
         *lock(&shared.waiting) = None;
+        if spin.start.is_some_and(|start| start.elapsed() >= PUT_ASIDE) {
+            let until = (shared.made.elapsed() + CROWDED).as_micros() as u64;
+            shared.crowded_until_us.store(until, Ordering::Relaxed);
+        }
     }
 }
 
@@ -215,9 +238,15 @@ impl Shared {
         }
     }
 
+    /// How long a worker spins now.
+    fn patience(&self) -> Duration {
+        let crowded = (self.made.elapsed().as_micros() as u64) < self.crowded_until_us.load(Ordering::Relaxed);
+        if crowded { SHORT_SPIN } else { SPIN }
+    }
+
     /// Waits for a job not seen yet and joins it; `None` when the pool ends.
     fn join_next(&self, me: usize, last: &mut u64) -> Option<&Job<'_>> {
-        let mut spin = Spin::default();
+        let mut spin = Spin::of(self.patience());
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & OPEN != 0 && state / NEXT_JOB != *last {
@@ -244,7 +273,7 @@ impl Shared {
                 std::thread::park();
             }
             self.asleep[me].store(false, Ordering::SeqCst);
-            spin = Spin::default();
+            spin = Spin::of(self.patience());
         }
     }
 }
