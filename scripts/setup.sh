@@ -5,7 +5,7 @@ set -euo pipefail
 
 build="build-essential cmake clang libclang-dev pkg-config libasound2-dev libgomp1 python3 python3-pip espeak-ng-data"
 demo="flite"
-test="$demo pulseaudio pulseaudio-utils libasound2-plugins sox qemu-user gcc-aarch64-linux-gnu"
+test="$demo pulseaudio pulseaudio-utils libasound2-plugins sox qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 
 wanted=
 for set in "$@"; do

@@ -1,8 +1,11 @@
 //! `tercet bench`: how fast the parts are on this machine.
 
-use std::sync::Arc;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::convert::{SyntheticArgs, watched};
@@ -11,7 +14,7 @@ use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, Engine, Options, Profile, Session, Spent, timing};
+use crate::llm::{self, BackendKind, KvPrecision, Options, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -42,10 +45,20 @@ struct Memory {
 
 #[derive(Debug, clap::Args)]
 struct Llm {
-    #[command(flatten)]
-    engine: EngineArgs,
+    /// Model file (GGUF) in place of the configured model
+    #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
+    model: Option<PathBuf>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
+    /// Threads that compute; 0: one for each processor; a list runs several
+    #[arg(short = 't', long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..=256))]
+    threads: Vec<u16>,
+    /// What computes: auto, cuda, cpu or reference; a list runs several
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    backend: Vec<BackendKind>,
+    /// How keys and values are kept: f16, or int8 in half the memory
+    #[arg(long, value_name = "PRECISION")]
+    kv: Option<KvPrecision>,
     /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
@@ -113,20 +126,78 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
 }
 
+impl Llm {
+    /// The ways of computing asked for, each backend with each number of threads.
+    fn ways(&self, model: Option<PathBuf>) -> Vec<EngineArgs> {
+        fn each<T: Copy>(list: &[T]) -> Vec<Option<T>> {
+            if list.is_empty() { vec![None] } else { list.iter().copied().map(Some).collect() }
+        }
+        let threads = each(&self.threads);
+        let with = |b: Option<BackendKind>| {
+            let way = |&t: &Option<u16>| EngineArgs::new(model.clone(), t, b, self.kv);
+            threads.iter().map(way).collect::<Vec<_>>()
+        };
+        each(&self.backend).into_iter().flat_map(with).collect()
+    }
+
+    /// Every test at every depth.
+    fn tests(&self) -> Vec<(Test, usize)> {
+        let prefill = self.prompt.iter().filter(|&&n| n > 0).map(|&n| Test::Prefill(n));
+        let decode = self.generate.iter().filter(|&&n| n > 0).map(|&n| Test::Decode(n));
+        let tests: Vec<Test> = prefill.chain(decode).collect();
+        self.depth.iter().flat_map(|&depth| tests.iter().map(move |&t| (t, depth))).collect()
+    }
+}
+
+/// What one way of computing showed.
+#[derive(Default)]
+struct Measured {
+    rows: Vec<Row>,
+    profiles: Vec<(Test, usize, (Vec<Spent>, Duration))>,
+    /// Of the model, and the threads that read them.
+    weights: u64,
+    threads: usize,
+}
+
 fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
-    let prefill = args.prompt.iter().filter(|&&n| n > 0).map(|&n| Test::Prefill(n));
-    let decode = args.generate.iter().filter(|&&n| n > 0).map(|&n| Test::Decode(n));
-    let tests: Vec<Test> = prefill.chain(decode).collect();
-    if tests.is_empty() || args.depth.is_empty() {
+    let tests = args.tests();
+    if tests.is_empty() {
         return Err(Error::new(Kind::Usage, "no test is left to run").remedy("give -p or -n a number above 0"));
     }
-    let longest = tests.iter().map(|t| t.tokens()).max().unwrap_or(0) + args.depth.iter().max().unwrap_or(&0);
-    let settings = args.engine.settings(ctx)?.llm;
+    let plan = args.synthetic.plan()?;
+    // Held open until the last load: that is all that keeps the file there.
+    let made = plan.map(|plan| write_synthetic(&plan, ctx.global.quiet)).transpose()?;
+    let path = made.as_ref().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
+    let ways = args.ways(path.or(args.model.clone()));
+    let bar = out::progress_steps((ways.len() * tests.len()) as u64, "loading", ctx.global.quiet);
+    let measured: Vec<Measured> =
+        ways.iter().map(|way| measure_way(args, way, &tests, ctx, &bar)).collect::<Result<_>>()?;
+    bar.finish_and_clear();
+    if args.json {
+        return Ok(());
+    }
+    table(measured.iter().flat_map(|m| &m.rows))?;
+    for m in measured.iter().filter(|m| !m.profiles.is_empty()) {
+        let bandwidth = llm::read_bandwidth(m.threads, 5)?;
+        for (test, depth, spent) in &m.profiles {
+            profile_table(*test, *depth, spent, m.weights as f64 / bandwidth)?;
+        }
+    }
+    Ok(())
+}
+
+/// Loads the model one way and runs every test; the model is gone when this returns.
+fn measure_way(
+    args: &Llm,
+    way: &EngineArgs,
+    tests: &[(Test, usize)],
+    ctx: &Context,
+    bar: &ProgressBar,
+) -> Result<Measured> {
+    let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
+    let settings = way.settings(ctx)?.llm;
     let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
-    let engine = match args.synthetic.plan() {
-        Some(plan) => load_synthetic(&plan, &args.engine, &settings, &options, ctx.global.quiet)?,
-        None => args.engine.load(&settings, &options)?,
-    };
+    let engine = way.load(&settings, &options)?;
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
@@ -135,42 +206,32 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         .remedy("choose smaller -p, -n and -d"));
     }
     let mut session = engine.session()?;
-    let (mut rows, mut profiles) = (Vec::new(), Vec::new());
-    for &depth in &args.depth {
-        for &test in &tests {
-            let (mean, stddev) = measure(&mut session, test, depth, args.repeat)?;
-            if let Some(profile) = engine.profile() {
-                profiles.push((test, depth, profiled(&mut session, profile, test, depth)?));
-            }
-            let row = Row {
-                model: engine.name().to_owned(),
-                backend: engine.backend(),
-                threads: options.thread_count(),
-                test: test.name(),
-                depth,
-                tokens_per_second: mean,
-                stddev,
-                resident_bytes: budget::resident_now().0,
-                device_bytes: engine.device_bytes().0,
-            };
-            if args.json {
-                out::json(&row)?;
-            }
-            rows.push(row);
+    let threads = if settings.backend == BackendKind::Reference { 1 } else { options.thread_count() };
+    let mut measured = Measured { threads, weights: engine.weights().0, ..Measured::default() };
+    for &(test, depth) in tests {
+        bar.set_message(format!("{} at depth {depth}", test.name()));
+        let (mean, stddev) = measure(&mut session, test, depth, args.repeat)?;
+        if let Some(profile) = engine.profile() {
+            measured.profiles.push((test, depth, profiled(&mut session, profile, test, depth)?));
         }
+        let row = Row {
+            model: engine.name().to_owned(),
+            backend: engine.backend(),
+            threads,
+            test: test.name(),
+            depth,
+            tokens_per_second: mean,
+            stddev,
+            resident_bytes: budget::resident_now().0,
+            device_bytes: engine.device_bytes().0,
+        };
+        bar.inc(1);
+        if args.json {
+            bar.suspend(|| out::json(&row))?;
+        }
+        measured.rows.push(row);
     }
-    if args.json {
-        return Ok(());
-    }
-    table(&rows)?;
-    if profiles.is_empty() {
-        return Ok(());
-    }
-    let bandwidth = llm::read_bandwidth(options.thread_count(), 5)?;
-    for (test, depth, spent) in &profiles {
-        profile_table(*test, *depth, spent, engine.weights().0 as f64 / bandwidth)?;
-    }
-    Ok(())
+    Ok(measured)
 }
 
 fn run_memory(args: &Memory) -> Result<()> {
@@ -225,28 +286,16 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
     t.print()
 }
 
-/// Writes the model to a temporary file and loads that as any other; the file has lost its name when this returns.
-fn load_synthetic(
-    plan: &Plan,
-    engine: &EngineArgs,
-    settings: &llm::Settings,
-    options: &Options,
-    quiet: bool,
-) -> Result<Arc<Engine>> {
-    if engine.names_model() {
-        return Err(Error::new(Kind::Usage, "--model and --synthetic exclude each other"));
+/// The model as a temporary file, to be loaded as any other. It has no name: it is gone when the program ends, whatever
+/// ends it.
+fn write_synthetic(plan: &Plan, quiet: bool) -> Result<File> {
+    if !plan.ty.tensor_type().is_ternary() {
+        let what = format!("{} linears are not ternary: tercet does not run them", plan.ty.name());
+        return Err(Error::new(Kind::Unsupported, what)
+            .remedy("write them for another program with tercet convert --synthetic, or choose a ternary --type"));
     }
-    let name = format!("tercet-{}-{}-{}.gguf", plan.preset.name, plan.ty.name(), std::process::id());
-    let path = std::env::temp_dir().join(name);
     let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, quiet);
-    watched(&bar, |watch| {
-        plan.write(&path, watch)?;
-        let loaded = engine.clone().with_model(path.clone()).load(settings, options);
-        // The loaded model has it mapped: it is there until the program ends, whatever ends it.
-        let removed = std::fs::remove_file(&path).map_err(|e| Error::io("remove", &path, e));
-        let engine = loaded?;
-        removed.map(|()| engine)
-    })
+    watched(&bar, |watch| plan.write_unnamed(&std::env::temp_dir(), watch))
 }
 
 /// Mean and sample deviation of `repeat` runs, in tokens per second, after one that does not count.
@@ -267,7 +316,7 @@ pub(super) fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
     (mean, if xs.len() > 1 { (square / (n - 1.0)).sqrt() } else { 0.0 })
 }
 
-fn table(rows: &[Row]) -> Result<()> {
+fn table<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<()> {
     let mut t = out::Table::new(["model", "backend", "threads", "test", "depth", "tokens/s", "±", "resident"]);
     for r in rows {
         t.row([

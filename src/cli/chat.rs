@@ -4,7 +4,7 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, PRESSED};
 use super::model::{TalkArgs, Talker};
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
@@ -36,7 +36,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let (send, inputs) = sync_channel(1);
     let pressed = send.clone();
     // Dropped where a line waits already: the raised flag alone stops the answer being written.
-    let interrupt = Interrupt::listen(move || drop(pressed.try_send(Input::Interrupt)))?;
+    let interrupt = Interrupt::listen(PRESSED, move |_| drop(pressed.try_send(Input::Interrupt)))?;
     read_lines(send)?;
 
     let console = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
 
-use super::interrupt::Interrupt;
+use super::interrupt::{ASKED_TO_END, Interrupt};
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::convert::synthetic::{Plan, Preset};
@@ -49,34 +49,52 @@ pub(super) struct SyntheticArgs {
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) ty: Option<LinearType>,
     /// Fewer layers than the shape has
-    #[arg(long, value_name = "N", requires = "synthetic")]
+    #[arg(long, value_name = "N")]
     pub(super) layers: Option<usize>,
     /// Same seed, same weights
-    #[arg(long, value_name = "N", requires = "synthetic")]
+    #[arg(long, value_name = "N")]
     pub(super) weight_seed: Option<u64>,
 }
 
 impl SyntheticArgs {
     /// The model asked for, if one is.
-    pub(super) fn plan(&self) -> Option<Plan> {
-        let mut plan = Plan::new(self.synthetic.clone()?);
+    ///
+    /// # Errors
+    /// [`Kind::Usage`] where something is said of it and it is not asked for.
+    pub(super) fn plan(&self) -> Result<Option<Plan>> {
+        let Some(preset) = self.synthetic.clone() else {
+            return match (self.layers, self.weight_seed) {
+                (None, None) => Ok(None),
+                _ => Err(Error::new(Kind::Usage, "--layers and --weight-seed go with --synthetic")
+                    .remedy("name a shape, for example --synthetic llama3-8b, or leave them out")),
+            };
+        };
+        let mut plan = Plan::new(preset);
         plan.ty = self.ty.unwrap_or(plan.ty);
         plan.layers = self.layers.unwrap_or(plan.layers);
         plan.seed = self.weight_seed.unwrap_or(plan.seed);
-        Some(plan)
+        Ok(Some(plan))
     }
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    match (args.synthetic.plan(), &args.source) {
+    let done = match (args.synthetic.plan()?, &args.source) {
         (Some(plan), _) => {
             let bar = out::progress_bytes(plan.file_bytes()?, plan.preset.name, ctx.global.quiet);
-            watched(&bar, |watch| plan.write(&args.output, watch))?;
+            watched(&bar, |watch| plan.write(&args.output, watch))
         }
-        (None, Some(source)) => convert(&args, source, ctx)?,
-        (None, None) => return Err(Error::new(Kind::Usage, "nothing to convert").remedy("name a checkpoint's folder")),
+        (None, Some(source)) => convert(&args, source, ctx),
+        (None, None) => Err(Error::new(Kind::Usage, "nothing to convert").remedy("name a checkpoint's folder")),
+    };
+    match done {
+        Ok(()) => report(&args.output),
+        Err(e) => {
+            if e.kind() == Kind::Cancelled && !ctx.global.quiet {
+                out::note(format!("stopped: {} is not written, and nothing is left of it", args.output.display()));
+            }
+            Err(e)
+        }
     }
-    report(&args.output)
 }
 
 fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
@@ -87,6 +105,8 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
         absmean: args.ternarize.is_some(),
     };
     let bar = out::progress_bytes(convert::checkpoint_bytes(source)?, "reading", ctx.global.quiet);
+    // Before minutes of reading, not behind them.
+    convert::check_output(&args.output)?;
     watched(&bar, |watch| {
         let conversion = Conversion::open(source, &request, watch)?;
         if !ctx.global.quiet {
@@ -99,14 +119,14 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
     })
 }
 
-/// Runs `work` with its progress on `bar`. Ctrl-C stops it in such a way that nothing is left behind, and behind it ends
-/// the program as ever.
+/// Runs `work` with its progress on `bar`. Ctrl-C, `kill` and a closed terminal stop it in such a way that nothing is left
+/// behind; after it they end the program as ever.
 pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
     let working = Arc::new(AtomicBool::new(true));
     let at_work = working.clone();
-    let interrupt = Interrupt::listen(move || {
+    let interrupt = Interrupt::listen(ASKED_TO_END, move |signal| {
         if !at_work.load(Ordering::Relaxed) {
-            end_by_interrupt();
+            end_by(signal);
         }
     })?;
     let done = work(&mut Watch { progress: &mut |n| bar.inc(n), cancelled: &|| interrupt.is_raised() });
@@ -118,12 +138,12 @@ pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) ->
     }
 }
 
-/// What Ctrl-C does to a program that does not listen to it.
-fn end_by_interrupt() {
+/// What `signal` does to a program that does not listen to it.
+fn end_by(signal: libc::c_int) {
     // SAFETY: both take plain integers; the default action replaces a handler that nothing waits for any more.
     unsafe {
-        libc::signal(libc::SIGINT, libc::SIG_DFL);
-        libc::raise(libc::SIGINT);
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
     }
 }
 

@@ -70,15 +70,14 @@ impl EngineArgs {
         Ok(settings)
     }
 
-    /// Whether the command line names a model.
-    pub(super) fn names_model(&self) -> bool {
-        self.model.is_some()
-    }
-
-    /// The same, with a model of the command's own.
-    pub(super) fn with_model(mut self, path: PathBuf) -> Self {
-        self.model = Some(path);
-        self
+    /// Only what is said here.
+    pub(super) fn new(
+        model: Option<PathBuf>,
+        threads: Option<u16>,
+        backend: Option<BackendKind>,
+        kv: Option<KvPrecision>,
+    ) -> Self {
+        Self { model, threads, backend, kv }
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.

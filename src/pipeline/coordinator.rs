@@ -233,8 +233,8 @@ impl Coordinator {
     }
 
     fn tick(&mut self) {
-        for due in self.registry.timers().take_due() {
-            self.step(Event::Ring { text: due.text });
+        if let Some(text) = self.registry.timers().take_due() {
+            self.step(Event::Ring { text });
         }
         if self.dialog.deadline().is_some_and(|d| d <= self.start.elapsed()) {
             self.step(Event::Tick);

@@ -134,12 +134,7 @@ pub(super) fn plain(seconds: u64) -> String {
 
 /// "1 hour and 20 minutes": as people say them.
 pub(super) fn spoken(seconds: u64) -> String {
-    let mut p = parts(seconds);
-    match p.pop() {
-        Some(last) if p.is_empty() => last,
-        Some(last) => format!("{} and {last}", p.join(", ")),
-        None => String::new(),
-    }
+    super::listed(&parts(seconds))
 }
 
 fn parts(seconds: u64) -> Vec<String> {

@@ -29,7 +29,7 @@ mod zone;
 pub use clock::Clock;
 pub use command::Command;
 pub use fast::Fast;
-pub use timers::{Due, Timers};
+pub use timers::Timers;
 
 /// Most tools one agent offers: every signature costs context.
 const TOOLS_MAX: usize = 64;
@@ -241,5 +241,14 @@ impl Registry {
             Some(command) => command.run(&call.parameters, ctx),
             None => self.run_builtin(call),
         }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(parts: &[String]) -> String {
+    match parts {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

@@ -14,9 +14,12 @@ use crate::error::{Error, Kind, Result};
 
 use super::clock::Clock;
 use super::duration;
+use super::listed;
 
 /// Timers at once; one more is refused in words.
 const TIMERS_MAX: usize = 32;
+/// Timers named in one sentence; of more, the last is "and five more".
+const NAMED_MAX: usize = 4;
 /// A timer that ran out longer ago than this while the machine was off is not announced any more.
 const STALE: SignedDuration = SignedDuration::from_hours(12);
 /// How long a timer that rang counts as ringing, for "cancel the timer".
@@ -54,14 +57,6 @@ struct Saved {
     total_s: u64,
     /// On the wall clock, since 1970.
     due_unix_ms: i64,
-}
-
-/// A timer that ran out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Due {
-    pub label: Option<String>,
-    /// What to say when it rings.
-    pub text: String,
 }
 
 /// A timer as its status tells it.
@@ -104,29 +99,22 @@ impl Timers {
         self.lock().running.iter().map(|t| t.due.saturating_sub(now)).min()
     }
 
-    /// Takes the timers that have run out, earliest first.
-    pub fn take_due(&self) -> Vec<Due> {
+    /// Takes the timers that have run out, and says so in a sentence or two: one for all that ran out while the process was
+    /// not running, one for all that do now. `None` where there are none.
+    pub fn take_due(&self) -> Option<String> {
         let now = self.clock.steady();
         let mut inner = self.lock();
         let (mut due, rest): (Vec<Timer>, Vec<Timer>) = inner.running.drain(..).partition(|t| t.due <= now);
         inner.running = rest;
         if due.is_empty() {
-            return Vec::new();
+            return None;
         }
         due.sort_by_key(|t| t.due);
         inner.ringing.extend(due.iter().map(|t| (t.clone(), now)));
         self.save(&inner.running);
-        due.iter()
-            .map(|t| {
-                let name = name(t.label.as_deref(), t.total_s);
-                let text = if t.missed {
-                    format!("Your {name} ran out while I was off.")
-                } else {
-                    format!("Your {name} is done.")
-                };
-                Due { label: t.label.clone(), text }
-            })
-            .collect()
+        let (missed, done): (Vec<Timer>, Vec<Timer>) = due.into_iter().partition(|t| t.missed);
+        let sentences = [missed_sentence(&yours(&missed), missed.len()), done_sentence(&yours(&done))];
+        Some(sentences.into_iter().flatten().collect::<Vec<_>>().join(" "))
     }
 
     /// The ringing was heard or given up: "cancel the timer" means the running ones again.
@@ -266,6 +254,39 @@ fn name(label: Option<&str>, total_s: u64) -> String {
     }
 }
 
+/// "your pasta timer", of each; of many the first few, and how many more.
+fn yours(timers: &[Timer]) -> Vec<String> {
+    let mut names: Vec<String> =
+        timers.iter().map(|t| format!("your {}", name(t.label.as_deref(), t.total_s))).collect();
+    if names.len() > NAMED_MAX {
+        let more = names.len() - NAMED_MAX + 1;
+        names.truncate(NAMED_MAX - 1);
+        names.push(format!("{more} more"));
+    }
+    names
+}
+
+fn missed_sentence(yours: &[String], count: usize) -> Option<String> {
+    match yours {
+        [] => None,
+        [one] => Some(format!("{} ran out while I was off.", capitalized(one))),
+        all => Some(format!("While I was off, {count} timers ran out: {}.", listed(all))),
+    }
+}
+
+fn done_sentence(yours: &[String]) -> Option<String> {
+    match yours {
+        [] => None,
+        [one] => Some(format!("{} is done.", capitalized(one))),
+        all => Some(format!("{} are done.", capitalized(&listed(all)))),
+    }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
 fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
     let bytes = match std::fs::read(file) {
         Ok(b) => b,
@@ -358,15 +379,15 @@ mod tests {
         timers.set(60, None).unwrap();
         assert_eq!(timers.next_due_in(), Some(Duration::from_secs(60)));
         hands.pass(59);
-        assert!(timers.take_due().is_empty());
+        assert_eq!(timers.take_due(), None);
         hands.pass(1);
-        assert_eq!(timers.take_due(), [Due { label: None, text: "Your 1 minute timer is done.".into() }]);
-        assert!(timers.take_due().is_empty());
+        assert_eq!(timers.take_due().as_deref(), Some("Your 1 minute timer is done."));
+        assert_eq!(timers.take_due(), None);
         let left = timers.status(Some("pasta"));
         assert_eq!(left.len(), 1);
         assert_eq!(left[0].remaining_s, 540);
         hands.pass(1000);
-        assert_eq!(timers.take_due()[0].text, "Your pasta timer is done.");
+        assert_eq!(timers.take_due().as_deref(), Some("Your pasta timer is done."));
         assert_eq!(timers.next_due_in(), None);
     }
 
@@ -382,7 +403,7 @@ mod tests {
         // A restart: the steady clock begins anew.
         hands.steady_ms.store(5, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
-        assert_eq!(timers.take_due()[0].text, "Your egg timer ran out while I was off.");
+        assert_eq!(timers.take_due().as_deref(), Some("Your egg timer ran out while I was off."));
         assert_eq!(timers.status(None)[0].remaining_s, 300);
         // What rang does not ring again after another restart.
         let timers = Timers::open(Some(dir.path()), hands.clock());
@@ -390,7 +411,36 @@ mod tests {
         // Days later nobody wants to hear of it.
         hands.wall_s.fetch_add(3 * 86_400, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
-        assert!(timers.take_due().is_empty());
+        assert_eq!(timers.take_due(), None);
+    }
+
+    #[test]
+    fn what_runs_out_together_is_told_in_one_sentence() {
+        let dir = tempfile::tempdir().unwrap();
+        let hands = Arc::new(Hands::default());
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        timers.set(60, Some("egg")).unwrap();
+        timers.set(600, None).unwrap();
+        timers.set(900, Some("tea")).unwrap();
+        timers.set(900, Some("bread")).unwrap();
+        hands.wall_s.fetch_add(700, Ordering::Relaxed);
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        let missed = "While I was off, 2 timers ran out: your egg timer and your 10 minute timer.";
+        assert_eq!(timers.take_due().as_deref(), Some(missed));
+        hands.pass(200);
+        assert_eq!(timers.take_due().as_deref(), Some("Your tea timer and your bread timer are done."));
+        // Some ran out while it was off, one does as it starts; and there are many.
+        for label in ["a", "b", "c", "d", "e", "f"] {
+            timers.set(60, Some(label)).unwrap();
+        }
+        timers.set(200, Some("cake")).unwrap();
+        hands.wall_s.fetch_add(100, Ordering::Relaxed);
+        let timers = Timers::open(Some(dir.path()), hands.clock());
+        hands.pass(100);
+        let all = "While I was off, 6 timers ran out: your a timer, your b timer, your c timer and 3 more. \
+                   Your cake timer is done.";
+        assert_eq!(timers.take_due().as_deref(), Some(all));
+        assert!(matches!(timers.cancel(None), Cancelled::Gone { timers, rang: true } if timers.len() == 7));
     }
 
     #[test]
@@ -400,7 +450,7 @@ mod tests {
         let timers = Timers::open(Some(dir.path()), hands.clock());
         timers.set(600, None).unwrap();
         hands.wall_s.fetch_add(1_000_000, Ordering::Relaxed);
-        assert!(timers.take_due().is_empty());
+        assert_eq!(timers.take_due(), None);
         assert_eq!(timers.next_due_in(), Some(Duration::from_secs(600)));
         hands.wall_s.fetch_sub(5_000_000, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
@@ -433,7 +483,7 @@ mod tests {
         timers.set(5, None).unwrap();
         timers.set(500, Some("tea")).unwrap();
         hands.pass(5);
-        assert_eq!(timers.take_due().len(), 1);
+        assert!(timers.take_due().is_some());
         assert!(matches!(timers.cancel(None), Cancelled::Gone { rang: true, .. }));
         assert!(matches!(timers.cancel(Some("all")), Cancelled::Gone { timers, .. } if timers.len() == 1));
     }

@@ -3,6 +3,7 @@
 //! `tests/data/golden/transformers.json` is made by `tests/golden/from_transformers.py`. Integers are exact; logits agree
 //! to f32 rounding, except where an activation lies so close to a rounding tie that it falls the other way.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -246,6 +247,10 @@ fn what_is_not_converted_is_named() {
         let (got, why) = try_with(&set(key, value), &[]);
         assert!(got == code && why.contains(wanted), "{key}: {got} {why}");
     }
+    let (code, why) = try_with(&|_| (), &["--pre", "llama4"]);
+    assert!(code == 64 && why.contains("falcon3"), "{code} {why}");
+    let (code, why) = try_with(&|_| (), &["--layers", "1"]);
+    assert!(code == 64 && why.contains("--synthetic"), "{code} {why}");
     let (code, why) = try_with(&|_| (), &["--type", "q4_0"]);
     assert!(code == 64 && why.contains("q4_0"), "{code} {why}");
     let (code, why) = try_with(&|c| c.tensors[2].dtype = "U8".into(), &[]);
@@ -253,6 +258,62 @@ fn what_is_not_converted_is_named() {
     assert_eq!(fails(&["convert", "/nonexistent", "-o", utf8(&file)]).0, 66);
     assert_eq!(fails(&["convert", "-o", utf8(&file)]).0, 64);
     assert_eq!(fails(&["convert", utf8(dir.path()), "-o", utf8(dir.path())]).0, 66);
+}
+
+/// What is done to a checkpoint's folder.
+type Spoil<'a> = &'a dyn Fn(&Path);
+
+#[test]
+fn an_incomplete_checkpoint_names_the_file_and_the_remedy() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("out.gguf");
+    let part = "model-00002-of-00003.safetensors";
+    let index = "model.safetensors.index.json";
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    let put = |name: &'static str, text: &'static str| {
+        move |folder: &Path| std::fs::write(folder.join(name), text).expect("written")
+    };
+    let take = |name: &'static str| move |folder: &Path| std::fs::remove_file(folder.join(name)).expect("removed");
+    let cut = |folder: &Path| {
+        let part = File::options().write(true).open(folder.join(part)).expect("there");
+        part.set_len(part.metadata().expect("there").len() - 1).expect("cut");
+    };
+    let cases: [(&str, Spoil<'_>, i32, [&str; 2]); 9] = [
+        ("a part missing", &take(part), 66, [part, "index names it"]),
+        ("a part cut short", &cut, 65, [part, "cut short"]),
+        ("an empty part", &put(part, ""), 65, [part, "0 bytes"]),
+        ("a pointer", &put(part, pointer), 65, [part, "git lfs pull"]),
+        ("no index", &take(index), 66, [index, "download"]),
+        ("no tokenizer", &take("tokenizer.json"), 66, ["tokenizer.json", "download"]),
+        ("half a tokenizer", &put("tokenizer.json", "{\"model\": {"), 65, ["tokenizer.json", "no sound JSON"]),
+        ("another file's tokenizer", &put("tokenizer.json", "{}"), 65, ["tokenizer.json", "no \"model\""]),
+        ("no configuration", &take("config.json"), 66, ["config.json", "download"]),
+    ];
+    for (name, spoil, wanted, parts) in cases {
+        let source = dir.path().join(name);
+        case("plain llama").write(&source, 3);
+        spoil(&source);
+        let (code, why) = fails(&["convert", utf8(&source), "-o", utf8(&file)]);
+        assert!(
+            code == wanted && parts.iter().all(|p| why.contains(p)) && why.contains("hint: "),
+            "{name}: {code} {why}"
+        );
+        assert!(!file.exists() && !file.with_extension("gguf.partial").exists(), "{name}");
+    }
+    // What is no checkpoint at all, and an output that cannot be.
+    let source = dir.path().join("packed");
+    case("bitlinear").write(&source, 1);
+    let source = utf8(&source);
+    succeeds(&["convert", source, "-o", utf8(&file)]);
+    for (args, wanted, part) in [
+        (vec![utf8(&file), "-o", "/nonexistent/x.gguf"], 64, "GGUF file already"),
+        (vec![source, "-o", "/nonexistent/x.gguf"], 66, "no folder /nonexistent"),
+        (vec![source, "-o", source], 64, "is a folder"),
+        (vec![source, "-o", utf8(&file), "--ternarize", "absmean"], 64, "ternary already"),
+    ] {
+        let (code, why) = fails(&[&["convert"], args.as_slice()].concat());
+        assert!(code == wanted && why.contains(part) && why.contains("hint: "), "{args:?}: {code} {why}");
+    }
 }
 
 #[test]
@@ -292,7 +353,7 @@ fn a_large_checkpoint_takes_little_memory() {
     let header =
         json!({embedding.name.clone(): {"dtype": "F32", "shape": [ROWS, 256], "data_offsets": [0, ROWS * 256 * 4]}});
     let header = header.to_string();
-    let large = std::fs::File::create(source.join("b.safetensors")).expect("created");
+    let large = File::create(source.join("b.safetensors")).expect("created");
     std::io::Write::write_all(&mut &large, &[&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat())
         .expect("written");
     large.set_len((8 + header.len() + ROWS * 256 * 4) as u64).expect("sized");

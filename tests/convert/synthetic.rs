@@ -68,6 +68,39 @@ fn real_shapes_have_their_real_sizes() {
 }
 
 #[test]
+fn what_is_stopped_leaves_nothing_and_what_is_killed_is_written_over() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("model.gguf");
+    let partial = dir.path().join("model.gguf.partial");
+    let args = ["convert", "--synthetic", "llama3-8b", "--layers", "6", "-o", utf8(&file)];
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGKILL] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tercet"))
+            .args(args)
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .expect("starts");
+        while partial.metadata().map_or(0, |m| m.len()) == 0 {
+            assert!(child.try_wait().expect("asked").is_none(), "it ended before it began to write");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        if signal == libc::SIGKILL {
+            let (code, why) = fails(&args);
+            assert!(code == 74 && why.contains("another process is writing"), "{code} {why}");
+        }
+        // SAFETY: plain integers; the child is not waited for yet, so the number is its.
+        assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+        let ended = child.wait_with_output().expect("ends");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        let killed = signal == libc::SIGKILL;
+        assert_eq!(ended.status.code(), if killed { None } else { Some(75) }, "{said}");
+        assert_eq!(said.contains("is not written"), !killed, "{said}");
+        assert_eq!((file.exists(), partial.exists()), (false, killed), "signal {signal}");
+    }
+    succeeds(&args);
+    assert_eq!((file.exists(), partial.exists()), (true, false));
+}
+
+#[test]
 fn bench_takes_a_shape_and_leaves_no_file() {
     let dir = tempfile::tempdir().expect("a folder");
     let run = |args: &[&str]| {
@@ -85,7 +118,39 @@ fn bench_takes_a_shape_and_leaves_no_file() {
     assert!(
         rows.iter().all(|r| r["model"] == "synthetic tiny Qwen3 q2_0" && r["tokens_per_second"].as_f64() > Some(0.0))
     );
+    let fields = [
+        "model",
+        "backend",
+        "threads",
+        "test",
+        "depth",
+        "tokens_per_second",
+        "stddev",
+        "resident_bytes",
+        "device_bytes",
+    ];
+    for row in &rows {
+        let row = row.as_object().expect("an object");
+        assert!(row.len() == fields.len() && fields.iter().all(|f| row.contains_key(*f)), "{row:?}");
+    }
+    // Lists of everything: backends, then threads, then depths, then tests.
+    let args = ["--backend", "cpu,reference", "-t", "1,2", "-p", "4,8", "-n", "2", "-d", "0,5", "-r", "1", "--json"];
+    let o = run(&[&["--synthetic", "tiny-llama"], &args[..]].concat());
+    assert!(o.status.success(), "{}", String::from_utf8_lossy(&o.stderr));
+    let text = String::from_utf8(o.stdout).expect("UTF-8");
+    let rows: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
+    let of = |key: &str| rows.iter().map(|r| r[key].to_string()).collect::<Vec<_>>();
+    assert_eq!(of("test")[..4], ["\"pp4\"", "\"pp8\"", "\"tg2\"", "\"pp4\""]);
+    assert_eq!(
+        (rows.len(), of("depth")[2..4].join(" "), of("threads")[..12].join("")),
+        (24, "0 5".into(), "111111222222".into())
+    );
+    assert!(
+        of("backend")[..12].iter().all(|b| b.contains("cpu"))
+            && of("backend")[12..].iter().all(|b| b.contains("reference"))
+    );
     assert_eq!(run(&["--synthetic", "tiny-llama", "--model", "x.gguf"]).status.code(), Some(64));
+    assert_eq!(run(&["--layers", "1"]).status.code(), Some(64));
     assert_eq!(run(&["--synthetic", "tiny-llama", "--type", "q4_0"]).status.code(), Some(65));
 }
 

@@ -1,5 +1,6 @@
 //! What is done with bytes from outside, from the first look to the last: shared by the fuzz targets and the replay of
-//! their corpus. Nothing here may panic, whatever the bytes are; what is accepted must be sound.
+//! their corpus. Nothing here may panic, whatever the bytes are; what is accepted must be sound. Each says whether it went all the
+//! way to the end.
 
 use std::io::Write;
 use std::path::Path;
@@ -20,10 +21,10 @@ use tercet::units::TokenId;
 const TEXT: &str = "It's 12345 o'clock, naïve 漢字 👋🏽\n\n  <|eot_id|> <tool_call>{\"name\": \"stop\"}</tool_call>";
 
 /// A model file: header, metadata, tensors, tokenizer, template, and whether it would run.
-pub(crate) fn gguf(bytes: &[u8]) {
+pub(crate) fn gguf(bytes: &[u8]) -> bool {
     let mut file = tempfile::NamedTempFile::new_in(memory_or_temporary()).expect("a temporary file");
     file.write_all(bytes).expect("written");
-    let Ok(g) = Gguf::open(file.path()) else { return };
+    let Ok(g) = Gguf::open(file.path()) else { return false };
     for (key, value) in g.meta() {
         let found = [
             g.str(key).is_ok_and(|v| v.is_some()),
@@ -57,43 +58,46 @@ pub(crate) fn gguf(bytes: &[u8]) {
         g.release(t);
     }
     let _ = Hyper::read(&g);
+    let (mut computed, mut rendered) = (false, false);
     let options = Options { threads: 1, context_tokens: 8, ..Options::default() };
     if let Ok(e) = tercet::llm::estimate(file.path(), &options)
         && e.weights.0 + e.kv.0 + e.activations.0 < 4 << 20
         && let Ok(engine) = Engine::load(file.path(), &options, &Budget::new(Bytes(4 << 20)))
     {
-        let _ = engine.session().and_then(|mut s| s.append(&[TokenId(0), TokenId(1)], &|| false));
+        computed = engine.session().and_then(|mut s| s.append(&[TokenId(0), TokenId(1)], &|| false)).is_ok();
     }
     if let Ok(t) = Tokenizer::from_gguf(&g) {
         try_tokenizer(&t);
         if let Ok(chat) = Chat::from_gguf(&g, &t) {
-            let _ = chat.render(&t, &conversation(), true);
+            rendered = chat.render(&t, &conversation(), true).is_ok();
         }
     }
+    computed && rendered
 }
 
 /// The header of a checkpoint's file; the first bytes are the size the file is said to have.
-pub(crate) fn safetensors(bytes: &[u8]) {
-    let Some((size, json)) = bytes.split_first_chunk::<4>() else { return };
+pub(crate) fn safetensors(bytes: &[u8]) -> bool {
+    let Some((size, json)) = bytes.split_first_chunk::<4>() else { return false };
     let size = u64::from(u32::from_le_bytes(*size));
-    let Ok(header) = parse_header(json, size) else { return };
+    let Ok(header) = parse_header(json, size) else { return false };
     for entry in header.values() {
         let range = entry.range();
         assert!(range.start >= 8 + json.len() as u64 && range.start <= range.end && range.end <= size);
     }
+    !header.is_empty()
 }
 
 /// A `tokenizer.json`.
-pub(crate) fn tokenizer(bytes: &[u8]) {
-    let Ok(vocabulary) = vocabulary_of(bytes, 512) else { return };
+pub(crate) fn tokenizer(bytes: &[u8]) -> bool {
+    let Ok(vocabulary) = vocabulary_of(bytes, 512) else { return false };
     assert_eq!(vocabulary.tokens.len(), 512);
-    if let Ok(t) = Tokenizer::new(vocabulary) {
-        try_tokenizer(&t);
-    }
+    let Ok(t) = Tokenizer::new(vocabulary) else { return false };
+    try_tokenizer(&t);
+    true
 }
 
 /// A chat template.
-pub(crate) fn template(bytes: &[u8]) {
+pub(crate) fn template(bytes: &[u8]) -> bool {
     static POCKET: LazyLock<Tokenizer> = LazyLock::new(|| {
         // The fuzz targets are a crate of their own, in a folder of this one.
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -101,13 +105,16 @@ pub(crate) fn template(bytes: &[u8]) {
         let file = Gguf::open(&path.join("pocket.gguf")).expect("the default model");
         Tokenizer::from_gguf(&file).expect("its tokenizer")
     });
-    let Ok(source) = std::str::from_utf8(bytes) else { return };
-    let Ok(chat) = Chat::new(Some(source), &POCKET) else { return };
+    let Ok(source) = std::str::from_utf8(bytes) else { return false };
+    let Ok(chat) = Chat::new(Some(source), &POCKET) else { return false };
+    let mut rendered = true;
     for n in 0..=conversation().len() {
-        if let Ok(tokens) = chat.render(&POCKET, &conversation()[..n], n % 2 == 0) {
-            assert!(tokens.iter().all(|t| (t.0 as usize) < POCKET.vocabulary_size()));
+        match chat.render(&POCKET, &conversation()[..n], n % 2 == 0) {
+            Ok(tokens) => assert!(tokens.iter().all(|t| (t.0 as usize) < POCKET.vocabulary_size())),
+            Err(_) => rendered = false,
         }
     }
+    rendered
 }
 
 fn try_tokenizer(t: &Tokenizer) {

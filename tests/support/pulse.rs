@@ -326,6 +326,8 @@ fn environment(command: &mut Command, dir: &Path) {
         .env("HOME", dir.join("home"))
         .env("XDG_RUNTIME_DIR", dir.join("run"))
         .env("XDG_CONFIG_HOME", dir.join("home/.config"))
+        // Without this the state lies below TERCET_CACHE, where timers of one test would talk into the next.
+        .env("TERCET_STATE", dir.join("tercet"))
         .env("PULSE_RUNTIME_PATH", dir.join("pulse"))
         .env("PULSE_STATE_PATH", dir.join("state"))
         .env("PULSE_COOKIE", dir.join("cookie"))

@@ -103,7 +103,12 @@ impl Conversion {
     /// [`Kind::NotFound`] where the folder is no checkpoint, [`Kind::Unsupported`] naming what is not converted,
     /// [`Kind::Corrupt`] naming the file and tensor, [`Kind::Usage`] where the request does not fit the checkpoint.
     pub fn open(folder: &Path, request: &Request, watch: &mut Watch<'_>) -> Result<Self> {
+        check_folder(folder)?;
         let config = Config::read(folder)?;
+        if request.absmean && config.scheme.is_packed() {
+            let what = format!("the linears of {} are packed: they are ternary already", folder.display());
+            return Err(Error::new(Kind::Usage, what).remedy("leave out --ternarize"));
+        }
         let shards = Shards::open(folder)?;
         let tokens = Tokens::read(folder, config.vocabulary, request.pre.as_deref())?;
         let mut notes = Vec::new();
@@ -339,7 +344,7 @@ impl Conversion {
             self.write_item(item, &mut to, path, watch)?;
         }
         to.finish().map_err(failed)?;
-        out.finish()
+        out.finish().map(drop)
     }
 
     fn write_item(&self, item: &Item, to: &mut Writer<&mut Output>, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
@@ -400,6 +405,23 @@ impl Conversion {
             watch.step(step)?;
         }
         Ok(())
+    }
+}
+
+/// A checkpoint is a folder; a person may well name a file.
+///
+/// # Errors
+/// [`Kind::NotFound`], [`Kind::Usage`].
+pub(super) fn check_folder(folder: &Path) -> Result<()> {
+    let remedy = "name the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json)";
+    match folder.metadata() {
+        Ok(m) if m.is_dir() => Ok(()),
+        Ok(_) if folder.extension().is_some_and(|e| e == "gguf") => {
+            Err(Error::new(Kind::Usage, format!("{} is a GGUF file already", folder.display()))
+                .remedy("run it as it is (tercet inspect says whether it runs), or name a checkpoint's folder"))
+        }
+        Ok(_) => Err(Error::new(Kind::Usage, format!("{} is no folder", folder.display())).remedy(remedy)),
+        Err(e) => Err(Error::io("open", folder, e).remedy(remedy)),
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::error::{Error, Kind, Result};
 use crate::llm::{Architecture, RopeScaling, Yarn};
+use crate::units::Bytes;
 
 /// JSON files beside a checkpoint are small; tokenizers of real models take up to 20 MB.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -15,12 +16,34 @@ const MAX_JSON_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`Kind::NotFound`], [`Kind::Io`], or [`Kind::Corrupt`] where it is no JSON.
 pub(super) fn read_json(path: &Path) -> Result<Value> {
-    let bytes = path.metadata().map_err(|e| Error::io("read", path, e))?.len();
+    let failed = |e: std::io::Error| {
+        let missing = e.kind() == std::io::ErrorKind::NotFound;
+        let e = Error::io("read", path, e);
+        if missing { e.remedy(FETCH) } else { e }
+    };
+    let bytes = path.metadata().map_err(failed)?.len();
     if bytes > MAX_JSON_BYTES {
-        return Err(Error::new(Kind::Corrupt, format!("{} has {bytes} bytes", path.display())));
+        let what = format!("{} has {}: that is no JSON of a checkpoint", path.display(), Bytes(bytes));
+        return Err(Error::new(Kind::Corrupt, what).remedy(FETCH));
     }
-    let text = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_slice(&text).map_err(|e| Error::new(Kind::Corrupt, format!("{}", path.display())).because(e))
+    let text = std::fs::read(path).map_err(failed)?;
+    serde_json::from_slice(&text).map_err(|e| match is_pointer(&text) {
+        true => pointer(path),
+        false => Error::new(Kind::Corrupt, format!("{} is no sound JSON", path.display())).remedy(FETCH).because(e),
+    })
+}
+
+/// Remedy for a file that is missing or damaged.
+pub(super) const FETCH: &str = "download the whole checkpoint again, with its .json files";
+
+/// What stands in place of a large file where a repository was cloned without Git LFS.
+pub(super) fn is_pointer(file: &[u8]) -> bool {
+    file.starts_with(b"version https://git-lfs")
+}
+
+pub(super) fn pointer(path: &Path) -> Error {
+    let what = format!("{} is a Git LFS pointer, not the file itself", path.display());
+    Error::new(Kind::Corrupt, what).remedy("fetch the files with `git lfs pull`, or download the checkpoint again")
 }
 
 /// The same, `None` where there is no such file.
@@ -42,6 +65,12 @@ pub(super) enum Scheme {
     Masters,
     /// Numbers of a model that was not made for it.
     Plain,
+}
+
+impl Scheme {
+    pub(super) fn is_packed(self) -> bool {
+        matches!(self, Scheme::PackedDivide | Scheme::PackedMultiply)
+    }
 }
 
 /// Llama 3.1's factors for slow frequencies.
@@ -127,7 +156,9 @@ impl Config {
         let path = folder.join("config.json");
         let root = read_json(&path)?;
         let k = Keys { path: &path, root: &root };
-        let family = root.get("model_type").and_then(Value::as_str).unwrap_or("unknown");
+        let Some(family) = root.get("model_type").and_then(Value::as_str) else {
+            return Err(k.bad("model_type", "is missing"));
+        };
         let Some(architecture) = Architecture::ALL.into_iter().find(|a| a.name() == family) else {
             return Err(k.unsupported(format!("the architecture {family:?} is not supported; llama and qwen3 are")));
         };

@@ -69,6 +69,14 @@ impl std::str::FromStr for LinearType {
     }
 }
 
+/// Whether a file can be written at `path`, found out before the work of making it.
+///
+/// # Errors
+/// What writing it would say.
+pub fn check_output(path: &std::path::Path) -> Result<()> {
+    Output::create(path, 0).map(drop)
+}
+
 /// Told how many more bytes are done; looked at for whether to stop.
 pub struct Watch<'a> {
     pub progress: &'a mut dyn FnMut(u64),

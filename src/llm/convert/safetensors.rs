@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use serde_json::Value;
 
+use super::hf::{FETCH, pointer};
 use crate::error::{Error, Kind, Result};
 
 /// Larger headers are refused; the largest real ones are a few MB.
@@ -89,19 +90,32 @@ pub fn parse_header(json: &[u8], file_bytes: u64) -> Result<Header, String> {
         if name == "__metadata__" {
             continue;
         }
-        let entry = entry(&about, data_start, data_bytes).ok_or_else(|| format!("tensor {name:?} is not sound"))?;
-        header.insert(name, entry);
+        let entry = entry(&about).ok_or_else(|| format!("tensor {name:?} is not sound"))?;
+        if entry.to > data_bytes {
+            let needed = data_start.saturating_add(entry.to);
+            return Err(format!("it is cut short: it has {file_bytes} bytes, tensor {name:?} ends at {needed}"));
+        }
+        let Offsets { dtype, shape, from, to } = entry;
+        header.insert(name, Entry { dtype, shape, start: data_start + from, bytes: to - from });
     }
     Ok(header)
 }
 
-/// `None` where a field is missing, of another type, or does not agree with the others or the file.
-fn entry(about: &Value, data_start: u64, data_bytes: u64) -> Option<Entry> {
+/// A tensor as the header has it: bytes count from the end of the header.
+struct Offsets {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    from: u64,
+    to: u64,
+}
+
+/// `None` where a field is missing, of another type, or does not agree with the others.
+fn entry(about: &Value) -> Option<Offsets> {
     let dtype = Dtype::parse(about.get("dtype")?.as_str()?);
     let shape = about.get("shape")?.as_array()?;
     let [from, to] = about.get("data_offsets")?.as_array()?.as_slice() else { return None };
     let (from, to) = (from.as_u64()?, to.as_u64()?);
-    if shape.len() > MAX_DIMS || from > to || to > data_bytes {
+    if shape.len() > MAX_DIMS || from > to {
         return None;
     }
     let shape: Vec<usize> = shape.iter().map(|d| usize::try_from(d.as_u64()?).ok()).collect::<Option<_>>()?;
@@ -111,7 +125,7 @@ fn entry(about: &Value, data_start: u64, data_bytes: u64) -> Option<Entry> {
     {
         return None;
     }
-    Some(Entry { dtype, shape, start: data_start + from, bytes: to - from })
+    Some(Offsets { dtype, shape, from, to })
 }
 
 /// A checkpoint's tensors, over all its files.
@@ -134,16 +148,19 @@ impl Shards {
     }
 
     fn add(&mut self, path: PathBuf) -> Result<()> {
-        let file = File::open(&path).map_err(|e| Error::io("open", &path, e))?;
+        let file = File::open(&path).map_err(|e| absent(e, "open", &path))?;
         let bytes = file.metadata().map_err(|e| Error::io("read the size of", &path, e))?.len();
         let mut length = [0; PREFIX as usize];
         if bytes < PREFIX {
-            return Err(corrupt(&path, "it is too short for a header"));
+            return Err(corrupt(&path, &format!("it has {bytes} bytes, too few for a header")));
         }
         file.read_exact_at(&mut length, 0).map_err(|e| Error::io("read", &path, e))?;
+        if length == *b"version " {
+            return Err(pointer(&path));
+        }
         let length = u64::from_le_bytes(length);
         if length > (bytes - PREFIX).min(MAX_HEADER_BYTES) {
-            return Err(corrupt(&path, &format!("its header of {length} bytes does not fit")));
+            return Err(corrupt(&path, &format!("its header is said to have {length} bytes, of {bytes} in all")));
         }
         let mut json = vec![0; length as usize];
         file.read_exact_at(&mut json, PREFIX).map_err(|e| Error::io("read", &path, e))?;
@@ -263,11 +280,7 @@ fn shard_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     let index = folder.join("model.safetensors.index.json");
     if !index.exists() {
         let one = folder.join("model.safetensors");
-        return match one.exists() {
-            true => Ok(vec![one]),
-            false => Err(Error::new(Kind::NotFound, format!("{} holds no model.safetensors", folder.display()))
-                .remedy("name the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json)")),
-        };
+        return if one.exists() { Ok(vec![one]) } else { Err(no_shards(folder)) };
     }
     let value = super::hf::read_json(&index)?;
     let map = value.get("weight_map").and_then(Value::as_object).ok_or_else(|| corrupt(&index, "no weight_map"))?;
@@ -282,12 +295,39 @@ fn shard_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(names.into_iter().map(|n| folder.join(n)).collect())
 }
 
+/// Why there is nothing to read in `folder`.
+fn no_shards(folder: &Path) -> Error {
+    let names = std::fs::read_dir(folder).into_iter().flatten().filter_map(|e| e.ok()?.file_name().into_string().ok());
+    let names: Vec<String> = names.collect();
+    let any = |end: &str| names.iter().find(|n| n.ends_with(end));
+    let (what, remedy) = if let Some(part) = any(".safetensors") {
+        (format!("holds {part}, but no model.safetensors.index.json that lists the parts"), FETCH)
+    } else if let Some(other) = any(".bin").or(any(".pth")).or(any(".gguf")) {
+        (format!("holds {other}, but no safetensors"), "use a checkpoint in safetensors; GGUF files run as they are")
+    } else {
+        let remedy = "name the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json)";
+        ("holds no model.safetensors".to_owned(), remedy)
+    };
+    Error::new(Kind::NotFound, format!("{} {what}", folder.display())).remedy(remedy)
+}
+
+/// An error about a file of the checkpoint that the index names.
+fn absent(e: std::io::Error, doing: &str, path: &Path) -> Error {
+    match e.kind() {
+        std::io::ErrorKind::NotFound => {
+            Error::new(Kind::NotFound, format!("{} is missing; the index names it", path.display())).remedy(FETCH)
+        }
+        _ => Error::io(doing, path, e),
+    }
+}
+
 /// Size of a checkpoint's files.
 ///
 /// # Errors
 /// As [`Shards::open`] where there are none.
 pub fn checkpoint_bytes(folder: &Path) -> Result<u64> {
-    let size = |p: PathBuf| p.metadata().map(|m| m.len()).map_err(|e| Error::io("read the size of", &p, e));
+    super::checkpoint::check_folder(folder)?;
+    let size = |p: PathBuf| p.metadata().map(|m| m.len()).map_err(|e| absent(e, "read the size of", &p));
     shard_paths(folder)?.into_iter().map(size).sum()
 }
 

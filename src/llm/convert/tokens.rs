@@ -4,10 +4,13 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::hf::{read_json, read_json_if_there};
+use super::hf::{FETCH, read_json, read_json_if_there};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::{Draft, MetaValue};
 use crate::llm::tokenizer::{Tokenizer, Vocabulary, known_pattern};
+
+/// Pre-tokenizers that a person can name.
+const PRE_TOKENIZERS: [&str; 3] = ["llama-bpe", "falcon3", "qwen2"];
 
 const NORMAL: i32 = 1;
 const CONTROL: i32 = 3;
@@ -32,6 +35,10 @@ impl Tokens {
         if !path.exists() && folder.join("tokenizer.model").exists() {
             return Err(unsupported(&path, "the checkpoint has a SentencePiece tokenizer only"));
         }
+        if let Some(pre) = pre.filter(|p| !PRE_TOKENIZERS.contains(p)) {
+            return Err(Error::new(Kind::Usage, format!("{pre} is no pre-tokenizer that is known"))
+                .remedy(format!("--pre takes {}", PRE_TOKENIZERS.join(", "))));
+        }
         let json = read_json(&path)?;
         let config = read_json_if_there(&folder.join("tokenizer_config.json"))?.unwrap_or(Value::Null);
         let model = read_json(&folder.join("config.json"))?;
@@ -41,7 +48,7 @@ impl Tokens {
             Parts { path: &path, json: &json, config: &config, others: [&generation, &model] }.vocabulary(size, pre)?;
         // What is written must be what loads.
         Tokenizer::new(vocabulary.clone()).map_err(|e| {
-            Error::new(e.kind(), format!("the tokenizer of {} does not work", path.display())).because(e)
+            Error::new(e.kind(), format!("the tokenizer of {} does not work", path.display())).remedy(FETCH).because(e)
         })?;
         Ok(Self { vocabulary, template: template(folder, &config)? })
     }
@@ -122,16 +129,20 @@ impl Parts<'_> {
 
 /// Every token by id; ids that nothing claims are padding.
 fn tokens(path: &Path, json: &Value, size: usize) -> Result<(Vec<String>, Vec<i32>)> {
-    let bad = |what: String| Error::new(Kind::Corrupt, format!("{}: {what}", path.display()));
-    let model = json.get("model").ok_or_else(|| bad("there is no model".into()))?;
+    let bad = |what: String| corrupt(path, &what);
+    let model = json.get("model").ok_or_else(|| bad("it holds no \"model\"".into()))?;
     if let Some(kind) = model.get("type").and_then(Value::as_str).filter(|k| *k != "BPE") {
         return Err(unsupported(path, &format!("a {kind} tokenizer is not supported; byte-level BPE is")));
     }
-    let vocab = model.get("vocab").and_then(Value::as_object).ok_or_else(|| bad("there is no vocabulary".into()))?;
+    let vocab =
+        model.get("vocab").and_then(Value::as_object).ok_or_else(|| bad("its model has no \"vocab\"".into()))?;
     let mut slots: Vec<Option<(String, i32)>> = vec![None; size];
     let mut put = |name: &str, id: Option<u64>, kind: i32| -> Result<()> {
         let slot = id.and_then(|id| slots.get_mut(usize::try_from(id).ok()?));
-        let slot = slot.ok_or_else(|| bad(format!("token {name:?} is {id:?} of a vocabulary of {size}")))?;
+        let slot = slot.ok_or_else(|| match id {
+            Some(id) => bad(format!("token {name:?} has the number {id}, but config.json's vocab_size is {size}")),
+            None => bad(format!("token {name:?} has no number")),
+        })?;
         *slot = Some((name.to_owned(), kind));
         Ok(())
     };
@@ -160,7 +171,7 @@ fn merges(path: &Path, json: &Value) -> Result<Vec<String>> {
         _ => None,
     };
     let merges: Option<Vec<String>> = list.and_then(|l| l.iter().map(merge).collect());
-    merges.ok_or_else(|| Error::new(Kind::Corrupt, format!("{}: the merges are not pairs", path.display())))
+    merges.ok_or_else(|| corrupt(path, "its merges are not pairs"))
 }
 
 /// The regular expression that cuts text into words.
@@ -217,6 +228,10 @@ fn template(folder: &Path, config: &Value) -> Result<Option<String>> {
         }
         _ => None,
     })
+}
+
+fn corrupt(path: &Path, what: &str) -> Error {
+    Error::new(Kind::Corrupt, format!("{}: {what}", path.display())).remedy(FETCH)
 }
 
 fn unsupported(path: &Path, what: &str) -> Error {

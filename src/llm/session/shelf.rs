@@ -1,15 +1,15 @@
 //! Computed starts of conversations, kept on disk: what a daemon computed before its last turn need not be computed again
 //! after its next start.
 //!
-//! A file belongs to one model, backend, precision, version of tercet and list of tokens: all are in its key. It ends with
+//! A file belongs to one model file, backend, precision, build of tercet and list of tokens: all are in its key. It ends with
 //! the sha256 of everything before; a file that is not exactly what it should be is as good as none, and is written anew.
 //!
 //! Little-endian: `tercetkv`, key (32 bytes), tokens (u32), bytes of keys and values (u64), the tokens (u32 each), keys and
 //! values as the backend saves them, sha256 (32 bytes).
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
@@ -109,8 +109,9 @@ impl Session {
 fn key(engine: &Engine, tokens: &[TokenId]) -> Option<[u8; HASH]> {
     let mut h = Sha256::new();
     let of = format!(
-        "{FORMAT} {} {} {:?} {:?} {}",
+        "{FORMAT} {} {} {} {:?} {:?} {}",
         env!("CARGO_PKG_VERSION"),
+        build(),
         engine.backend(),
         engine.kv_precision(),
         engine.hyper(),
@@ -122,6 +123,16 @@ fn key(engine: &Engine, tokens: &[TokenId]) -> Option<[u8; HASH]> {
         h.update(t.0.to_le_bytes());
     }
     Some(h.finalize().into())
+}
+
+/// Tells builds of one version from each other: a kernel that was put right computes other keys and values.
+fn build() -> String {
+    std::env::current_exe().and_then(|exe| exe.metadata()).map_or_else(|_| String::new(), |m| stamp(&m))
+}
+
+/// Length and time of change.
+fn stamp(of: &Metadata) -> String {
+    format!("{} {}.{:09}", of.len(), of.mtime(), of.mtime_nsec())
 }
 
 fn open(path: &Path) -> io::Result<Mmap> {
@@ -172,14 +183,17 @@ fn write(dir: &Path, path: &Path, key: &[u8; HASH], tokens: &[TokenId], kv: &[u8
     written
 }
 
-/// Removes all but the newest files, and what an interrupted write left. Best effort: the folder is only ever too full.
+/// Removes all but the newest files, and what the interrupted write of a process that is gone left. Best effort: the folder
+/// is only ever too full.
 fn tidy(dir: &Path, newest: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let mut files: Vec<_> = entries
-        .filter_map(|e| e.ok().map(|e| e.path()))
-        .filter(|p| p != newest && p.extension().is_some_and(|x| x == "kv" || x == "tmp"))
-        .map(|p| (p.metadata().and_then(|m| m.modified()).ok(), p))
-        .collect();
+    let all: Vec<PathBuf> = entries.filter_map(|e| e.ok().map(|e| e.path())).filter(|p| p != newest).collect();
+    let ends = |p: &Path, with: &str| p.extension().is_some_and(|x| x == with);
+    for left in all.iter().filter(|p| ends(p, "tmp") && !being_written(p)) {
+        let _ = std::fs::remove_file(left);
+    }
+    let mut files: Vec<_> =
+        all.into_iter().filter(|p| ends(p, "kv")).map(|p| (p.metadata().and_then(|m| m.modified()).ok(), p)).collect();
     files.sort();
     let extra = (files.len() + 1).saturating_sub(MOST_FILES);
     for (_, path) in files.drain(..extra) {
@@ -187,15 +201,24 @@ fn tidy(dir: &Path, newest: &Path) {
     }
 }
 
-/// Tells a model file from every other without reading all of it: its length and blocks spread over it, hashed. Two models
-/// of one shape differ in all of their weights, so they differ in these.
+/// Whether the process that a temporary file names (`key.PID.tmp`) is there.
+fn being_written(temporary: &Path) -> bool {
+    let stem = temporary.file_stem().map(Path::new);
+    let pid = stem.and_then(Path::extension).and_then(|pid| pid.to_str()?.parse::<u32>().ok());
+    pid.is_some_and(|pid| Path::new("/proc").join(pid.to_string()).exists())
+}
+
+/// Tells a model file from every other without reading all of it: its length, when it was changed, and blocks spread over
+/// it, hashed. Two models of one shape differ in all of their weights, so they differ in these; a file of which a few
+/// were changed has another time.
 pub(in crate::llm) fn fingerprint(path: &Path) -> io::Result<String> {
     const BLOCK: usize = 4096;
     const BLOCKS: u64 = 512;
     let file = File::open(path)?;
-    let len = file.metadata()?.len();
+    let about = file.metadata()?;
+    let len = about.len();
     let mut hash = Sha256::new();
-    hash.update(len.to_le_bytes());
+    hash.update(stamp(&about));
     let mut block = [0u8; BLOCK];
     for i in 0..BLOCKS {
         let at = len.saturating_sub(BLOCK as u64) / (BLOCKS - 1) * i;

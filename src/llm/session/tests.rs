@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::budget::Budget;
+use crate::error::Kind;
 use crate::llm::tokenizer::Specials;
 use crate::llm::{BackendKind, KvPrecision, Options, Sampling};
 
@@ -309,6 +310,29 @@ fn speculation_changes_nothing_but_time() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_an_error_and_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut s = F16.session().expect("a session");
+    s.append(&ids(500..520), &go).expect("fits");
+    s.pin(20).expect("there");
+    // A file where the folder should be; and a device that is always full.
+    std::fs::write(dir.path().join("kv"), b"").expect("writes");
+    let e = s.keep(&Shelf::new(dir.path().join("kv"))).expect_err("no folder");
+    assert!(matches!(e.kind(), Kind::Io | Kind::NotFound), "{e:?}");
+    let shelf = Shelf::new(dir.path().join("shelf"));
+    s.keep(&shelf).expect("kept");
+    let file =
+        std::fs::read_dir(dir.path().join("shelf")).expect("a folder").next().expect("a file").expect("one").path();
+    std::fs::remove_file(&file).expect("there");
+    std::os::unix::fs::symlink("/dev/full", file.with_extension(format!("{}.tmp", std::process::id())))
+        .expect("a link");
+    let e = s.keep(&shelf).expect_err("it is full");
+    assert_eq!(e.kind(), Kind::Io, "{e:?}");
+    assert_eq!(std::fs::read_dir(dir.path().join("shelf")).expect("a folder").count(), 0);
+    s.keep(&shelf).expect("kept, now that there is room");
+}
+
+#[test]
 fn a_damaged_file_is_as_good_as_none_and_is_written_anew() {
     let dir = tempfile::tempdir().expect("a folder");
     let shelf = Shelf::new(dir.path().join("kv"));
@@ -335,8 +359,25 @@ fn a_damaged_file_is_as_good_as_none_and_is_written_anew() {
         assert!(!other.restore_kept(&shelf, &tokens).expect("no trouble"), "a damaged file was taken");
         assert_eq!(other.position(), 0);
     }
+    // What was kept of other tokens, sound in itself, under this one's name.
+    other.append(&ids([7, 8, 9]), &go).expect("fits");
+    other.pin(3).expect("there");
+    std::fs::remove_file(&file).expect("there");
+    other.keep(&shelf).expect("kept");
+    let foreign =
+        std::fs::read_dir(dir.path().join("kv")).expect("a folder").next().expect("a file").expect("one").path();
+    std::fs::rename(foreign, &file).expect("renamed");
+    let mut third = F16.session().expect("a session");
+    assert!(!third.restore_kept(&shelf, &tokens).expect("no trouble"), "another start's file was taken");
+    // Left by a process that is gone (numbers end at 2²²), and written by one that is there.
+    let (left, written) = (file.with_extension("4194305.tmp"), file.with_extension("1.tmp"));
+    std::fs::write(&left, b"half").expect("writes");
+    std::fs::write(&written, b"half").expect("writes");
     s.keep(&shelf).expect("written anew");
+    assert!(!left.exists() && written.exists());
+    std::fs::remove_file(written).expect("there");
     assert_eq!(std::fs::read(&file).expect("reads"), whole);
+    let mut other = F16.session().expect("a session");
     assert!(other.restore_kept(&shelf, &tokens).expect("no trouble"));
     assert_fresh(&mut other, &tokens);
     // Another precision, and other tokens, are other files.

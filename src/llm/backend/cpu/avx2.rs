@@ -46,9 +46,9 @@ const AHEAD: usize = 2560;
 /// Asks for the `lines` cache lines that lie [`AHEAD`] behind the start of `at` (mapped or not: a request never faults).
 #[inline]
 #[target_feature(enable = "avx2")]
-pub(super) fn prefetch(at: &[u8], lines: usize) {
+pub(super) fn prefetch(at: *const u8, lines: usize) {
     for line in 0..lines {
-        _mm_prefetch::<_MM_HINT_T0>(at.as_ptr().wrapping_add(AHEAD + 64 * line).cast());
+        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
     }
 }
 
@@ -59,7 +59,7 @@ fn dot_units(codes: &[u8], q: &[i8]) -> Tile<__m256i> {
     let (low, mid) = (_mm256_set1_epi8(3), _mm256_set1_epi8(12));
     let mut acc = [_mm256_setzero_si256(); 2];
     for (unit, q) in codes.chunks_exact(UNIT_BYTES).zip(q.chunks_exact(UNIT)) {
-        prefetch(unit, UNIT_BYTES / 64);
+        prefetch(unit.as_ptr(), UNIT_BYTES / 64);
         let mut by1 = [_mm256_setzero_si256(); 2];
         let mut by4 = [_mm256_setzero_si256(); 2];
         for v in 0..4 {
@@ -142,7 +142,14 @@ fn to_floats(dot: Tile<__m256i>, total: i32) -> Tile<__m256> {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
+pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        ternary_tile(w, tile, x, out);
+    }
+}
+
+#[target_feature(enable = "avx2,f16c")]
+fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let codes = w.tile(tile);
     let sum = match w.groups(tile) {
         None => to_floats(dot_units(codes, x.q), x.sums.iter().sum()),
@@ -188,7 +195,7 @@ impl Panel {
             // Vector `i / 2`, half `i % 2`; its fields are the four steps of its 16 columns.
             let w = load(vector, 0);
             if i % 2 == 0 {
-                prefetch(vector, 1);
+                prefetch(vector.as_ptr(), 1);
             }
             let at = i / 2 * 256 + i % 2 * 32;
             let fields = [w, _mm256_srli_epi16::<2>(w), _mm256_srli_epi16::<4>(w), _mm256_srli_epi16::<6>(w)];
@@ -316,14 +323,21 @@ pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mu
     }
 }
 
+#[target_feature(enable = "avx2,f16c")]
+pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        int4_tile(w, tile, x, out);
+    }
+}
+
 /// A pair of nibbles times int8 is at most 3,840; eight of them, 30,720, fit 16 bits.
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
+fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     let low = _mm256_set1_epi8(15);
     let mut sum = [_mm256_setzero_ps(); 2];
     for (b, (block, q)) in codes.chunks_exact(INT4_BLOCK_BYTES).zip(x.q.chunks_exact(32)).enumerate() {
-        prefetch(block, INT4_BLOCK_BYTES / 64);
+        prefetch(block.as_ptr(), INT4_BLOCK_BYTES / 64);
         let mut dot = [_mm256_setzero_si256(); 2];
         for v in 0..4 {
             let (x0, x1) = (broadcast4(q, 8 * v), broadcast4(q, 8 * v + 4));

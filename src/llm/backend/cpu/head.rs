@@ -7,7 +7,7 @@ use super::kernels::{Float, HeadRow};
 use super::pack::{Int4, Packed, TILE};
 use super::pool::Pool;
 use super::share::Disjoint;
-use super::{Backend, Cpu, Error, Footprint, Kind, Part, Result, TensorType, Ternary, quant};
+use super::{Backend, Cpu, Error, Footprint, Kind, Part, Result, TOGETHER, TensorType, Ternary, quant};
 use crate::llm::backend::HEAD_BLOCK;
 
 /// The output matrix `[rows, cols]`.
@@ -122,15 +122,13 @@ impl Cpu {
         match &head.0 {
             Layout::Int4(w) => {
                 let x = quantize_blocks(x);
-                self.share(w.tiles(), |from, to| {
-                    for tile in from..to {
-                        let mut y = [0f32; TILE];
-                        // SAFETY: the table holds kernels of a set this processor has.
-                        unsafe { (self.kernels.int4_row)(w, tile, &x, &mut y) };
-                        let len = TILE.min(n - tile * TILE);
-                        // SAFETY: each tile is visited once and has its own elements.
-                        unsafe { out.slice(tile * TILE, len) }.copy_from_slice(&y[..len]);
-                    }
+                self.share_tiles(w.tiles(), |first, tiles| {
+                    let mut y = [[0f32; TILE]; TOGETHER];
+                    // SAFETY: the table holds kernels of a set this processor has.
+                    unsafe { (self.kernels.int4_row)(w, first, &x, &mut y[..tiles]) };
+                    let len = (tiles * TILE).min(n - first * TILE);
+                    // SAFETY: each tile is visited once and has its own elements.
+                    unsafe { out.slice(first * TILE, len) }.copy_from_slice(&y.as_flattened()[..len]);
                 });
             }
             Layout::Q8 { bytes, .. } => {

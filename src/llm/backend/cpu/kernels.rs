@@ -119,17 +119,17 @@ pub(crate) enum Float {
     Bf16,
 }
 
-pub(crate) type TernaryRow = unsafe fn(&Packed, usize, QuantRow<'_>, &mut [f32; TILE]);
+pub(crate) type TernaryRow = unsafe fn(&Packed, usize, QuantRow<'_>, &mut [[f32; TILE]]);
 pub(crate) type TernaryRows = unsafe fn(&Packed, usize, &[QuantRow<'_>], &mut [[f32; TILE]]);
 
 /// What the backend calls.
 pub(crate) struct Kernels {
-    /// One tile times one row: `out[r] = y` of the tile's 16 rows.
+    /// Tiles from the given one on, as many as `out` has, times one row: `out[t][r] = y` of each tile's 16 rows.
     pub(crate) ternary_row: TernaryRow,
     /// One tile times several rows: `out[i][r]`.
     pub(crate) ternary_rows: TernaryRows,
-    /// One tile of an int4 head times one row.
-    pub(crate) int4_row: unsafe fn(&Int4, usize, &HeadRow, &mut [f32; TILE]),
+    /// The same of an int4 head.
+    pub(crate) int4_row: unsafe fn(&Int4, usize, &HeadRow, &mut [[f32; TILE]]),
     /// One stored Q8_0 row times one row.
     pub(crate) q8_dot: unsafe fn(&[u8], &HeadRow) -> f32,
     /// One stored dense row times one f32 row.

@@ -73,8 +73,11 @@ pub struct Quant {
     sums: Vec<i32>,
 }
 
-/// Rows that are multiplied one by one, tile by tile: unpacking a tile for all of them at once pays for more.
+/// Rows that are multiplied one by one: unpacking a tile for all of them at once pays for more.
 const FEW: usize = 4;
+
+/// Tiles given to a kernel at once, which may read them side by side.
+const TOGETHER: usize = 4;
 
 impl Cpu {
     /// `threads` threads, the caller's included, with the best kernels this processor has.
@@ -109,6 +112,15 @@ impl Cpu {
         self.pool.run(n.div_ceil(grain), &|chunk| work(chunk * grain, (chunk * grain + grain).min(n)));
     }
 
+    /// [`Cpu::share`] over tiles, in whole steps of [`TOGETHER`] but for the last: `work(first, how many)` for each step.
+    fn share_tiles(&self, tiles: usize, work: impl Fn(usize, usize) + Sync) {
+        self.share(tiles.div_ceil(TOGETHER), |from, to| {
+            for first in (from * TOGETHER..(to * TOGETHER).min(tiles)).step_by(TOGETHER) {
+                work(first, TOGETHER.min(tiles - first));
+            }
+        });
+    }
+
     /// `work(row)` for `n` rows, each too little to share with others.
     fn each_row(&self, n: usize, work: impl Fn(usize) + Sync) {
         if n == 1 {
@@ -119,19 +131,18 @@ impl Cpu {
 
     /// `put(row of x, tile, y)` for every tile and row of `W x`.
     fn linear_tiles(&self, w: &Packed, x: &[QuantRow<'_>], put: impl Fn(usize, usize, &[f32; TILE]) + Sync) {
-        self.share(w.tiles(), |from, to| {
-            if x.len() <= FEW {
-                for tile in from..to {
-                    // The first row brings the tile into the cache, the others find it there.
-                    for (i, x) in x.iter().enumerate() {
-                        let mut y = [0f32; TILE];
-                        // SAFETY: the table holds kernels of a set this processor has.
-                        unsafe { (self.kernels.ternary_row)(w, tile, *x, &mut y) };
-                        put(i, tile, &y);
-                    }
+        if x.len() <= FEW {
+            return self.share_tiles(w.tiles(), |first, n| {
+                // The first row brings the tiles into the cache, the others find them there.
+                for (i, x) in x.iter().enumerate() {
+                    let mut y = [[0f32; TILE]; TOGETHER];
+                    // SAFETY: the table holds kernels of a set this processor has.
+                    unsafe { (self.kernels.ternary_row)(w, first, *x, &mut y[..n]) };
+                    (first..).zip(&y[..n]).for_each(|(tile, y)| put(i, tile, y));
                 }
-                return;
-            }
+            });
+        }
+        self.share(w.tiles(), |from, to| {
             let mut y = vec![[0f32; TILE]; x.len()];
             for tile in from..to {
                 // SAFETY: as above.

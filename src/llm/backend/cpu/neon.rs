@@ -108,7 +108,14 @@ fn group_units(w: &Packed, tile: usize) -> usize {
 }
 
 #[target_feature(enable = "neon,dotprod")]
-pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
+pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        ternary_tile(w, tile, x, out);
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let units = group_units(w, tile);
     let codes = w.tile(tile).chunks(units * UNIT_BYTES).zip(x.q.chunks(units * UNIT));
     if w.groups(tile).is_none() {
@@ -222,7 +229,14 @@ fn load_f16(of: &[u16], at: usize) -> float32x4_t {
 }
 
 #[target_feature(enable = "neon,dotprod")]
-pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
+pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        int4_tile(w, tile, x, out);
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     let low = vdupq_n_u8(15);
     let mut sum = [vdupq_n_f32(0.0); 4];

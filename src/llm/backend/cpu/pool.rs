@@ -2,17 +2,57 @@
 //!
 //! The caller takes part in every job. Work is cut into chunks that threads claim one by one, and a job ends when its
 //! chunks are done: a worker that has not come to run yet (another process has its core) is not waited for. Workers
-//! spin for some tens of microseconds after a job, because the next one usually follows, and then sleep.
+//! spin for a tenth of a millisecond after a job, because the next one usually follows, and then sleep. Once a worker was
+//! put aside within a chunk they spin hardly at all for a while: who spins uses up the share of the processor that the next
+//! chunk would need, is put aside in it, and the caller waits for a whole turn of the other process.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{JoinHandle, Thread};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
-/// Turns of the waiting loop before a thread sleeps: 40 µs to 80 µs, by what `pause` costs.
-const SPINS: u32 = 2000;
+/// How long a thread looks for what it waits for before it sleeps: longer than anything the caller does alone between two
+/// jobs of a token, since to be woken takes as long again.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// The same while another process wants the cores.
+const SHORT_SPIN: Duration = Duration::from_micros(2);
+/// A caller that waited this long for a chunk to end waited for another process: chunks are shorter, or so long that a worker
+/// that has to be woken for the next does not matter.
+const PUT_ASIDE: Duration = Duration::from_millis(1);
+/// How long the cores then count as wanted.
+const CROWDED: Duration = Duration::from_millis(100);
+
+/// One thread's wait, counted from its first turn. By the clock: what a `pause` takes differs tenfold between processors.
+struct Spin {
+    turns: u32,
+    limit: Duration,
+    start: Option<Instant>,
+}
+
+impl Spin {
+    fn of(limit: Duration) -> Self {
+        Self { turns: 0, limit, start: None }
+    }
+
+    /// Takes a turn; false when it is time to sleep.
+    fn turn(&mut self) -> bool {
+        /// Turns between two looks at the clock.
+        const TURNS: u32 = 32;
+        self.turns = (self.turns + 1) % TURNS;
+        if self.turns == 1 {
+            let now = Instant::now();
+            if now.duration_since(*self.start.get_or_insert(now)) >= self.limit {
+                return false;
+            }
+        }
+        std::hint::spin_loop();
+        true
+    }
+}
 
 /// `state`: job number in the upper half, then whether threads may still join, then how many workers have.
 const OPEN: u64 = 1 << 31;
@@ -42,6 +82,9 @@ struct Shared {
     /// The caller of the running job, once it has given up spinning.
     waiting: Mutex<Option<Thread>>,
     caller_waits: AtomicBool,
+    made: Instant,
+    /// Since `made`.
+    crowded_until_us: AtomicU64,
 }
 
 /// `threads` threads including whoever calls [`Pool::run`].
@@ -67,6 +110,8 @@ impl Pool {
             asleep: (0..n).map(|_| AtomicBool::new(false)).collect(),
             waiting: Mutex::new(None),
             caller_waits: AtomicBool::new(false),
+            made: Instant::now(),
+            crowded_until_us: AtomicU64::new(0),
         });
         let mut pool = Self { shared, workers: Vec::new(), turn: Mutex::new(()) };
         for i in 0..n {
@@ -142,11 +187,11 @@ impl Drop for End<'_> {
         if shared.state.fetch_and(!OPEN, Ordering::SeqCst) & JOINED == 0 {
             return;
         }
-        for _ in 0..SPINS {
+        let mut spin = Spin::of(SPIN);
+        while spin.turn() {
             if shared.state.load(Ordering::Acquire) & JOINED == 0 {
                 return;
             }
-            std::hint::spin_loop();
         }
         *lock(&shared.waiting) = Some(std::thread::current());
         shared.caller_waits.store(true, Ordering::SeqCst);
@@ -155,6 +200,10 @@ impl Drop for End<'_> {
         }
         shared.caller_waits.store(false, Ordering::SeqCst);
         *lock(&shared.waiting) = None;
+        if spin.start.is_some_and(|start| start.elapsed() >= PUT_ASIDE) {
+            let until = (shared.made.elapsed() + CROWDED).as_micros() as u64;
+            shared.crowded_until_us.store(until, Ordering::Relaxed);
+        }
     }
 }
 
@@ -189,9 +238,15 @@ impl Shared {
         }
     }
 
+    /// How long a worker spins now.
+    fn patience(&self) -> Duration {
+        let crowded = (self.made.elapsed().as_micros() as u64) < self.crowded_until_us.load(Ordering::Relaxed);
+        if crowded { SHORT_SPIN } else { SPIN }
+    }
+
     /// Waits for a job not seen yet and joins it; `None` when the pool ends.
     fn join_next(&self, me: usize, last: &mut u64) -> Option<&Job<'_>> {
-        let mut spins = 0;
+        let mut spin = Spin::of(self.patience());
         loop {
             let state = self.state.load(Ordering::SeqCst);
             if state & OPEN != 0 && state / NEXT_JOB != *last {
@@ -207,9 +262,7 @@ impl Shared {
             if self.stop.load(Ordering::SeqCst) {
                 return None;
             }
-            if spins < SPINS {
-                spins += 1;
-                std::hint::spin_loop();
+            if spin.turn() {
                 continue;
             }
             self.asleep[me].store(true, Ordering::SeqCst);
@@ -220,7 +273,7 @@ impl Shared {
                 std::thread::park();
             }
             self.asleep[me].store(false, Ordering::SeqCst);
-            spins = 0;
+            spin = Spin::of(self.patience());
         }
     }
 }

@@ -20,7 +20,13 @@ fn add_unit(unit: &[u8], q: &[i8], dot: &mut [i32; TILE]) {
     }
 }
 
-pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
+pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        ternary_tile(w, tile, x, out);
+    }
+}
+
+fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let codes = w.tile(tile);
     let groups = w.groups(tile);
     let units = groups.map_or(x.sums.len(), |g| g.units);
@@ -47,11 +53,17 @@ pub(super) fn ternary_row(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f
 
 pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     for (x, out) in x.iter().zip(out) {
-        ternary_row(w, tile, *x, out);
+        ternary_tile(w, tile, *x, out);
     }
 }
 
-pub(super) fn int4_row(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
+pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out) {
+        int4_tile(w, tile, x, out);
+    }
+}
+
+fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     *out = [0.0; TILE];
     for (b, block) in codes.chunks_exact(INT4_BLOCK_BYTES).enumerate() {

@@ -1,6 +1,7 @@
 //! Models of known shape with random weights: they compute exactly what a real checkpoint of that shape does, as fast,
 //! and say nothing. Same seed, same file.
 
+use std::fs::File;
 use std::path::Path;
 
 use super::{LinearType, Output, Watch};
@@ -185,13 +186,25 @@ impl Plan {
     /// # Errors
     /// [`Kind::Usage`] for a plan that makes no model; [`Kind::Io`] where the disk does not take it; [`Kind::Cancelled`].
     pub fn write(&self, path: &Path, watch: &mut Watch<'_>) -> Result<()> {
+        self.fill(path, |bytes| Output::create(path, bytes), watch).map(drop)
+    }
+
+    /// Writes a file in `folder` that has no name: it goes with whoever has it open, whatever ends the process.
+    ///
+    /// # Errors
+    /// As [`Plan::write`].
+    pub fn write_unnamed(&self, folder: &Path, watch: &mut Watch<'_>) -> Result<File> {
+        self.fill(folder, |bytes| Output::unnamed(folder, bytes), watch)
+    }
+
+    fn fill(&self, path: &Path, create: impl FnOnce(u64) -> Result<Output>, watch: &mut Watch<'_>) -> Result<File> {
         if self.layers == 0 || self.layers > self.preset.layers {
             let what = format!("{} has 1 to {} layers, not {}", self.preset.name, self.preset.layers, self.layers);
             return Err(Error::new(Kind::Usage, what));
         }
         let jobs = self.jobs();
         let draft = self.draft(&jobs)?;
-        let mut out = Output::create(path, draft.file_bytes())?;
+        let mut out = create(draft.file_bytes())?;
         let failed = |e| Error::io("write", path, e);
         let mut writer = draft.begin(&mut out).map_err(failed)?;
         for job in &jobs {
