@@ -278,6 +278,9 @@ impl Stream {
     /// Copies `data` to byte `offset` of `to`. Pageable memory is copied out before this returns.
     pub(super) fn upload(&self, to: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
         debug_assert!(offset + data.len() as u64 <= to.bytes);
+        if data.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes (checked above).
         check("copying to the GPU", unsafe {
@@ -294,6 +297,9 @@ impl Stream {
     /// As [`Stream::download`], without waiting: `to` must stay and is undefined until [`Stream::wait`].
     pub(super) fn download_later(&self, from: &Buffer, offset: u64, to: &mut [u8]) -> Result<()> {
         debug_assert!(offset + to.len() as u64 <= from.bytes);
+        if to.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes; callers keep `to` until they have waited.
         check("copying from the GPU", unsafe {

@@ -450,7 +450,10 @@ impl Cuda {
         if n == 0 {
             return Ok(());
         }
-        shape(x.cols.is_multiple_of(8), "quantize")?;
+        if !x.cols.is_multiple_of(8) {
+            let what = format!("rows of {} columns, no multiple of 8, are not supported on the GPU", x.cols);
+            return Err(Error::new(Kind::Unsupported, what).remedy("use `--backend cpu`"));
+        }
         quantize::quantize(&self.gpu, &self.stream, what, x.data.at, x.cols, n, out)
     }
 
