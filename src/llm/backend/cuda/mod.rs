@@ -23,6 +23,7 @@ pub mod kernels;
 mod kv;
 mod linear;
 pub(in crate::llm) mod model;
+mod nvml;
 mod nvrtc;
 mod prompt_attend;
 mod quantize;
@@ -34,6 +35,7 @@ mod tests;
 pub use head::Head;
 pub use kv::Kv;
 pub use linear::{Linear, Packing};
+pub use nvml::memory_used;
 pub use nvrtc::Nvrtc;
 
 use driver::{Buffer, Device, Function, Modules, Pinned, Stream};
