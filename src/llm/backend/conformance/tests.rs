@@ -20,7 +20,12 @@ pub(crate) fn conforms_but<B: Backend>(backend: &B, op: Op, tolerance: Tolerance
         println!("{op:?}: {} cases, {refused} of them refused\n  {}", verdict.cases, first.join("\n  "));
     }
     assert!(verdict.cases > *refused, "{op:?} has no case");
-    assert!(*refused <= refusals, "{}, {op:?}: {refused} refused, such as\n  {}", backend.describe(), first.join("\n  "));
+    assert!(
+        *refused <= refusals,
+        "{}, {op:?}: {refused} refused, such as\n  {}",
+        backend.describe(),
+        first.join("\n  ")
+    );
     let failures = verdict.failures.join("\n  ");
     assert!(verdict.failures.is_empty(), "{}, {op:?}:\n  {failures}", backend.describe());
 }

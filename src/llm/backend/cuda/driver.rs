@@ -134,7 +134,7 @@ impl Device {
             sys::cuMemAlloc_v2(&raw mut at, bytes as usize)
         })?;
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Buffer { device: self.clone(), at, bytes })
+        Ok(Buffer { device: self.clone(), at, bytes, owned: true })
     }
 
     /// `bytes` of zeros.
@@ -194,15 +194,28 @@ impl Drop for Device {
     }
 }
 
-/// Device memory.
+/// Device memory, or a part of another buffer's ([`Buffer::part`]).
 pub(super) struct Buffer {
     device: Arc<Device>,
     pub(super) at: u64,
     pub(super) bytes: u64,
+    owned: bool,
+}
+
+impl Buffer {
+    /// The first `bytes` from `offset` on (at least 16), under a name of their own. The buffer must outlive it.
+    pub(super) fn part(&self, offset: u64, bytes: u64) -> Buffer {
+        let bytes = bytes.max(16);
+        assert!(offset.is_multiple_of(16) && offset + bytes <= self.bytes, "a part lies within its buffer");
+        Buffer { device: self.device.clone(), at: self.at + offset, bytes, owned: false }
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         self.device.allocated.fetch_sub(self.bytes, Ordering::Relaxed);
         if self.device.bind().is_ok() {
             // SAFETY: allocated in `Device::alloc`, freed once. The driver waits for work that uses it.
