@@ -134,7 +134,7 @@ impl Device {
             sys::cuMemAlloc_v2(&raw mut at, bytes as usize)
         })?;
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Buffer { device: self.clone(), at, bytes })
+        Ok(Buffer { device: self.clone(), at, bytes, owned: true })
     }
 
     /// `bytes` of zeros.
@@ -191,15 +191,28 @@ impl Drop for Device {
     }
 }
 
-/// Device memory.
+/// Device memory, or a part of another buffer's ([`Buffer::part`]).
 pub(super) struct Buffer {
     device: Arc<Device>,
     pub(super) at: u64,
     pub(super) bytes: u64,
+    owned: bool,
+}
+
+impl Buffer {
+    /// The first `bytes` from `offset` on (at least 16), under a name of their own. The buffer must outlive it.
+    pub(super) fn part(&self, offset: u64, bytes: u64) -> Buffer {
+        let bytes = bytes.max(16);
+        assert!(offset.is_multiple_of(16) && offset + bytes <= self.bytes, "a part lies within its buffer");
+        Buffer { device: self.device.clone(), at: self.at + offset, bytes, owned: false }
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         self.device.allocated.fetch_sub(self.bytes, Ordering::Relaxed);
         if self.device.bind().is_ok() {
             // SAFETY: allocated in `Device::alloc`, freed once. The driver waits for work that uses it.
@@ -275,6 +288,9 @@ impl Stream {
     /// Copies `data` to byte `offset` of `to`. Pageable memory is copied out before this returns.
     pub(super) fn upload(&self, to: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
         debug_assert!(offset + data.len() as u64 <= to.bytes);
+        if data.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes (checked above).
         check("copying to the GPU", unsafe {
@@ -291,6 +307,9 @@ impl Stream {
     /// As [`Stream::download`], without waiting: `to` must stay and is undefined until [`Stream::wait`].
     pub(super) fn download_later(&self, from: &Buffer, offset: u64, to: &mut [u8]) -> Result<()> {
         debug_assert!(offset + to.len() as u64 <= from.bytes);
+        if to.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes; callers keep `to` until they have waited.
         check("copying from the GPU", unsafe {

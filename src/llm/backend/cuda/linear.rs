@@ -70,9 +70,11 @@ impl Linear {
     }
 
     pub(super) fn new(cuda: &Cuda, parts: &[Part<'_>]) -> Result<Self> {
-        let fits =
-            !parts.is_empty() && parts.len() <= 3 && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols());
-        shape(fits, "linear")?;
+        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        if parts.len() > 3 {
+            let what = format!("{} matrices in one; three at most are supported on the GPU", parts.len());
+            return Err(Error::new(Kind::Unsupported, what));
+        }
         let cols = parts[0].weights.cols();
         let rows: usize = parts.iter().map(|p| p.weights.rows()).sum();
         let one_scale = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));

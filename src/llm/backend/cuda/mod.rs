@@ -23,6 +23,7 @@ pub mod kernels;
 mod kv;
 mod linear;
 pub(in crate::llm) mod model;
+mod nvml;
 mod nvrtc;
 mod prompt_attend;
 mod quantize;
@@ -34,6 +35,7 @@ mod tests;
 pub use head::Head;
 pub use kv::Kv;
 pub use linear::{Linear, Packing};
+pub use nvml::memory_used;
 pub use nvrtc::Nvrtc;
 
 use driver::{Buffer, Device, Function, Modules, Pinned, Stream};
@@ -450,7 +452,10 @@ impl Cuda {
         if n == 0 {
             return Ok(());
         }
-        shape(x.cols.is_multiple_of(8), "quantize")?;
+        if !x.cols.is_multiple_of(8) {
+            let what = format!("rows of {} columns, no multiple of 8, are not supported on the GPU", x.cols);
+            return Err(Error::new(Kind::Unsupported, what).remedy("use `--backend cpu`"));
+        }
         quantize::quantize(&self.gpu, &self.stream, what, x.data.at, x.cols, n, out)
     }
 
