@@ -42,18 +42,18 @@ template <int FOURS> __device__ __forceinline__ float quantize_fours(const float
 #pragma unroll
     for (int i = 0; i < NORM_FOURS; i++)
         w[i] = norm && i * THREADS + tid < fours ? __ldg((const float4*)norm + i * THREADS + tid) : make_float4(0, 0, 0, 0);
-    // One piece until it is there; most likely the others then are, too.
+    // Of a long row one piece until it is there: most likely the others then are, too. Two are asked for together.
     const float4* from = (const float4*)row + tid;
     const float nothing = __uint_as_float(NOTHING);
 #pragma unroll
     for (int i = 0; i < FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
-    if (tid < fours) v[0] = take(from);
+    if (FOURS > SHORT_FOURS && tid < fours) v[0] = take(from);
     bool whole;
     u32 tries = 0;
     do {
         whole = true;
 #pragma unroll
-        for (int i = 1; i < FOURS; i++)
+        for (int i = FOURS > SHORT_FOURS; i < FOURS; i++)
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
@@ -179,11 +179,11 @@ __device__ __forceinline__ int own_row(const Run& r, int rows_of_strip, int rows
 }
 
 // This thread's row: stored, or added to the residual stream; of gate and up the pair.
-__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, float& residual, State& s) {
+// `total` is the sum of the quantized row.
+__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, int total, float& residual, State& s) {
     const Run r = s.run[of];
     const bool pair = of == GATE_UP;
     const int out = own_row(r, pair ? 8 : 16, pair ? a.half : s.of[of].rows);
-    const int total = __reduce_add_sync(~0u, threadIdx.x & 16 ? 0 : s.sum[threadIdx.x & 15]);
     const int at = pair ? (threadIdx.x >> 3) * 16 + (threadIdx.x & 7) : threadIdx.x;
     if ((int)threadIdx.x >= r.mine * (pair ? 8 : 16)) return;
     const float dot = (float)(s.red[at] - total);
@@ -269,8 +269,9 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
         if (of == DOWN) forget(s.part[BETWEEN]);
         multiply(of, s.of[of].tiles, (const u32*)area, s, feed);
         if (i + 1 == 4 * a.layers) pdl_launch();
+        const int total = __reduce_add_sync(~0u, tid & 16 ? 0 : s.sum[tid & 15]);
         __syncthreads();
-        finish(a, of, s.layer[layer].scale, by, residual, s);
+        finish(a, of, s.layer[layer].scale, by, total, residual, s);
         if (of == QKV && s.span.live) attend<HD, INT8>(a, layer, area, scratch, s, feed);
     }
     // The last block to leave clears the barrier: nobody looks at it any more.
