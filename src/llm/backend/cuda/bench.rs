@@ -12,7 +12,7 @@ use super::quantize::{self, What};
 use super::rig::{LAUNCHES, Rig};
 use super::{Cuda, Gpu, Kv, Packing, gemm, prompt_attend};
 use crate::error::Result;
-use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Rope};
+use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Once, Rope};
 use crate::llm::gguf::TensorType;
 
 /// What is measured on.
@@ -262,7 +262,7 @@ impl Bench {
     fn head(&mut self) -> Result<()> {
         let c = &self.cuda;
         let stored = vec![0x5au8; VOCABULARY * TensorType::Q4_0.row_bytes(WIDTH).unwrap_or(0)];
-        let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, &stored)?;
+        let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, Once::kept(&stored))?;
         let buffers = [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, 8].map(|b| c.gpu.device.zeros(b as u64, &c.stream));
         let [x, norm, logits, best] = buffers;
         let (x, norm, logits, best) = (x?, norm?, logits?, best?);

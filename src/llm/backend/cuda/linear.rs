@@ -3,7 +3,7 @@
 use super::driver::Buffer;
 use super::{Cuda, repack};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, Part, shape};
+use crate::llm::backend::{Footprint, Once, Part, shape};
 use crate::llm::quant::Groups;
 
 /// How weights lie in memory.
@@ -140,7 +140,7 @@ impl Linear {
         let (ty, stored) = part.weights.stored();
         let row_bytes = stored.len() / part.weights.rows();
         let bad = cuda.gpu.device.zeros(4, &cuda.stream)?;
-        cuda.stage(stored, row_bytes, &mut |at, from, rows| {
+        cuda.stage(Once::kept(stored), row_bytes, &mut |at, from, rows| {
             let stored = repack::Stored { at, row_bytes, ty, rows, cols: self.cols };
             let to = repack::Place {
                 w: self.data.at,

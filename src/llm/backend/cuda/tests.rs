@@ -471,8 +471,10 @@ fn logits_are_the_references() {
     ] {
         let bytes = stored(&mut r, ty, rows, cols, false);
         let (data, weight) = (r.floats(3 * cols), r.floats(cols));
-        let (ours, truth) =
-            (cuda.head(ty, rows, cols, &bytes).expect("loads"), Reference.head(ty, rows, cols, &bytes).expect("loads"));
+        let (ours, truth) = (
+            cuda.head(ty, rows, cols, Once::kept(&bytes)).expect("loads"),
+            Reference.head(ty, rows, cols, Once::kept(&bytes)).expect("loads"),
+        );
         let mut x = cuda.rows(3, cols).expect("fits");
         let mut y = Reference.rows(3, cols).expect("fits");
         cuda.write_rows(&mut x, &data).expect("writes");
