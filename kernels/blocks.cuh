@@ -28,6 +28,27 @@ __device__ __forceinline__ int ternary_code(const u8* b, int type, int n) {
     return b[2 + (n >> 2)] >> (2 * (n & 3)) & 3;
 }
 
+// Weights and bytes of a block of `type`.
+__device__ __forceinline__ int block_cols(int type) {
+    switch (type) {
+    case T_F32: case T_F16: case T_BF16: return 1;
+    case T_Q4_0: case T_Q8_0: return 32;
+    case T_Q4_K: case T_Q6_K: return 256;
+    default: return ternary_cols(type);
+    }
+}
+__device__ __forceinline__ int block_bytes(int type) {
+    switch (type) {
+    case T_F32: return 4;
+    case T_F16: case T_BF16: return 2;
+    case T_Q4_0: return 18;
+    case T_Q8_0: return 34;
+    case T_Q4_K: return 144;
+    case T_Q6_K: return 210;
+    default: return ternary_bytes(type);
+    }
+}
+
 // Weight `col` of a row of `type`.
 __device__ __forceinline__ float weight_at(const u8* row, int type, int col) {
     switch (type) {

@@ -1,11 +1,12 @@
 // All layers of one token in one launch (sm_90): a block a multiprocessor that stays, weights that flow without a pause.
 //
 // Formulas are those of gemv.cu (two bits, one scale a part), attend.cu and embed.cu; the head follows in a launch of its own.
-// Geometry: one block of 16 warps a multiprocessor, launched together (cooperatively). A block has a fixed run of strips of
+// Geometry: one block of 16 warps a multiprocessor, all of which must come to run (decode.rs: Turn). A block has a fixed run of strips of
 //   every matrix, and one split of one KV head's context; of these, each of its warps has a run of tiles, and every
 //   sixteenth chunk of 16 positions. A warp streams its own bytes of all layers (weights, keys, values, in the order of their
 //   use) through a ring of its own in shared memory, with bulk copies: where it has used a slot, it asks for what comes 12 KiB
-//   on. Weights depend on nothing, so rings are full again when blocks have waited for each other.
+//   on. Weights depend on nothing, so rings are full again when blocks have waited for each other; and so that the memory
+//   has something to do while they wait on, what comes after the ring is on its way to the L2.
 // A layer is four products (qkv; output; gate and up; down), by the same instructions, which so stay in the instruction cache,
 //   and attention after the first. Results go from block to block through the L2.
 // Handing on: there is no barrier and no flag. Between uses every number of a result is NOTHING, one NaN that no computation
@@ -24,32 +25,35 @@
 #include "decode_attend.cuh"
 
 #define ROW_FOURS (AREA_BYTES / 4 / THREADS)  // float4s of the widest row that a thread holds
-#define NORM_FOURS 4
+#define MAX_NORM_FOURS 4
+#define SHORT_FOURS 2
 
 // Where four columns from 4·i on lie among the quantized row's words: [tile][run][c][upper].
 __device__ __forceinline__ int word_of(int i) { return (i & ~7) | (i & 3) << 1 | (i >> 2 & 1); }
 
 // A row of floats to int8 in `area`, normed where there is a weight, by all blocks alike, as soon as it is there; returns its scale.
-__device__ __forceinline__ float quantize_row(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+// FOURS: pieces of four columns that a thread may have.
+template <int FOURS> __device__ __forceinline__ float quantize_fours(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+    constexpr int NORM_FOURS = FOURS < MAX_NORM_FOURS ? FOURS : MAX_NORM_FOURS;
     const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, fours = of.cols / 4;
     // What this block has forgotten comes before what it will put. A thread without a result of its own waits for that.
     if (tid == THREADS - 1) asm volatile("fence.acq_rel.gpu;" ::: "memory");
-    float4 w[NORM_FOURS], v[ROW_FOURS];
+    float4 w[NORM_FOURS], v[FOURS];
 #pragma unroll
     for (int i = 0; i < NORM_FOURS; i++)
         w[i] = norm && i * THREADS + tid < fours ? __ldg((const float4*)norm + i * THREADS + tid) : make_float4(0, 0, 0, 0);
-    // One piece until it is there; most likely the others then are, too.
+    // Of a long row one piece until it is there: most likely the others then are, too. Two are asked for together.
     const float4* from = (const float4*)row + tid;
     const float nothing = __uint_as_float(NOTHING);
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
-    if (tid < fours) v[0] = take(from);
+    for (int i = 0; i < FOURS; i++) v[i] = i * THREADS + tid < fours ? make_float4(nothing, nothing, nothing, nothing) : make_float4(0, 0, 0, 0);
+    if (FOURS > SHORT_FOURS && tid < fours) v[0] = take(from);
     bool whole;
     u32 tries = 0;
     do {
         whole = true;
 #pragma unroll
-        for (int i = 1; i < ROW_FOURS; i++)
+        for (int i = FOURS > SHORT_FOURS; i < FOURS; i++)
             if (i * THREADS < fours && missing(v[i])) { v[i] = peek(from + i * THREADS); whole = false; }
         if (++tries == 1u << 26) __trap();
     } while (!whole);
@@ -79,7 +83,7 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     }
     float most = MIN_ABSMAX;
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++)
+    for (int i = 0; i < FOURS; i++)
         if (i * THREADS < fours) most = fmaxf(most, absmax4(v[i]));
     most = max_of(most);
     if (lane == 0) s.most[warp] = most;
@@ -88,7 +92,7 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     const float by = 127.0f / most;
     int sum = 0;
 #pragma unroll
-    for (int i = 0; i < ROW_FOURS; i++) {
+    for (int i = 0; i < FOURS; i++) {
         const int at = i * THREADS + tid;
         if (i * THREADS < of.tiles * 32 && at < of.tiles * 32) {
             const u32 q = quantize4(v[i], by);
@@ -100,6 +104,11 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
     if (lane == 0) s.sum[warp] = sum;
     __syncthreads();
     return most / 127.0f;
+}
+
+__device__ __forceinline__ float quantize_row(const float* row, const float* norm, float eps, const Shape& of, u32* area, State& s) {
+    if (of.cols <= SHORT_FOURS * THREADS * 4 && of.tiles * 32 <= SHORT_FOURS * THREADS) return quantize_fours<SHORT_FOURS>(row, norm, eps, of, area, s);
+    return quantize_fours<ROW_FOURS>(row, norm, eps, of, area, s);
 }
 
 // Σ code·q of this warp's tiles into s.red.
@@ -134,26 +143,31 @@ template <class F> __device__ __forceinline__ void multiply(int of, int tiles, c
     auto next = [&](int t) { return t + 1 == tiles ? 0 : t + 1; };
     for (int left = mine.count; left > 0; left -= SLOT_TILES) {
         const uint4* from = (const uint4*)feed.wait() + lane;
-        uint4 w[SLOT_TILES];
-        uint2 b[SLOT_TILES];
-        int at = t;
+        const int n = min(left, SLOT_TILES);
+#pragma unroll 1
+        for (int k0 = 0; k0 < n; k0 += BATCH_TILES, from += BATCH_TILES * 32) {
+            uint4 w[BATCH_TILES];
+            uint2 b[BATCH_TILES];
+            int at = t;
 #pragma unroll
-        for (int k = 0; k < SLOT_TILES; k++) {
-            w[k] = from[k * 32];
-            b[k] = xs[at * 16];
-            at = next(at);
-        }
+            for (int k = 0; k < BATCH_TILES; k++) {
+                w[k] = from[k * 32];
+                b[k] = xs[at * 16];
+                at = next(at);
+            }
+            // All is in registers: what comes next may come.
+            if (k0 + BATCH_TILES >= n) feed.used();
 #pragma unroll
-        for (int k = 0; k < SLOT_TILES; k++) {
-            if (k && k >= left) break;
-            mma_u8s8(acc[0], w[k].x & 0x03030303, w[k].y & 0x03030303, w[k].z & 0x03030303, w[k].w & 0x03030303, b[k].x, b[k].y);
-            mma_u8s8(acc[1], w[k].x & 0x0f0f0f0f, w[k].y & 0x0f0f0f0f, w[k].z & 0x0f0f0f0f, w[k].w & 0x0f0f0f0f, b[k].x, b[k].y);
-            mma_u8s8(acc[2], w[k].x & 0x3f3f3f3f, w[k].y & 0x3f3f3f3f, w[k].z & 0x3f3f3f3f, w[k].w & 0x3f3f3f3f, b[k].x, b[k].y);
-            mma_u8s8(acc[3], w[k].x, w[k].y, w[k].z, w[k].w, b[k].x, b[k].y);
-            t = next(t);
-            if (t == 0) flush();
+            for (int k = 0; k < BATCH_TILES; k++) {
+                if (k && k0 + k >= n) break;
+                mma_u8s8(acc[0], w[k].x & 0x03030303, w[k].y & 0x03030303, w[k].z & 0x03030303, w[k].w & 0x03030303, b[k].x, b[k].y);
+                mma_u8s8(acc[1], w[k].x & 0x0f0f0f0f, w[k].y & 0x0f0f0f0f, w[k].z & 0x0f0f0f0f, w[k].w & 0x0f0f0f0f, b[k].x, b[k].y);
+                mma_u8s8(acc[2], w[k].x & 0x3f3f3f3f, w[k].y & 0x3f3f3f3f, w[k].z & 0x3f3f3f3f, w[k].w & 0x3f3f3f3f, b[k].x, b[k].y);
+                mma_u8s8(acc[3], w[k].x, w[k].y, w[k].z, w[k].w, b[k].x, b[k].y);
+                t = next(t);
+                if (t == 0) flush();
+            }
         }
-        feed.used();
     }
     if (t) flush();
 }
@@ -165,11 +179,11 @@ __device__ __forceinline__ int own_row(const Run& r, int rows_of_strip, int rows
 }
 
 // This thread's row: stored, or added to the residual stream; of gate and up the pair.
-__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, float& residual, State& s) {
+// `total` is the sum of the quantized row.
+__device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float* scale, float x_scale, int total, float& residual, State& s) {
     const Run r = s.run[of];
     const bool pair = of == GATE_UP;
     const int out = own_row(r, pair ? 8 : 16, pair ? a.half : s.of[of].rows);
-    const int total = __reduce_add_sync(~0u, threadIdx.x & 16 ? 0 : s.sum[threadIdx.x & 15]);
     const int at = pair ? (threadIdx.x >> 3) * 16 + (threadIdx.x & 7) : threadIdx.x;
     if ((int)threadIdx.x >= r.mine * (pair ? 8 : 16)) return;
     const float dot = (float)(s.red[at] - total);
@@ -186,14 +200,23 @@ __device__ __forceinline__ void finish(const DecodeArgs& a, int of, const float*
     }
 }
 
+// The embedding's row as weight_at takes it, of which the blocks with columns [from, from + n) are now in `scratch`: a thread
+// a word, since reads of host memory are dear by their number.
+__device__ __forceinline__ const u8* own_columns(const DecodeArgs& a, int n, int from, u8* scratch) {
+    const int cols = block_cols(a.type), bytes = block_bytes(a.type);
+    const int first = from / cols * bytes & ~3, end = (from + n + cols - 1) / cols * bytes;
+    for (int i = first + threadIdx.x * 4; i < end; i += THREADS * 4) *(u32*)(scratch + i - first) = *(const volatile u32*)(a.row + i);
+    __syncthreads();
+    return scratch - first;
+}
+
 template <int HD, bool INT8> __device__ __forceinline__ void decode(const DecodeArgs& a) {
     extern __shared__ __align__(128) u8 rings[];
     __shared__ State s;
     u8 *area = rings + WARPS * RING_BYTES, *scratch = area + AREA_BYTES;
     const int tid = threadIdx.x;
     if (tid == 0) {
-        s.position = *(const volatile int*)a.start;
-        s.span = span_of(a, s.position);
+        s.span = span_of(a, a.position);
         s.part_of_width = 1.0 / (double)a.width;
     }
     for (int i = tid; i < a.layers * (int)(sizeof(Layer) / 8); i += blockDim.x) ((u64*)s.layer)[i] = __ldg((const u64*)a.layer + i);
@@ -208,7 +231,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
         const int from = total * warp / WARPS, strip = from / tiles;
         s.tiles[of][warp] = {strip, from - strip * tiles, total * (warp + 1) / WARPS - from, (u32)(s.run[of].base * tiles + from) * 512};
     }
-    if (tid < a.pairs) s.rope[tid] = a.rope[(size_t)s.position * a.pairs + tid];
+    if (tid < a.pairs) s.rope[tid] = a.rope[(size_t)a.position * a.pairs + tid];
     if (tid == 0) {
         if (blockIdx.x == 0) *a.best = 0;
         // x has the rows of the output and of the down matrix: a block has the same ones throughout.
@@ -227,7 +250,8 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
     float residual = 0;  // of this thread's row of x
     const int own = own_row(s.run[OUT], 16, s.of[OUT].rows);
     for (int i = BETWEEN; i < RESULTS; i++) forget(s.part[i]);
-    if (own >= 0) put(a.x + own, residual = weight_at(a.row, a.type, own));
+    const u8* row = own_columns(a, s.part[X].n, s.run[OUT].base * 16, scratch);
+    if (own >= 0) put(a.x + own, residual = weight_at(row, a.type, own));
     all_blocks(a.barrier);
 
     const float* norm = a.norms;
@@ -245,8 +269,9 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
         if (of == DOWN) forget(s.part[BETWEEN]);
         multiply(of, s.of[of].tiles, (const u32*)area, s, feed);
         if (i + 1 == 4 * a.layers) pdl_launch();
+        const int total = __reduce_add_sync(~0u, tid & 16 ? 0 : s.sum[tid & 15]);
         __syncthreads();
-        finish(a, of, s.layer[layer].scale, by, residual, s);
+        finish(a, of, s.layer[layer].scale, by, total, residual, s);
         if (of == QKV && s.span.live) attend<HD, INT8>(a, layer, area, scratch, s, feed);
     }
     // The last block to leave clears the barrier: nobody looks at it any more.

@@ -5,10 +5,16 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
+#ifndef SLOT_TILES
 #define SLOT_TILES 4
+#endif
+#define BATCH_TILES 4             // that a warp has in registers
 #define SLOT_BYTES (SLOT_TILES * 512)
 #define RING_BYTES 12288          // of a warp
 #define SLOTS (RING_BYTES / SLOT_BYTES)
+#ifndef AHEAD
+#define AHEAD 4                   // slots of a warp that are on their way to the L2 beyond its ring
+#endif
 #define AREA_BYTES 16384          // the quantized row, or sums of attention on their way
 #define SCRATCH_BYTES 7168        // of attention
 #define MAX_LAYERS 64
@@ -28,8 +34,7 @@ struct Layer {
 };
 struct DecodeArgs {
     const Layer* layer;
-    const int* start;  // the position, in host memory
-    const u8* row;     // the token's row of the embedding, in host memory
+    const u8* row;  // the token's row of the embedding, in host memory
     float* x;
     float* between;  // [width]: x between the two halves of a layer
     float* qkv;
@@ -48,6 +53,7 @@ struct DecodeArgs {
     const Shape* shapes;  // of the four matrices
     int width, layers, half, end0, end1;
     int heads, kv_heads, context, pairs, splits, type;
+    int position;
     float eps, head_eps;
 };
 
@@ -77,6 +83,7 @@ struct Place {
 };
 struct State {
     u64 full[WARPS][SLOTS];
+    u64 queue[WARPS][AHEAD];  // what the ring will ask for next: 64-byte pieces in the upper byte, the address below
     Tiles tiles[4][WARPS];
     Place place[WARPS];
     double square[WARPS];
@@ -86,7 +93,6 @@ struct State {
     float q_unit[GROUP_HEADS];
     float fresh_scale[2];
     float2 rope[64];
-    int position;
     double part_of_width;  // 1 / width
     Shape of[4];
     Run run[4];
@@ -115,6 +121,10 @@ __device__ __forceinline__ void bulk(void* to, const void* from, u32 bytes, u64*
     const u64 policy = 0x12f0000000000000;  // evict first, as createpolicy writes it
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;"
                  ::"r"(shared_at(to)), "l"(from), "r"(bytes), "r"(shared_at(b)), "l"(policy) : "memory");
+}
+
+__device__ __forceinline__ void bulk_l2(const void* from, u32 bytes) {
+    asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(from), "r"(bytes) : "memory");
 }
 
 // All blocks: what was written before is there after. Once a launch.
@@ -204,9 +214,9 @@ template <int HD, bool INT8> struct Feed {
     u8* ring;  // the warp's own
     int warp;
     u32 slot = 0, parity = 0;
-    // What comes next, as the first lane knows it: `left` bytes from `at`.
+    // What is queued next, as the first lane knows it: `left` bytes from `at`; the queue's oldest entry.
     const char* at = nullptr;
-    u32 left = 0;
+    u32 left = 0, oldest = 0;
     enum { KEYS = 1, PARTS = 5 };
 
     __device__ __forceinline__ Feed(const DecodeArgs& a, State& s, u8* rings) : a(a), s(s), warp(threadIdx.x >> 5) {
@@ -217,6 +227,8 @@ template <int HD, bool INT8> struct Feed {
             asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
             s.place[warp] = {0, -1, 0, 0};
             advance();
+#pragma unroll 1
+            for (int i = 0; i < AHEAD; i++) plan(i);
 #pragma unroll 1
             for (int i = 0; i < SLOTS; i++) ask(i);
         }
@@ -252,15 +264,25 @@ template <int HD, bool INT8> struct Feed {
         }
         s.place[warp] = p;
     }
-    // Fills a slot with what comes next.
-    __device__ __forceinline__ void ask(u32 slot) {
-        if (!left) return;
+    // Queues what comes next, and sends it on its way to the L2.
+    __device__ __forceinline__ void plan(u32 i) {
         const u32 bytes = min(left, (u32)SLOT_BYTES);
-        mbar_expect(&s.full[warp][slot], bytes);
-        bulk(ring + slot * SLOT_BYTES, at, bytes, &s.full[warp][slot]);
+        s.queue[warp][i] = (u64)at | (u64)(bytes / 64) << 56;
+        if (!bytes) return;
+        bulk_l2(at, bytes);
         at += bytes;
         left -= bytes;
         if (!left) advance();
+    }
+    // Fills a slot with what was queued first.
+    __device__ __forceinline__ void ask(u32 slot) {
+        const u64 next = s.queue[warp][oldest];
+        const u32 bytes = (u32)(next >> 56) * 64;
+        if (!bytes) return;
+        mbar_expect(&s.full[warp][slot], bytes);
+        bulk(ring + slot * SLOT_BYTES, (const void*)(next & ~(0xffull << 56)), bytes, &s.full[warp][slot]);
+        plan(oldest);
+        if (++oldest == AHEAD) oldest = 0;
     }
     __device__ __forceinline__ const u8* wait() {
         mbar_wait(&s.full[warp][slot], parity);

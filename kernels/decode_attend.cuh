@@ -95,7 +95,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
     } else if (fresh) {
         append<HD, INT8>(flat[warp], stored + extra * BYTES, &s.fresh_scale[extra], 0);
         __syncwarp();
-        const size_t at = head + s.position;
+        const size_t at = head + a.position;
         if (lane < BYTES / 16) ((uint4*)((extra ? a.v : a.k) + at * BYTES))[lane] = ((const uint4*)(stored + extra * BYTES))[lane];
         if (INT8 && lane == 0) (extra ? a.v_scale : a.k_scale)[at] = s.fresh_scale[extra];
     }

@@ -146,6 +146,9 @@ fn bench_reports_a_line_a_test() {
         assert!(r["threads"].as_u64() >= Some(1) && r["backend"].as_str().expect("text").starts_with("cpu"), "{r}");
         // The weights alone take 23 MB.
         assert!(r["resident_bytes"].as_u64() > Some(20_000_000) && r["device_bytes"] == 0, "{r}");
+        let peak = r["peak_resident_bytes"].as_u64();
+        assert!(peak >= r["resident_bytes"].as_u64() && peak >= r["load_peak_resident_bytes"].as_u64(), "{r}");
+        assert!(r["device_context_bytes"].is_null() && r["total_bytes"].as_u64() == peak, "{r}");
         assert!(r["model"].as_str().expect("text").contains("pocket"), "{r}");
     }
     let table = text(&run(&["bench", "llm", "-p", "8", "-n", "0", "-r", "1", "--backend", "reference"], ""));

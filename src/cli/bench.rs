@@ -13,6 +13,7 @@ use super::model::EngineArgs;
 use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
+use crate::llm::backend::cuda::memory_used;
 use crate::llm::convert::synthetic::Plan;
 use crate::llm::{self, BackendKind, KvPrecision, Options, Profile, Session, Spent, timing};
 
@@ -94,8 +95,16 @@ struct Row {
     stddev: f64,
     /// Of the whole process, after the test.
     resident_bytes: u64,
+    /// The most that was resident at once, since the process began: while the model was loaded, and by the end of the test.
+    load_peak_resident_bytes: u64,
+    peak_resident_bytes: u64,
     /// On a device with memory of its own: weights, caches and workspaces, the driver's own use left out.
     device_bytes: u64,
+    /// What else is taken there since before the model was loaded: the driver's context and kernels (of this process where no
+    /// other began or ended meanwhile). `null` where it is not told.
+    device_context_bytes: Option<u64>,
+    /// Peak on the host and everything on the device.
+    total_bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -176,7 +185,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     if args.json {
         return Ok(());
     }
-    table(measured.iter().flat_map(|m| &m.rows))?;
+    table(&measured.iter().flat_map(|m| &m.rows).collect::<Vec<_>>())?;
     for m in measured.iter().filter(|m| !m.profiles.is_empty()) {
         let bandwidth = llm::read_bandwidth(m.threads, 5)?;
         for (test, depth, spent) in &m.profiles {
@@ -197,6 +206,10 @@ fn measure_way(
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
     let settings = way.settings(ctx)?.llm;
     let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
+    let used_before = match options.backend {
+        BackendKind::Auto | BackendKind::Cuda => memory_used(),
+        BackendKind::Cpu | BackendKind::Reference => None,
+    };
     let engine = way.load(&settings, &options)?;
     if longest > engine.context() {
         return Err(Error::new(
@@ -205,6 +218,7 @@ fn measure_way(
         )
         .remedy("choose smaller -p, -n and -d"));
     }
+    let load_peak_resident_bytes = budget::resident_peak().0;
     let mut session = engine.session()?;
     let threads = if settings.backend == BackendKind::Reference { 1 } else { options.thread_count() };
     let mut measured = Measured { threads, weights: engine.weights().0, ..Measured::default() };
@@ -214,6 +228,10 @@ fn measure_way(
         if let Some(profile) = engine.profile() {
             measured.profiles.push((test, depth, profiled(&mut session, profile, test, depth)?));
         }
+        let device_bytes = engine.device_bytes().0;
+        let here = used_before.filter(|_| device_bytes > 0).zip(memory_used());
+        let device_context_bytes = here.map(|(before, now)| now.saturating_sub(before).saturating_sub(device_bytes));
+        let peak_resident_bytes = budget::resident_peak().0;
         let row = Row {
             model: engine.name().to_owned(),
             backend: engine.backend(),
@@ -223,7 +241,11 @@ fn measure_way(
             tokens_per_second: mean,
             stddev,
             resident_bytes: budget::resident_now().0,
-            device_bytes: engine.device_bytes().0,
+            load_peak_resident_bytes,
+            peak_resident_bytes,
+            device_bytes,
+            device_context_bytes,
+            total_bytes: peak_resident_bytes + device_bytes + device_context_bytes.unwrap_or(0),
         };
         bar.inc(1);
         if args.json {
@@ -316,10 +338,16 @@ pub(super) fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
     (mean, if xs.len() > 1 { (square / (n - 1.0)).sqrt() } else { 0.0 })
 }
 
-fn table<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<()> {
-    let mut t = out::Table::new(["model", "backend", "threads", "test", "depth", "tokens/s", "±", "resident"]);
+fn table(rows: &[&Row]) -> Result<()> {
+    let device = rows.iter().any(|r| r.device_bytes > 0);
+    let mut head = vec!["model", "backend", "threads", "test", "depth", "tokens/s", "±", "resident", "peak"];
+    if device {
+        head.extend(["device", "context", "total"]);
+    }
+    let mut t = out::Table::new(head);
     for r in rows {
-        t.row([
+        let bytes = |n: u64| crate::units::Bytes(n).to_string();
+        let mut row = vec![
             r.model.clone(),
             r.backend.clone(),
             r.threads.to_string(),
@@ -327,8 +355,14 @@ fn table<'a>(rows: impl Iterator<Item = &'a Row>) -> Result<()> {
             r.depth.to_string(),
             format!("{:.1}", r.tokens_per_second),
             format!("{:.1}", r.stddev),
-            crate::units::Bytes(r.resident_bytes).to_string(),
-        ]);
+            bytes(r.resident_bytes),
+            bytes(r.peak_resident_bytes),
+        ];
+        if device {
+            let context = r.device_context_bytes.map_or_else(|| "unknown".to_owned(), bytes);
+            row.extend([bytes(r.device_bytes), context, bytes(r.total_bytes)]);
+        }
+        t.row(row);
     }
     t.print()
 }

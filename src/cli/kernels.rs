@@ -42,6 +42,9 @@ struct Bench {
     /// Rows of a prompt
     #[arg(short = 'p', long, value_name = "N", default_value_t = 512, value_parser = rows)]
     prompt: usize,
+    /// Time all layers of a token only
+    #[arg(long)]
+    layers_only: bool,
     /// Print one JSON object a line
     #[arg(long)]
     json: bool,
@@ -58,6 +61,7 @@ fn bench(args: &Bench) -> Result<()> {
         blocks: args.blocks,
         depth: args.depth,
         rows: args.prompt,
+        layers_only: args.layers_only,
     };
     let (device, lines) = bench::run(&plan)?;
     let copy = lines.first().map_or(1.0, bench::Line::gigabytes_per_second);

@@ -127,7 +127,11 @@ fn bench_takes_a_shape_and_leaves_no_file() {
         "tokens_per_second",
         "stddev",
         "resident_bytes",
+        "load_peak_resident_bytes",
+        "peak_resident_bytes",
         "device_bytes",
+        "device_context_bytes",
+        "total_bytes",
     ];
     for row in &rows {
         let row = row.as_object().expect("an object");

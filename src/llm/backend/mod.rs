@@ -11,6 +11,7 @@
 //! computed as `max(|x|, 1e-5) / 127`. A ternary linear is the exact integer dot of `q` with its codes, scaled once per
 //! group. Everything else is f32; where sums are f64 it says so.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -160,6 +161,29 @@ pub struct Part<'a> {
     pub factor: f32,
 }
 
+/// Bytes that are read once, part after part: whoever has copied a part elsewhere says so, and what holds it may go.
+#[derive(Clone, Copy)]
+pub struct Once<'a> {
+    pub bytes: &'a [u8],
+    done: &'a dyn Fn(Range<usize>),
+}
+
+impl<'a> Once<'a> {
+    pub fn new(bytes: &'a [u8], done: &'a dyn Fn(Range<usize>)) -> Self {
+        Self { bytes, done }
+    }
+
+    /// Bytes that stay where they are.
+    pub fn kept(bytes: &'a [u8]) -> Self {
+        Self { bytes, done: &|_| () }
+    }
+
+    /// Nobody will read `part` again.
+    pub fn done(&self, part: Range<usize>) {
+        (self.done)(part);
+    }
+}
+
 /// Rows of a tensor in the mapped file: the embedding table, read where it lies.
 pub struct FileRows {
     pub file: Arc<Gguf>,
@@ -253,7 +277,7 @@ pub trait Backend: Send + Sync + 'static {
     fn linear(&self, parts: &[Part<'_>]) -> Result<Self::Linear>;
     fn embedding(&self, table: FileRows) -> Result<Self::Embedding>;
     /// `bytes` holds `rows × cols` weights of `ty`.
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Self::Head>;
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<Self::Head>;
 
     /// Writes rows from 0 on; `data` is `[n, cols]`.
     fn write_rows(&self, to: &mut Self::Rows, data: &[f32]) -> Result<()>;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Backend, FileRows, KvShape, Part, QkNorm};
+use super::{Backend, FileRows, KvShape, Once, Part, QkNorm};
 use crate::error::Result;
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
@@ -117,7 +117,7 @@ impl<B: Backend> Backend for Timed<B> {
     fn embedding(&self, table: FileRows) -> Result<B::Embedding> {
         self.backend.embedding(table)
     }
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<B::Head> {
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<B::Head> {
         self.backend.head(ty, rows, cols, bytes)
     }
     fn write_rows(&self, to: &mut B::Rows, data: &[f32]) -> Result<()> {

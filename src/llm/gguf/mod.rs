@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, UncheckedAdvice};
@@ -266,9 +267,15 @@ impl Gguf {
     /// Gives the mapped pages that lie wholly inside `tensor` back to the kernel: they were copied elsewhere. Reading
     /// them again is correct and costs a page fault.
     pub fn release(&self, tensor: &TensorInfo) {
+        self.release_part(tensor, 0..tensor.range.len());
+    }
+
+    /// As [`Gguf::release`], of bytes `part` of the tensor.
+    pub fn release_part(&self, tensor: &TensorInfo, part: Range<usize>) {
         let page = page_size();
-        let start = tensor.range.start.div_ceil(page) * page;
-        let end = tensor.range.end.min(self.map.len()) / page * page;
+        let at = |n: usize| tensor.range.start.saturating_add(n).min(tensor.range.end).min(self.map.len());
+        let start = at(part.start).div_ceil(page) * page;
+        let end = at(part.end) / page * page;
         if start < end {
             // SAFETY: the map is file-backed, shared and never written through, so dropped pages are read back
             // from the file with the same contents; no reference loses its memory.

@@ -7,7 +7,7 @@ use super::hyper::check_shape;
 use super::{Architecture, Hyper, Layer, Model, Sizes, rope};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Options;
-use crate::llm::backend::{Backend, FileRows, Part, QkNorm, Rope};
+use crate::llm::backend::{Backend, FileRows, Once, Part, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo, TensorType, corrupt};
 use crate::llm::quant::{self, Halves, Ternary};
 use crate::units::Bytes;
@@ -220,8 +220,9 @@ impl<B: Backend> Model<B> {
         let head = head_tensor(file)?;
         r.used.insert(head.name.clone());
         check_shape(file, head, hyper.width, hyper.vocabulary)?;
+        let done = |part| file.release_part(head, part);
         let head_weights = backend
-            .head(head.ty, hyper.vocabulary, hyper.width, file.data(head))
+            .head(head.ty, hyper.vocabulary, hyper.width, Once::new(file.data(head), &done))
             .map_err(|e| r.about(&head.name, e))?;
         file.release(head);
         let pairs = hyper.rope_dims / 2;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::data::Random;
-use super::{Cases, Found, Tolerance, differs, largest, strays};
+use super::{Cases, FEW_ROWS, Found, Tolerance, differs, largest, strays};
 use crate::error::Result;
 use crate::llm::backend::{Backend, KvPrecision, KvShape, QkNorm, Rope};
 
@@ -76,11 +76,14 @@ impl Form {
         SPANS.into_iter().filter(move |(start, n)| small || start + n * n < 60)
     }
 
-    fn tolerance(self, t: &Tolerance) -> f32 {
-        match self.precision {
+    /// Of `n` rows together.
+    fn tolerance(self, t: &Tolerance, n: usize, fill: Fill) -> f32 {
+        let few = match self.precision {
             KvPrecision::F16 => t.attend,
             KvPrecision::Int8 => t.attend_int8,
-        }
+        };
+        let many = if matches!(fill, Fill::Large) { t.prompt_large } else { t.prompt };
+        if n > FEW_ROWS { few.max(many) } else { few }
     }
 }
 
@@ -193,7 +196,7 @@ pub(super) fn rope_append<B: Backend>(c: &mut Cases<'_, B>) {
             // Keys and values show only in what attention makes of them: here of one position at a time.
             c.case(
                 || format!("values of {form:?}, {n} from {start}"),
-                |b, r, t| values(b, r, form.tolerance(t), form, (start, n)),
+                |b, r, t| values(b, r, form.tolerance(t, 1, Fill::Large), form, (start, n)),
             );
         }
     }
@@ -261,24 +264,27 @@ pub(super) fn attend<B: Backend>(c: &mut Cases<'_, B>) {
                 }
                 c.case(
                     || format!("attend {form:?}, {n} from {start}, {fill:?}"),
-                    |b, r, t| attended(b, r, form.tolerance(t), form, (start, n), fill),
+                    |b, r, t| attended(b, r, form.tolerance(t, n, fill), form, (start, n), fill),
                 );
             }
         }
         for fill in [Fill::Zero, Fill::Constant(0.0), Fill::Constant(127.0), Fill::Constant(-1e-6)] {
             c.case(
                 || format!("attend {form:?}, {fill:?}"),
-                |b, r, t| attended(b, r, form.tolerance(t), form, (19, 4), fill),
+                |b, r, t| attended(b, r, form.tolerance(t, 4, fill), form, (19, 4), fill),
             );
         }
     }
     // A chunk of a prompt.
-    c.case(|| "attend, 67 from 61".to_owned(), |b, r, t| attended(b, r, t.attend, POCKET, (61, 67), Fill::Normal));
+    c.case(
+        || "attend, 67 from 61".to_owned(),
+        |b, r, t| attended(b, r, POCKET.tolerance(t, 67, Fill::Normal), POCKET, (61, 67), Fill::Normal),
+    );
     // A longer context than any block or chunk of a kernel.
     for (form, start) in [(POCKET, 1021), (ODD[0], 700), (int8(POCKET), 900)] {
         c.case(
             || format!("attend {form:?}, 3 from {start}"),
-            |b, r, t| attended(b, r, form.tolerance(t), form, (start, 3), Fill::Normal),
+            |b, r, t| attended(b, r, form.tolerance(t, 3, Fill::Normal), form, (start, 3), Fill::Normal),
         );
     }
 }

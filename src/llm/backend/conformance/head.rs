@@ -6,7 +6,7 @@ use super::data::{Codes, Random, Scales, Stored, head_bytes};
 use super::rows::normed;
 use super::{Cases, Found, Tolerance};
 use crate::error::Result;
-use crate::llm::backend::{Backend, HEAD_BLOCK};
+use crate::llm::backend::{Backend, HEAD_BLOCK, Once};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant;
 
@@ -139,7 +139,7 @@ fn run<B: Backend>(
     x: &[f32],
     weight: &[f32],
 ) -> Result<Vec<f32>> {
-    let head = b.head(ty, rows, cols, bytes)?;
+    let head = b.head(ty, rows, cols, Once::kept(bytes))?;
     let mut live = b.rows(4, cols)?;
     b.write_rows(&mut live, x)?;
     let mut logits = vec![f32::NAN; rows];

@@ -105,7 +105,12 @@ pub(super) fn linear<B: Backend>(c: &mut Cases<'_, B>, into: Into) {
     for n in [1, 4] {
         c.case(
             || format!("{into:?} one scale above groups of 64, 128 and 256, n = {n}"),
-            |b, r, t| mixed(b, r, t.groups, into, n),
+            |b, r, t| mixed(b, r, t.groups, into, n, 4),
+        );
+        // As many as a model stacks.
+        c.case(
+            || format!("{into:?} one scale above groups of 64 and 128, n = {n}"),
+            |b, r, t| mixed(b, r, t.groups, into, n, 3),
         );
     }
 }
@@ -124,7 +129,7 @@ fn product<B: Backend, R: Backend>(b: &B, r: &R, groups: f32, into: Into, s: Sha
 }
 
 /// One scale a tensor and groups of each size, stacked.
-fn mixed<B: Backend, R: Backend>(b: &B, r: &R, tolerance: f32, into: Into, n: usize) -> Result<Found> {
+fn mixed<B: Backend, R: Backend>(b: &B, r: &R, tolerance: f32, into: Into, n: usize, parts: usize) -> Result<Found> {
     let mut random = Random::new(5);
     let of = |random: &mut Random, ty, rows, scales| Stored::new(random, ty, (rows, 768), Codes::Random, scales);
     let stored = [
@@ -133,7 +138,8 @@ fn mixed<B: Backend, R: Backend>(b: &B, r: &R, tolerance: f32, into: Into, n: us
         of(&mut random, TensorType::Q2_0G128, 17, Scales::Random),
         of(&mut random, TensorType::Tq1_0, 5, Scales::Random),
     ];
-    let parts: Vec<Part<'_>> = stored.iter().zip([1.0, 0.5, 3.0, 1.0]).map(|(w, factor)| w.part(factor)).collect();
+    let factors = [1.0, 0.5, 3.0, 1.0];
+    let parts: Vec<Part<'_>> = stored.iter().zip(factors).take(parts).map(|(w, factor)| w.part(factor)).collect();
     let q = Fill::Random.int8(&mut random, n * 768);
     compare(b, r, tolerance, into, &parts, (&q, &vec![0.01; n]))
 }

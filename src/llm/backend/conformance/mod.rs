@@ -7,7 +7,7 @@
 
 use super::Backend;
 use super::reference::Reference;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 
 mod attention;
 mod data;
@@ -17,7 +17,7 @@ mod mutants;
 mod rows;
 mod tests;
 
-pub(crate) use tests::{conforms, suite};
+pub(crate) use tests::{conforms, conforms_but, suite};
 
 /// The operations, each with cases of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +65,12 @@ pub(crate) struct Tolerance {
     /// Of attention, relative to the largest value attended to: f32 sums in another order, another exponential, and now
     /// and then a key that rounds to its other fp16 neighbour.
     pub(crate) attend: f32,
+    /// The same where more rows than [`FEW_ROWS`] are attended together: a backend may multiply in fp16 then, as it may the
+    /// weights of a softmax (half an ulp of each is 2⁻¹¹, of which a few add up).
+    pub(crate) prompt: f32,
+    /// The same where scores are far apart (a deviation of 36): an fp16 query's half ulp moves a score by 2⁻¹¹/√3 of that,
+    /// 0.01, five deviations are 0.05, and where two positions compete a score moved by d moves the result by d/2 at most.
+    pub(crate) prompt_large: f32,
     /// The same where keys are int8: now and then one rounds to the next step, a 127th of its head's largest.
     pub(crate) attend_int8: f32,
     /// Of a logit, relative to the lengths of the two vectors: up to 4,096 f32 terms in another order.
@@ -80,16 +86,26 @@ impl Tolerance {
         swiglu_steps: 1e-3,
         rope: 1e-6,
         attend: 2e-4,
+        prompt: 2e-4,
+        prompt_large: 2e-4,
         attend_int8: 2e-3,
         logits: 2e-7,
         k_quants: 5e-5,
     };
+
+    /// Prompts on a GPU's tensor cores: fp16 queries, weights and values.
+    pub(crate) const PROMPTS_IN_F16: Tolerance = Tolerance { prompt: 3e-3, prompt_large: 5e-2, ..Self::F32 };
 }
+
+/// Rows that every backend attends one by one, in f32.
+const FEW_ROWS: usize = 8;
 
 /// What an operation's cases showed.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
     pub(crate) cases: usize,
+    /// Cases whose shapes the backend does not have and said so, [`Kind::Unsupported`], with the first few of them.
+    pub(crate) refused: (usize, Vec<String>),
     /// The first few cases that failed, and how.
     pub(crate) failures: Vec<String>,
 }
@@ -115,6 +131,13 @@ impl<B: Backend> Cases<'_, B> {
         self.verdict.cases += 1;
         match run(self.backend, &self.reference, &self.tolerance) {
             Ok(None) => {}
+            Err(e) if e.kind() == Kind::Unsupported => {
+                let (count, first) = &mut self.verdict.refused;
+                *count += 1;
+                if first.len() < 3 {
+                    first.push(format!("{}: {e}", name()));
+                }
+            }
             Ok(Some(found)) => self.verdict.failures.push(format!("{}: {found}", name())),
             Err(e) => self.verdict.failures.push(format!("{}: {e}", name())),
         }

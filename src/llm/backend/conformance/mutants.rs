@@ -5,7 +5,7 @@ use half::f16;
 use super::data::push_block;
 use crate::error::Result;
 use crate::llm::backend::reference::{self, Reference};
-use crate::llm::backend::{Backend, FileRows, KvPrecision, KvShape, Part, QkNorm};
+use crate::llm::backend::{Backend, FileRows, KvPrecision, KvShape, Once, Part, QkNorm};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{Groups, Ternary};
 use crate::units::TokenId;
@@ -207,8 +207,8 @@ impl Backend for Mutant {
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
         Ok(table)
     }
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Self::Head> {
-        let mut bytes = bytes.to_vec();
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<Self::Head> {
+        let mut bytes = bytes.bytes.to_vec();
         let (weights, size) = ty.block();
         let row = cols / weights * size;
         match self.0 {
@@ -225,7 +225,7 @@ impl Backend for Mutant {
             Fault::HeadTailDropped => bytes.chunks_exact_mut(row).for_each(|r| r[row - size..].fill(0)),
             _ => {}
         }
-        Reference.head(ty, rows, cols, &bytes)
+        Reference.head(ty, rows, cols, Once::kept(&bytes))
     }
     fn write_rows(&self, to: &mut Self::Rows, data: &[f32]) -> Result<()> {
         Reference.write_rows(to, data)

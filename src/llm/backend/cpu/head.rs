@@ -8,7 +8,7 @@ use super::pack::{Int4, Packed, TILE};
 use super::pool::Pool;
 use super::share::Disjoint;
 use super::{Backend, Cpu, Error, Footprint, Kind, Part, Result, TOGETHER, TensorType, Ternary, quant};
-use crate::llm::backend::HEAD_BLOCK;
+use crate::llm::backend::{HEAD_BLOCK, Once};
 
 /// The output matrix `[rows, cols]`.
 pub struct Head(Layout);
@@ -42,7 +42,8 @@ impl Head {
         }
     }
 
-    pub(super) fn new(ty: TensorType, rows: usize, cols: usize, bytes: &[u8], pool: &Pool) -> Result<Self> {
+    pub(super) fn new(ty: TensorType, rows: usize, cols: usize, from: Once<'_>, pool: &Pool) -> Result<Self> {
+        let bytes = from.bytes;
         if ty.row_bytes(cols).and_then(|b| b.checked_mul(rows)) != Some(bytes.len()) {
             return Err(Error::new(Kind::Internal, format!("head: {} bytes for {rows} × {cols} of {ty}", bytes.len())));
         }
@@ -52,7 +53,7 @@ impl Head {
             Ok(own)
         };
         Ok(Head(match ty {
-            TensorType::Q4_0 => Layout::Int4(Int4::new(rows, cols, bytes, pool)?),
+            TensorType::Q4_0 => Layout::Int4(Int4::new(rows, cols, from, pool)?),
             TensorType::Q8_0 => Layout::Q8 { rows, cols, bytes: stored()? },
             TensorType::F32 => Layout::Dense { rows, cols, ty: Float::F32, bytes: stored()? },
             TensorType::F16 => Layout::Dense { rows, cols, ty: Float::F16, bytes: stored()? },

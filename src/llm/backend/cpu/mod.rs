@@ -4,7 +4,7 @@
 //! that is too small to share runs on the caller alone; linears, the head and attention are cut into chunks of tiles
 //! or heads that the threads of [`pool`] claim.
 
-use super::{Backend, FileRows, Footprint, KvShape, Part, QkNorm, shape};
+use super::{Backend, FileRows, Footprint, KvShape, Once, Part, QkNorm, shape};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{self, Ternary};
@@ -304,7 +304,7 @@ impl Backend for Cpu {
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
         Ok(table)
     }
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Head> {
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<Head> {
         Head::new(ty, rows, cols, bytes, &self.pool)
     }
 

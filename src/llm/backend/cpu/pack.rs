@@ -15,7 +15,7 @@ use super::buffer::Buffer;
 use super::pool::Pool;
 use super::share::Disjoint;
 use crate::error::Result;
-use crate::llm::backend::{Footprint, Part};
+use crate::llm::backend::{Footprint, Once, Part};
 use crate::llm::quant::Groups;
 
 /// Rows of a tile.
@@ -181,15 +181,18 @@ impl Int4 {
         Buffer::<u8>::bytes(n * INT4_BLOCK_BYTES) + Buffer::<u16>::bytes(n * TILE)
     }
 
-    /// `bytes`: Q4_0 blocks, row by row.
-    pub(crate) fn new(rows: usize, cols: usize, bytes: &[u8], pool: &Pool) -> Result<Self> {
-        let (tiles, blocks) = (rows.div_ceil(TILE), cols / 32);
+    /// Stored bytes between two times that what has been read may go.
+    const PART_BYTES: usize = 16 << 20;
+
+    /// `from`: Q4_0 blocks, row by row.
+    pub(crate) fn new(rows: usize, cols: usize, from: Once<'_>, pool: &Pool) -> Result<Self> {
+        let (tiles, blocks, bytes) = (rows.div_ceil(TILE), cols / 32, from.bytes);
         let mut codes = Buffer::zeroed(tiles * blocks * INT4_BLOCK_BYTES)?;
         let mut scales = Buffer::zeroed(tiles * blocks * TILE)?;
         {
             let codes = Disjoint::new(&mut codes);
             let scales = Disjoint::new(&mut scales);
-            pool.run(tiles, &|tile| {
+            let repack = |tile: usize| {
                 // SAFETY: each tile is one chunk, which the pool runs once, and no two tiles' ranges overlap.
                 let (codes, scales) = unsafe {
                     (
@@ -210,7 +213,14 @@ impl Int4 {
                         }
                     }
                 }
-            });
+            };
+            let tile_bytes = TILE * blocks * Self::STORED;
+            let part = (Self::PART_BYTES / tile_bytes.max(1)).max(1);
+            for first in (0..tiles).step_by(part) {
+                let count = part.min(tiles - first);
+                pool.run(count, &|i| repack(first + i));
+                from.done(first * tile_bytes..((first + count) * tile_bytes).min(bytes.len()));
+            }
         }
         Ok(Self { rows, cols, codes, scales })
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::attend::{self, HeadNorms};
+use super::decode::Turn;
 use super::driver::{Buffer, Stream};
 use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
@@ -11,7 +12,7 @@ use super::quantize::{self, What};
 use super::rig::{LAUNCHES, Rig};
 use super::{Cuda, Gpu, Kv, Packing, gemm, prompt_attend};
 use crate::error::Result;
-use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Rope};
+use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Once, Rope};
 use crate::llm::gguf::TensorType;
 
 /// What is measured on.
@@ -25,6 +26,8 @@ pub struct Plan {
     pub depth: usize,
     /// Rows of a prompt.
     pub rows: usize,
+    /// All layers of a token only.
+    pub layers_only: bool,
 }
 
 /// One measured line: a kernel over all layers.
@@ -236,7 +239,8 @@ impl Bench {
                 rig.operation(g, s, i)
             })?;
             if rig.decoder.is_some() {
-                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s))?;
+                let turn = Turn::wait();
+                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s, &turn))?;
             }
         }
         self.layers = layers;
@@ -258,7 +262,7 @@ impl Bench {
     fn head(&mut self) -> Result<()> {
         let c = &self.cuda;
         let stored = vec![0x5au8; VOCABULARY * TensorType::Q4_0.row_bytes(WIDTH).unwrap_or(0)];
-        let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, &stored)?;
+        let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, Once::kept(&stored))?;
         let buffers = [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, 8].map(|b| c.gpu.device.zeros(b as u64, &c.stream));
         let [x, norm, logits, best] = buffers;
         let (x, norm, logits, best) = (x?, norm?, logits?, best?);
@@ -297,8 +301,10 @@ pub fn run(plan: &Plan) -> Result<(String, Vec<Line>)> {
     let mut bench = Bench { cuda, layers, lines: Vec::new() };
     bench.copy()?;
     bench.token(plan)?;
-    bench.linears(plan)?;
-    bench.attention(plan)?;
-    bench.head()?;
+    if !plan.layers_only {
+        bench.linears(plan)?;
+        bench.attention(plan)?;
+        bench.head()?;
+    }
     Ok((describe, bench.lines))
 }

@@ -1,5 +1,7 @@
 //! Launcher of `kernels/decode.cu`: all layers of one token in one launch, on devices that copy in bulk (sm_90).
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::attend::HeadNorms;
 use super::driver::{Buffer, Function, Launch, Stream};
 use super::linear::{Linear, Packing};
@@ -43,7 +45,6 @@ struct Layer {
 #[repr(C)]
 struct Args {
     layer: u64,
-    start: u64,
     row: u64,
     x: u64,
     between: u64,
@@ -72,6 +73,7 @@ struct Args {
     pairs: i32,
     splits: i32,
     ty: i32,
+    position: i32,
     eps: f32,
     head_eps: f32,
 }
@@ -96,14 +98,27 @@ pub(super) struct Norms {
     pub(super) heads: HeadNorms,
 }
 
-/// What a token comes in with, in memory that the device can read: its position, its row of the embedding.
+/// What a token comes in with: its position, and its row of the embedding in memory that the device can read.
 #[derive(Clone, Copy)]
 pub(super) struct Token {
-    pub(super) start: u64,
+    pub(super) position: usize,
     pub(super) row: u64,
     pub(super) ty: TensorType,
     /// Cleared for the head.
     pub(super) best: u64,
+}
+
+/// The right to have this kernel on the device. Its blocks wait for each other, so all of them must come to run: two such
+/// kernels with half of their blocks each would wait for ever. A cooperative launch would see to that too, for 20 µs a token;
+/// work of other kinds ends by itself, and other processes have the device in turns.
+pub(super) struct Turn(#[expect(dead_code, reason = "held, not read")] MutexGuard<'static, ()>);
+
+static DECODING: Mutex<()> = Mutex::new(());
+
+impl Turn {
+    pub(super) fn wait() -> Self {
+        Self(DECODING.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// A model's layers, ready to be launched.
@@ -198,7 +213,6 @@ impl Decoder {
         let splits = (grid / s.kv_heads).min(s.context.div_ceil(64)).min(MAX_SPLITS);
         let args = Args {
             layer: buffer.at,
-            start: 0,
             row: 0,
             x: work.x.data.at,
             between: between.at,
@@ -227,6 +241,7 @@ impl Decoder {
             pairs: s.rope.pairs as i32,
             splits: splits as i32,
             ty: 0,
+            position: 0,
             eps: norms.eps,
             head_eps: norms.heads.eps,
         };
@@ -238,9 +253,11 @@ impl Decoder {
         Launch { grid: (grid, 1, 1), threads: THREADS as u32, shared, overlap: false }
     }
 
-    /// The token's last row of the residual stream into `x`, its key and value into the cache.
-    pub(super) fn step(&self, stream: &Stream, token: Token) -> Result<()> {
-        let args = Args { start: token.start, row: token.row, best: token.best, ty: type_code(token.ty), ..self.args };
-        stream.launch_together(self.function, Self::launch(self.grid), &args)
+    /// The token's last row of the residual stream into `x`, its key and value into the cache. `_turn` must be held until
+    /// the stream has been waited for.
+    pub(super) fn step(&self, stream: &Stream, token: Token, _turn: &Turn) -> Result<()> {
+        let (ty, position) = (type_code(token.ty), token.position as i32);
+        let args = Args { row: token.row, best: token.best, ty, position, ..self.args };
+        stream.launch(self.function, Self::launch(self.grid), &args)
     }
 }

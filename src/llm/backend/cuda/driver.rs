@@ -134,7 +134,7 @@ impl Device {
             sys::cuMemAlloc_v2(&raw mut at, bytes as usize)
         })?;
         self.allocated.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Buffer { device: self.clone(), at, bytes })
+        Ok(Buffer { device: self.clone(), at, bytes, owned: true })
     }
 
     /// `bytes` of zeros.
@@ -166,16 +166,13 @@ impl Device {
     /// Whether all blocks of a launch fit on the device at once, and it starts them together.
     pub(super) fn holds_together(&self, f: Function, shape: Launch) -> Result<bool> {
         self.bind()?;
-        let (mut each, mut together) = (0, 0);
-        let cooperative = sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH;
-        // SAFETY: out-pointers are valid; the function is loaded.
-        unsafe {
-            check("reading an attribute", sys::cuDeviceGetAttribute(&raw mut together, cooperative, self.device))?;
-            let (threads, shared) = (shape.threads as c_int, shape.shared as usize);
-            let counted = sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut each, f.0, threads, shared);
-            check("counting blocks", counted)?;
-        }
-        Ok(together != 0 && each as u32 * self.multiprocessors >= shape.grid.0)
+        let mut each = 0;
+        let (threads, shared) = (shape.threads as c_int, shape.shared as usize);
+        // SAFETY: the out-pointer is valid; the function is loaded.
+        check("counting blocks", unsafe {
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(&raw mut each, f.0, threads, shared)
+        })?;
+        Ok(each as u32 * self.multiprocessors >= shape.grid.0)
     }
 
     pub(super) fn stream(self: &Arc<Self>) -> Result<Stream> {
@@ -194,15 +191,28 @@ impl Drop for Device {
     }
 }
 
-/// Device memory.
+/// Device memory, or a part of another buffer's ([`Buffer::part`]).
 pub(super) struct Buffer {
     device: Arc<Device>,
     pub(super) at: u64,
     pub(super) bytes: u64,
+    owned: bool,
+}
+
+impl Buffer {
+    /// The first `bytes` from `offset` on (at least 16), under a name of their own. The buffer must outlive it.
+    pub(super) fn part(&self, offset: u64, bytes: u64) -> Buffer {
+        let bytes = bytes.max(16);
+        assert!(offset.is_multiple_of(16) && offset + bytes <= self.bytes, "a part lies within its buffer");
+        Buffer { device: self.device.clone(), at: self.at + offset, bytes, owned: false }
+    }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
+        if !self.owned {
+            return;
+        }
         self.device.allocated.fetch_sub(self.bytes, Ordering::Relaxed);
         if self.device.bind().is_ok() {
             // SAFETY: allocated in `Device::alloc`, freed once. The driver waits for work that uses it.
@@ -278,6 +288,9 @@ impl Stream {
     /// Copies `data` to byte `offset` of `to`. Pageable memory is copied out before this returns.
     pub(super) fn upload(&self, to: &Buffer, offset: u64, data: &[u8]) -> Result<()> {
         debug_assert!(offset + data.len() as u64 <= to.bytes);
+        if data.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes (checked above).
         check("copying to the GPU", unsafe {
@@ -294,6 +307,9 @@ impl Stream {
     /// As [`Stream::download`], without waiting: `to` must stay and is undefined until [`Stream::wait`].
     pub(super) fn download_later(&self, from: &Buffer, offset: u64, to: &mut [u8]) -> Result<()> {
         debug_assert!(offset + to.len() as u64 <= from.bytes);
+        if to.is_empty() {
+            return Ok(());
+        }
         self.device.bind()?;
         // SAFETY: source and destination hold that many bytes; callers keep `to` until they have waited.
         check("copying from the GPU", unsafe {
@@ -310,16 +326,6 @@ impl Stream {
             value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
         };
         self.launch_with(f, shape, args, (shape.overlap && self.device.arch >= 90).then_some(attribute))
-    }
-
-    /// As [`Stream::launch`]; all blocks run at once or none, also beside what other streams do: they wait for each other.
-    pub(super) fn launch_together<A: Copy>(&self, f: Function, shape: Launch, args: &A) -> Result<()> {
-        let attribute = sys::CUlaunchAttribute {
-            id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_COOPERATIVE,
-            pad: [0; 4],
-            value: sys::CUlaunchAttributeValue { cooperative: 1 },
-        };
-        self.launch_with(f, shape, args, Some(attribute))
     }
 
     fn launch_with<A: Copy>(

@@ -6,7 +6,7 @@ use super::kernels::DEPTH;
 use super::linear::Linear;
 use super::{Cuda, Gpu, linear, repack, type_code};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, HEAD_BLOCK, Part};
+use crate::llm::backend::{Footprint, HEAD_BLOCK, Once, Part};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::Ternary;
 
@@ -86,7 +86,8 @@ pub(super) fn bytes(ty: TensorType, rows: usize, cols: usize) -> u64 {
 }
 
 impl Head {
-    pub(super) fn new(cuda: &Cuda, ty: TensorType, rows: usize, cols: usize, stored: &[u8]) -> Result<Self> {
+    pub(super) fn new(cuda: &Cuda, ty: TensorType, rows: usize, cols: usize, from: Once<'_>) -> Result<Self> {
+        let stored = from.bytes;
         let row_bytes = stored.len() / rows.max(1);
         if rows == 0 || ty.row_bytes(cols) != Some(row_bytes) || row_bytes * rows != stored.len() {
             let what = format!("{} bytes are not {rows} × {cols} weights of {ty}", stored.len());
@@ -109,7 +110,7 @@ impl Head {
             let blocks = cols / HEAD_BLOCK;
             let q = cuda.gpu.device.zeros((rows * blocks * if int8 { 32 } else { 16 }) as u64, &cuda.stream)?;
             let scale = cuda.gpu.device.zeros((rows * per_lane * 32 * 2) as u64, &cuda.stream)?;
-            cuda.stage(stored, row_bytes, &mut |at, first, count| {
+            cuda.stage(from, row_bytes, &mut |at, first, count| {
                 let planes = (q.at, scale.at);
                 repack::blocks(&cuda.gpu, &cuda.stream, (at, int8), planes, (blocks, per_lane), (first, count))
             })?;

@@ -3,7 +3,7 @@
 use super::driver::Buffer;
 use super::{Cuda, repack};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, Part, shape};
+use crate::llm::backend::{Footprint, Once, Part, shape};
 use crate::llm::quant::Groups;
 
 /// How weights lie in memory.
@@ -70,9 +70,11 @@ impl Linear {
     }
 
     pub(super) fn new(cuda: &Cuda, parts: &[Part<'_>]) -> Result<Self> {
-        let fits =
-            !parts.is_empty() && parts.len() <= 3 && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols());
-        shape(fits, "linear")?;
+        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        if parts.len() > 3 {
+            let what = format!("{} matrices in one; three at most are supported on the GPU", parts.len());
+            return Err(Error::new(Kind::Unsupported, what));
+        }
         let cols = parts[0].weights.cols();
         let rows: usize = parts.iter().map(|p| p.weights.rows()).sum();
         let one_scale = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));
@@ -138,7 +140,7 @@ impl Linear {
         let (ty, stored) = part.weights.stored();
         let row_bytes = stored.len() / part.weights.rows();
         let bad = cuda.gpu.device.zeros(4, &cuda.stream)?;
-        cuda.stage(stored, row_bytes, &mut |at, from, rows| {
+        cuda.stage(Once::kept(stored), row_bytes, &mut |at, from, rows| {
             let stored = repack::Stored { at, row_bytes, ty, rows, cols: self.cols };
             let to = repack::Place {
                 w: self.data.at,

@@ -6,7 +6,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::{Backend, FileRows, Footprint, KvShape, Part, QkNorm, shape};
+use super::{Backend, FileRows, Footprint, KvShape, Once, Part, QkNorm, shape};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
@@ -23,6 +23,7 @@ pub mod kernels;
 mod kv;
 mod linear;
 pub(in crate::llm) mod model;
+mod nvml;
 mod nvrtc;
 mod prompt_attend;
 mod quantize;
@@ -34,6 +35,7 @@ mod tests;
 pub use head::Head;
 pub use kv::Kv;
 pub use linear::{Linear, Packing};
+pub use nvml::memory_used;
 pub use nvrtc::Nvrtc;
 
 use driver::{Buffer, Device, Function, Modules, Pinned, Stream};
@@ -183,7 +185,7 @@ impl Cuda {
     /// Passes `stored` through the window, whole rows at a time: `work(address, first row, rows)`.
     fn stage(
         &self,
-        stored: &[u8],
+        stored: Once<'_>,
         row_bytes: usize,
         work: &mut dyn FnMut(u64, usize, usize) -> Result<()>,
     ) -> Result<()> {
@@ -195,11 +197,13 @@ impl Cuda {
         }
         let Some(window) = staging.as_mut() else { return Ok(()) };
         let rows = (bytes / row_bytes.max(1)).max(1);
-        for (i, part) in stored.chunks(rows * row_bytes).enumerate() {
+        for (i, part) in stored.bytes.chunks(rows * row_bytes).enumerate() {
             window.host[..part.len()].copy_from_slice(part);
             self.stream.upload(&window.device, 0, &window.host[..part.len()])?;
             work(window.device.at, i * rows, part.len() / row_bytes)?;
             self.stream.wait()?;
+            let from = i * rows * row_bytes;
+            stored.done(from..from + part.len());
         }
         Ok(())
     }
@@ -307,7 +311,7 @@ impl Backend for Cuda {
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
         Ok(table)
     }
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Head> {
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<Head> {
         Head::new(self, ty, rows, cols, bytes)
     }
 
@@ -450,7 +454,10 @@ impl Cuda {
         if n == 0 {
             return Ok(());
         }
-        shape(x.cols.is_multiple_of(8), "quantize")?;
+        if !x.cols.is_multiple_of(8) {
+            let what = format!("rows of {} columns, no multiple of 8, are not supported on the GPU", x.cols);
+            return Err(Error::new(Kind::Unsupported, what).remedy("use `--backend cpu`"));
+        }
         quantize::quantize(&self.gpu, &self.stream, what, x.data.at, x.cols, n, out)
     }
 

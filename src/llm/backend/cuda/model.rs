@@ -9,13 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::attend::{self, HeadNorms};
-use super::decode::{self, Decoder};
+use super::decode::{self, Decoder, Turn};
 use super::driver::{Buffer, Graph, Pinned, Stream};
 use super::embed::{self, Lookup, Publish};
 use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
 use super::quantize::{self, What};
-use super::{Cuda, Head, Kv, Linear, Quant, Rows, product, prompt_attend};
+use super::{Cuda, Head, Kv, Linear, Packing, Quant, Rows, product, prompt_attend};
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, Rope, shape};
 use crate::llm::model::{Hyper, Loaded, Model, Timeline};
@@ -36,6 +36,30 @@ pub(in crate::llm) struct Resident {
     kv_precision: KvPrecision,
     context: usize,
     chunk: usize,
+}
+
+/// How a session's workspace is shared out among what is not needed at the same time.
+#[derive(Clone, Copy)]
+struct Pieces {
+    /// Rows that go through the FFN together: in base 3, which is there to spare memory, half of a chunk.
+    ffn_rows: usize,
+    /// Where attention's output begins behind queries, keys and values.
+    attended_at: u64,
+    /// Bytes of: queries, keys, values and attention's output; or the FFN's inner rows; or logits.
+    shared: u64,
+}
+
+impl Pieces {
+    fn new(cuda: &Cuda, h: &Hyper, chunk: usize) -> Self {
+        let ffn_rows = match cuda.packing {
+            Packing::TwoBits => chunk,
+            Packing::Base3 => chunk.div_ceil(2).max(FEW).min(chunk),
+        };
+        let attended_at = cuda.rows_bytes(chunk, h.qkv_cols()).next_multiple_of(256);
+        let attention = attended_at + cuda.rows_bytes(chunk, h.heads * h.head_dim);
+        let shared = attention.max(cuda.rows_bytes(ffn_rows, h.ffn)).max((h.vocabulary * 4) as u64);
+        Self { ffn_rows, attended_at, shared }
+    }
 }
 
 struct Layer {
@@ -91,9 +115,12 @@ impl Resident {
     /// Bytes of one session beside its cache.
     pub(in crate::llm) fn workspace_bytes(cuda: &Cuda, h: &Hyper, chunk: usize) -> u64 {
         let attended = h.heads * h.head_dim;
-        let rows = [h.width, h.qkv_cols(), attended, h.ffn].map(|cols| cuda.rows_bytes(chunk, cols));
-        let quants = [h.width, attended, h.ffn].map(|cols| cuda.quant_bytes(chunk, cols));
-        rows.iter().chain(&quants).sum::<u64>() + (h.vocabulary * 4) as u64 + 32 + Decoder::bytes(h.layers, h.width)
+        let pieces = Pieces::new(cuda, h, chunk);
+        let q_attended = if attended == h.width { 0 } else { cuda.quant_bytes(chunk, attended) };
+        let quants = cuda.quant_bytes(chunk, h.width) + q_attended + cuda.quant_bytes(pieces.ffn_rows, h.ffn);
+        let alone = if cuda.packing == Packing::TwoBits { 4 * (h.qkv_cols() + attended + h.ffn) as u64 } else { 0 };
+        let rest = 32 + Decoder::bytes(h.layers, h.width) + attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
+        cuda.rows_bytes(chunk, h.width) + pieces.shared + quants + alone + rest
     }
 
     fn norm(&self, i: usize) -> u64 {
@@ -129,19 +156,34 @@ impl Loaded for Resident {
         let c = &self.cuda;
         let stream = c.gpu.device.stream()?;
         let row_bytes = self.embedding.row_bytes();
+        let pieces = Pieces::new(c, h, chunk);
+        let shared = c.gpu.device.zeros(pieces.shared, &c.stream)?;
+        let part = |rows: usize, cols: usize, at: u64| Rows {
+            capacity: rows,
+            cols,
+            data: shared.part(at, (rows * cols * 4) as u64),
+        };
+        // The kernel of all layers at once tells by a row's contents whether it is there yet: its rows are its own.
+        let alone = match c.packing {
+            Packing::TwoBits => Some([c.rows(1, h.qkv_cols())?, c.rows(1, attended)?, c.rows(1, h.ffn)?]),
+            Packing::Base3 => None,
+        };
         let mut run = Run {
             kv: c.kv(&Model::<Cuda>::kv_shape(h, self.kv_precision, self.context, self.rope.clone()))?,
             x: c.rows(chunk, h.width)?,
-            qkv: c.rows(chunk, h.qkv_cols())?,
-            attended: c.rows(chunk, attended)?,
-            hidden: c.rows(chunk, h.ffn)?,
+            qkv: part(chunk, h.qkv_cols(), 0),
+            attended: part(chunk, attended, pieces.attended_at),
+            hidden: part(pieces.ffn_rows, h.ffn, 0),
             q_width: c.quant(chunk, h.width)?,
-            q_attended: c.quant(chunk, attended)?,
-            q_ffn: c.quant(chunk, h.ffn)?,
-            logits: c.gpu.device.alloc((h.vocabulary * 4) as u64)?,
+            q_attended: if attended == h.width { None } else { Some(c.quant(chunk, attended)?) },
+            q_ffn: c.quant(pieces.ffn_rows, h.ffn)?,
+            logits: shared.part(0, (h.vocabulary * 4) as u64),
+            shared,
+            alone,
             best: c.gpu.device.alloc(16)?,
             step: c.gpu.device.alloc(16)?,
-            sent: c.gpu.device.pinned(HEADER + chunk * row_bytes)?,
+            // The kernels read whole words.
+            sent: c.gpu.device.pinned(HEADER + (chunk * row_bytes).next_multiple_of(4))?,
             back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
             graphs: HashMap::new(),
             decoder: None,
@@ -169,9 +211,14 @@ struct Run {
     attended: Rows,
     hidden: Rows,
     q_width: Quant,
-    q_attended: Quant,
+    /// `None`: `q_width` serves, being as wide.
+    q_attended: Option<Quant>,
     q_ffn: Quant,
     logits: Buffer,
+    /// What `qkv`, `attended`, `hidden` and `logits` are parts of (see [`Pieces`]).
+    shared: Buffer,
+    /// Queries, keys and values, attention's output and the FFN's inner row for [`Decoder`].
+    alone: Option<[Rows; 3]>,
     best: Buffer,
     step: Buffer,
     /// Position, and the tokens' rows of the embedding.
@@ -186,12 +233,18 @@ impl Run {
         let m = &*self.model;
         let layers: Vec<_> = m.layers.iter().map(|l| [&l.qkv, &l.attn_out, &l.gate_up, &l.down]).collect();
         let norms = decode::Norms { layers: m.norm(0), eps: m.hyper.norm_eps, heads: self.rows(0).norms };
-        let work = decode::Workspace { x: &self.x, qkv: &self.qkv, attended: &self.attended, hidden: &self.hidden };
+        let Some([qkv, attended, hidden]) = &self.alone else { return Ok(None) };
+        let work = decode::Workspace { x: &self.x, qkv, attended, hidden };
         Decoder::new(&m.cuda.gpu, &self.stream, &layers, &self.kv, norms, work)
     }
 
+    /// The device to itself for one token where all its layers are one launch; hold it until the stream has been waited for.
+    fn turn(&self, tokens: &[TokenId]) -> Option<Turn> {
+        (tokens.len() == 1 && self.decoder.is_some()).then(Turn::wait)
+    }
+
     /// Computes `tokens`; the head too, where `head`.
-    fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool) -> Result<()> {
+    fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool, turn: &Option<Turn>) -> Result<()> {
         let n = tokens.len();
         shape(n > 0 && n <= self.model.chunk && start + n <= self.model.context, "forward")?;
         self.sent[..4].copy_from_slice(&(start as u32).to_le_bytes());
@@ -199,11 +252,11 @@ impl Run {
         for (to, &t) in self.sent[HEADER..].chunks_exact_mut(row_bytes).zip(tokens) {
             to.copy_from_slice(self.model.embedding.stored_row(t)?);
         }
-        if let Some(decoder) = self.decoder.as_ref().filter(|_| n == 1) {
+        if let (Some(decoder), Some(turn)) = (&self.decoder, turn) {
             // Two launches: there is nothing to record.
-            let (sent, ty) = (self.sent.device_at, self.model.embedding.tensor.ty);
-            let token = decode::Token { start: sent, row: sent + HEADER as u64, ty, best: self.best.at };
-            decoder.step(&self.stream, token)?;
+            let (row, ty) = (self.sent.device_at + HEADER as u64, self.model.embedding.tensor.ty);
+            let token = decode::Token { position: start, row, ty, best: self.best.at };
+            decoder.step(&self.stream, token, turn)?;
             return if head { self.put_head(0) } else { Ok(()) };
         }
         if n > FEW {
@@ -312,12 +365,18 @@ impl Run {
         } else {
             prompt_attend::prompt_attend(gpu, s, &self.kv, i, n, self.rows(i))?;
         }
-        quantize::quantize(gpu, s, What::Plain, attended, self.attended.cols, n, &self.q_attended)?;
-        product(gpu, s, &l.attn_out, &self.q_attended, n, to(&self.x, Output::Add))?;
-        quantize::quantize(gpu, s, norm(2 * i + 1), x, h.width, n, &self.q_width)?;
-        product(gpu, s, &l.gate_up, &self.q_width, n, to(&self.hidden, Output::SwiGlu))?;
-        quantize::quantize(gpu, s, What::Plain, hidden, h.ffn, n, &self.q_ffn)?;
-        product(gpu, s, &l.down, &self.q_ffn, n, to(&self.x, Output::Add))
+        let q_attended = self.q_attended.as_ref().unwrap_or(&self.q_width);
+        quantize::quantize(gpu, s, What::Plain, attended, self.attended.cols, n, q_attended)?;
+        product(gpu, s, &l.attn_out, q_attended, n, to(&self.x, Output::Add))?;
+        for first in (0..n).step_by(self.hidden.capacity) {
+            let rows = self.hidden.capacity.min(n - first);
+            let x = x + (first * h.width * 4) as u64;
+            quantize::quantize(gpu, s, norm(2 * i + 1), x, h.width, rows, &self.q_width)?;
+            product(gpu, s, &l.gate_up, &self.q_width, rows, to(&self.hidden, Output::SwiGlu))?;
+            quantize::quantize(gpu, s, What::Plain, hidden, h.ffn, rows, &self.q_ffn)?;
+            product(gpu, s, &l.down, &self.q_ffn, rows, To { y: x, ..to(&self.x, Output::Add) })?;
+        }
+        Ok(())
     }
 }
 
@@ -326,7 +385,8 @@ const AHEAD_BYTES: u64 = 1 << 20;
 
 impl Timeline for Run {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
-        self.compute(tokens, start, logits.is_some())?;
+        let turn = self.turn(tokens);
+        self.compute(tokens, start, logits.is_some(), &turn)?;
         match logits {
             Some(logits) => self.fetch(logits),
             None => self.stream.wait(),
@@ -339,7 +399,8 @@ impl Timeline for Run {
     }
 
     fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
-        self.compute(tokens, start, true)?;
+        let turn = self.turn(tokens);
+        self.compute(tokens, start, true, &turn)?;
         self.stream.download_later(&self.best, 0, &mut self.back[..8])?;
         self.stream.wait()?;
         let best =
@@ -357,11 +418,15 @@ impl Timeline for Run {
     }
 
     fn resident(&self) -> (Bytes, Bytes) {
-        let rows = [&self.x, &self.qkv, &self.attended, &self.hidden].map(|r| r.resident());
-        let quants = [&self.q_width, &self.q_attended, &self.q_ffn].map(|q| q.resident());
-        let rest =
-            self.logits.bytes + self.best.bytes + self.step.bytes + self.decoder.as_ref().map_or(0, Decoder::resident);
-        (Bytes(self.kv.resident()), Bytes(rows.iter().chain(&quants).sum::<u64>() + rest))
+        let rows = [&self.x].into_iter().chain(self.alone.iter().flatten()).map(|r| r.resident()).sum::<u64>();
+        let quants =
+            [&self.q_width, &self.q_ffn].into_iter().chain(&self.q_attended).map(|q| q.resident()).sum::<u64>();
+        let rest = self.shared.bytes
+            + self.best.bytes
+            + self.step.bytes
+            + self.kv.partials().map_or(0, attend::Partials::resident)
+            + self.decoder.as_ref().map_or(0, Decoder::resident);
+        (Bytes(self.kv.resident()), Bytes(rows + quants + rest))
     }
 }
 

@@ -1,7 +1,7 @@
 //! One token through layers of random weights, both ways it can go: an operation a launch, or all layers at once.
 
 use super::attend::{self, HeadNorms};
-use super::decode::{Decoder, Norms, Token, Workspace};
+use super::decode::{Decoder, Norms, Token, Turn, Workspace};
 use super::driver::{Buffer, Pinned, Stream};
 use super::gemv::{self, Input, Output, To};
 use super::linear::Linear;
@@ -12,8 +12,6 @@ use crate::llm::gguf::TensorType;
 
 /// Launches of a layer where an operation is one.
 pub(super) const LAUNCHES: usize = 5;
-/// Bytes before the row in what is sent.
-const HEADER: usize = 64;
 /// Rows of keys and values that are written at once.
 const FILL: usize = 256;
 
@@ -39,6 +37,8 @@ pub(super) struct Rig<'a> {
     pub(super) hidden: Rows,
     input: Vec<f32>,
     norms: Buffer,
+    position: usize,
+    /// The token's row of the embedding.
     sent: Pinned,
     step: Buffer,
     best: Buffer,
@@ -57,8 +57,8 @@ impl<'a> Rig<'a> {
         let buffer = device.alloc(size_of_val(norms.as_slice()) as u64)?;
         stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
         let input = floats(width);
-        let mut sent = device.pinned(HEADER + width * 4)?;
-        sent[HEADER..HEADER + width * 4].copy_from_slice(bytemuck::cast_slice(&input));
+        let mut sent = device.pinned(width * 4)?;
+        sent[..width * 4].copy_from_slice(bytemuck::cast_slice(&input));
         let mut rig = Self {
             layers,
             kv: Kv::new(cuda, shape)?,
@@ -68,6 +68,7 @@ impl<'a> Rig<'a> {
             hidden: cuda.rows(1, ffn)?,
             input,
             norms: buffer,
+            position: 0,
             sent,
             step: device.zeros(16, stream)?,
             best: device.zeros(16, stream)?,
@@ -97,9 +98,8 @@ impl<'a> Rig<'a> {
 
     /// Puts the token at `position`, its embedding into x.
     pub(super) fn place(&mut self, cuda: &Cuda, position: usize) -> Result<()> {
-        let start = (position as u32).to_le_bytes();
-        self.sent[..4].copy_from_slice(&start);
-        cuda.stream.upload(&self.step, 0, &start)?;
+        self.position = position;
+        cuda.stream.upload(&self.step, 0, &(position as u32).to_le_bytes())?;
         let input = std::mem::take(&mut self.input);
         cuda.write_rows(&mut self.x, &input)?;
         self.input = input;
@@ -122,10 +122,10 @@ impl<'a> Rig<'a> {
     }
 
     /// All layers at once, where the device does that.
-    pub(super) fn at_once(&self, s: &Stream) -> Result<()> {
+    pub(super) fn at_once(&self, s: &Stream, turn: &Turn) -> Result<()> {
         let Some(decoder) = &self.decoder else { return Ok(()) };
-        let (at, best) = (self.sent.device_at, self.best.at);
-        decoder.step(s, Token { start: at, row: at + HEADER as u64, ty: TensorType::F32, best })
+        let (row, best) = (self.sent.device_at, self.best.at);
+        decoder.step(s, Token { position: self.position, row, ty: TensorType::F32, best }, turn)
     }
 }
 
@@ -198,10 +198,12 @@ mod tests {
                 each.into_iter().try_for_each(|i| rig.operation(&cuda.gpu, &cuda.stream, i)).expect("runs");
                 let (wanted, cache) = read(&rig);
                 rig.place(&cuda, position).expect("places");
+                let turn = Turn::wait();
                 for _ in 0..3 {
-                    rig.at_once(&cuda.stream).expect("runs");
+                    rig.at_once(&cuda.stream, &turn).expect("runs");
                 }
                 let (found, own) = read(&rig);
+                drop(turn);
                 let far: Vec<_> = found.iter().zip(&wanted).map(|(f, w)| distance(f, w)).collect();
                 let bytes = cache.iter().zip(&own).filter(|(a, b)| a != b).count();
                 println!(

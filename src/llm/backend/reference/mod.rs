@@ -3,7 +3,7 @@
 
 use half::f16;
 
-use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Part, QkNorm, shape};
+use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Once, Part, QkNorm, shape};
 
 mod cache;
 
@@ -243,7 +243,8 @@ impl Backend for Reference {
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
         Ok(table)
     }
-    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Head> {
+    fn head(&self, ty: TensorType, rows: usize, cols: usize, bytes: Once<'_>) -> Result<Head> {
+        let bytes = bytes.bytes;
         if ty.is_ternary() {
             let weights = Ternary::new(ty, rows, cols, bytes)?;
             return Ok(Head::Ternary(Linear::new(&[Part { weights, factor: 1.0 }])));
