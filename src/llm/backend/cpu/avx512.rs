@@ -34,7 +34,16 @@ fn broadcast4(q: &[i8], at: usize) -> __m512i {
 /// until it follows four streams.
 const LONG_TILE: usize = 8192;
 /// How far ahead of its use a weight is asked for, into the second-level cache, in each of four tiles.
-const AHEAD: usize = 512;
+const AHEAD: usize = 1536;
+
+/// Where `T` tiles of `tile_bytes` each, one behind the other, are read side by side: how far into its tile each asks ahead
+/// when it is at `at`. Behind a tile's end lies its neighbour, which is being read already, so that is where its tile of the
+/// next `T` goes on.
+#[inline]
+fn ahead<const T: usize>(at: usize, tile_bytes: usize) -> usize {
+    let to = at + AHEAD;
+    if to < tile_bytes { to } else { to + (T - 1) * tile_bytes }
+}
 
 /// One tile's codes, to be read 64 bytes at a time beside others' (a slice's bounds would be checked again for each).
 #[derive(Clone, Copy)]
@@ -56,18 +65,20 @@ impl<'a> Codes<'a> {
         unsafe { _mm512_loadu_si512(self.0.add(at).cast()) }
     }
 
-    /// Asks for the 256 bytes that lie ahead of `at` (mapped or not: a request never faults): near where `together` tiles
-    /// are read side by side, as far as AVX2 does in a single one.
+    /// Asks for the 256 bytes from `at` on (mapped or not: a request never faults).
     #[inline]
-    #[target_feature(enable = "avx2,avx512f")]
-    fn ask_ahead(self, at: usize, together: usize) {
-        let at = self.0.wrapping_add(at);
-        if together == 1 {
-            return prefetch(at, 4);
-        }
+    #[target_feature(enable = "avx512f")]
+    fn ask(self, at: usize) {
         for line in 0..4 {
-            _mm_prefetch::<_MM_HINT_T1>(at.wrapping_add(AHEAD + 64 * line).cast());
+            _mm_prefetch::<_MM_HINT_T1>(self.0.wrapping_add(at + 64 * line).cast());
         }
+    }
+
+    /// As far ahead of `at` as AVX2 does in a single tile.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn ask_ahead(self, at: usize) {
+        prefetch(self.0.wrapping_add(at), 4);
     }
 }
 
@@ -89,13 +100,17 @@ fn sum_sets<const S: usize>(sets: &[[__m512i; 4]; S]) -> [__m512i; 4] {
 fn dot_units<const T: usize, const S: usize>(codes: &[&[u8]; T], from: usize, q: &[i8]) -> [__m512i; T] {
     let masks = [_mm512_set1_epi8(3), _mm512_set1_epi8(12), _mm512_set1_epi8(48), _mm512_set1_epi8(192u8 as i8)];
     let units = q.len() / UNIT;
+    let tile_bytes = codes[0].len();
     let codes: [Codes<'_>; T] = std::array::from_fn(|t| Codes::of(&codes[t][from..], units * UNIT_BYTES));
     // A single tile takes two sets of sums, so that a product does not wait for the one before it.
     let mut acc = [[[_mm512_setzero_si512(); 4]; S]; T];
     for (u, q) in q.chunks_exact(UNIT).enumerate() {
         let mut w = [_mm512_setzero_si512(); T];
-        for t in 0..T {
-            codes[t].ask_ahead(u * UNIT_BYTES, T);
+        if T == 1 {
+            codes[0].ask_ahead(u * UNIT_BYTES);
+        } else {
+            let to = ahead::<T>(from + u * UNIT_BYTES, tile_bytes) - from;
+            codes.iter().for_each(|c| c.ask(to));
         }
         for v in 0..4 {
             for t in 0..T {
@@ -370,8 +385,11 @@ fn int4_tiles<const T: usize>(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f
     let low = _mm512_set1_epi8(15);
     let mut sum = [_mm512_setzero_ps(); T];
     for (b, q) in x.q.chunks_exact(32).enumerate() {
-        for t in 0..T {
-            codes[t].ask_ahead(b * INT4_BLOCK_BYTES, T);
+        if T == 1 {
+            codes[0].ask_ahead(b * INT4_BLOCK_BYTES);
+        } else {
+            let to = ahead::<T>(b * INT4_BLOCK_BYTES, blocks * INT4_BLOCK_BYTES);
+            codes.iter().for_each(|c| c.ask(to));
         }
         let mut dot = [[_mm512_set1_epi32(-8 * x.sums[b]), _mm512_setzero_si512()]; T];
         for v in 0..4 {
