@@ -1,5 +1,9 @@
 //! Integer dots with AVX2.
 //!
+//! Formula: `Σ code·q` a row, exact in 32 bits; then `(Σ code·q − Σ q) · scale`, a group of columns at a time where there are
+//! groups. Layout: [`super::pack`]'s tiles of 16 rows. Shapes: columns in units of 64 (int4: blocks of 32), any number of rows
+//! and tokens.
+//!
 //! `maddubs` multiplies unsigned codes with signed activations and adds neighbours into 16 bits. It cannot saturate here:
 //! a code is at most 3 and |q| at most 128, so a pair is at most 768. The fields of a packed byte are not all
 //! shifted down: fields 1 and 3 stay scaled by 4 (pairs of at most 3,072) in an accumulator of their own, which is

@@ -1,4 +1,8 @@
 //! The float kernels with AVX2, FMA and F16C: norm, quantization, SwiGLU, dense dots.
+//!
+//! Formulas: `x·w / √(mean x² + eps)`; `q = round(x · 127 / max|x|)`, ties to even, with the scale `max|x| / 127`;
+//! `gate / (1 + e^−gate) · up`; `Σ w·x`. Layout: rows of f32 side by side; dense weights as the file has them, `[rows, cols]` of
+//! f32, fp16 or bf16. Shapes: any number of columns; what is left of eights is [`super::scalar`]'s.
 
 use std::arch::x86_64::*;
 

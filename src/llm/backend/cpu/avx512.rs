@@ -1,5 +1,8 @@
 //! Integer dots with AVX-512 VNNI.
 //!
+//! Formula, layout and shapes are [`super::avx2`]'s: `(Σ code·q − Σ q) · scale` over tiles of 16 rows, columns in units of 64
+//! (int4: `Σ (code − 8)·q · d` over blocks of 32). Long tiles are read four at a time.
+//!
 //! `dpbusd` adds four unsigned × signed products into 32 bits, so nothing can saturate and a lane is a whole row. The
 //! four fields of a packed byte are masked where they lie; each stays scaled by 1, 4, 16 or 64 in an accumulator of
 //! its own, divided exactly at the end. (The largest, field 3 at 192 · 128 a product, keeps 32 bits for rows of up to

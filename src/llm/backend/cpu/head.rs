@@ -1,4 +1,8 @@
 //! The output matrix: int4 tiles, or rows as they are stored.
+//!
+//! Formula: `logit = Σ_block (Σ w·q) · (d_w · d_x)` over blocks of 32 columns, `x` quantized by the block; dense and ternary heads as
+//! [`super::kernels`] says. Layout: Q4_0 as [`super::pack`]'s int4 tiles, everything else row by row. Shapes: `[vocabulary, width]`,
+//! width a multiple of the stored type's block.
 
 use half::f16;
 

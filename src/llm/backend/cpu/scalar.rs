@@ -1,4 +1,13 @@
 //! The kernels without vectors: for processors that have none of the others, and to read beside them.
+//!
+//! Formulas: `ternary_row`, `ternary_rows`: `(Σ code·q − Σ q) · scale_w · scale_x` a row, a group of columns at a time where there
+//! are groups.
+//! `int4_row`: `Σ_block (Σ (code − 8)·q) · d_w · d_x`; `q8_dot` the same of int8 blocks; `dense_dot`: `Σ w·x`. `quantize`: `q = round(x ·
+//! 127 / max|x|)`, ties to even; gives the scale `max|x| / 127`. `norm`: `x·w / √(mean x² + eps)`. `swiglu`: `gate / (1 + e^−gate) · up`.
+//! `attend`: `Σ_p softmax_p(q·k_p / √d) · v_p` for each query head of one KV head.
+//!
+//! Layout: [`super::pack`]'s tiles and [`super::cache`]'s keys and values. Shapes: any number of rows, tokens and positions; columns
+//! in units of 64 (int4: 32).
 
 use half::{bf16, f16};
 
