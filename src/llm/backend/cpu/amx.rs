@@ -52,8 +52,8 @@ fn agrees() -> bool {
         let row = |i: usize| QuantRow { q: &q[i * COLS..(i + 1) * COLS], sums: &[], scale: 1.0 };
         let x: Vec<QuantRow<'_>> = (0..n).map(row).collect();
         let mut acc = vec![[0; TILE]; n];
-        // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles.
-        unsafe { dots(&codes, &x, 0, &mut acc) };
+        // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles; these rows are those.
+        unsafe { dots(&mut Ready::of(&x), &codes, &x, 0, &mut acc) };
         acc.iter().enumerate().all(|(i, sums)| sums.iter().enumerate().all(|(r, s)| *s == plain(i, r)))
     })
 }
@@ -124,24 +124,41 @@ macro_rules! store {
     };
 }
 
+/// What [`dots`] needs for some rows: the tiles' shape, a panel, where each tile of tokens begins.
+struct Ready {
+    _tiles: Tiles,
+    panel: Panel,
+    starts: Vec<usize>,
+    tokens: usize,
+}
+
+impl Ready {
+    /// # Safety
+    /// [`available`] said so. One at a time on a thread.
+    unsafe fn of(x: &[QuantRow<'_>]) -> Self {
+        let (base, cols, tokens) = (x[0].q.as_ptr(), x[0].q.len(), x.len().min(TOKENS));
+        // The tiles read rows by their distance: they must lie one behind the other, as in a `Quant`.
+        let in_order =
+            |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * cols);
+        assert!(x.iter().enumerate().all(in_order));
+        let starts = (0..x.len()).step_by(TOKENS).map(|s| s.min(x.len() - tokens)).collect();
+        // SAFETY: as the caller promises.
+        Self { _tiles: unsafe { Tiles::shaped(tokens) }, panel: Panel::new(), starts, tokens }
+    }
+}
+
 /// Sets `acc[i][row]` to `Σ code·q` of row `i` of `x` over the columns that `codes` (`[units, 256]`) hold, from column
 /// `from` on.
 ///
 /// # Safety
-/// [`available`] said so.
+/// [`available`] said so, and `ready` was made of these rows.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn dots(codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
+unsafe fn dots(ready: &mut Ready, codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
     let (units, cols) = (codes.len() / UNIT_BYTES, x[0].q.len());
     let base = x[0].q.as_ptr();
-    // The tiles read rows by their distance: they must lie one behind the other, as in a `Quant`, and hold the columns.
-    let in_order =
-        |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * cols);
-    assert!(x.iter().enumerate().all(in_order) && from + units * UNIT <= cols && acc.len() >= x.len());
-    let tokens = x.len().min(TOKENS);
-    // SAFETY: as the caller promises; no other `Tiles` is alive on this thread, which is here only once.
-    let _tiles = unsafe { Tiles::shaped(tokens) };
-    let mut panel = Panel::new();
-    let starts: Vec<usize> = (0..x.len()).step_by(TOKENS).map(|s| s.min(x.len() - tokens)).collect();
+    assert!(from + units * UNIT <= cols && acc.len() >= x.len());
+    let Ready { panel, starts, tokens, .. } = ready;
+    let tokens = *tokens;
     for starts in starts.chunks(SUMS) {
         // SAFETY: the tiles are shaped.
         unsafe { asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem)) };
@@ -150,7 +167,7 @@ unsafe fn dots(codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; T
                 let column = from + (p * Panel::UNITS + u) * UNIT;
                 let at = |i: usize| base.wrapping_add(starts[i] * cols + column);
                 // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is `tokens` rows of 64 bytes, `cols` apart,
-                // from row `starts[i] ≤ x.len() − tokens` on: inside the rows, which lie in order (asserted above).
+                // from row `starts[i] ≤ x.len() − tokens` on: inside the rows, which lie in order (as [`Ready::of`] asserted).
                 unsafe {
                     asm!("tileloadd tmm7, [{w} + {stride}]", w = in(reg) open.as_ptr(), stride = in(reg) 64usize,
                         options(nostack, readonly));
@@ -186,6 +203,14 @@ unsafe fn dots(codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; T
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    // SAFETY: the table holds this kernel only where AMX is available.
-    avx512::rows_by(w, tile, x, out, |codes, x, from, acc| unsafe { dots(codes, x, from, acc) });
+    // SAFETY: the table holds this kernel only where AMX is available; `rows_by` makes one `Ready` at a time, of the rows it
+    // gives with it.
+    avx512::rows_by(
+        w,
+        tile,
+        x,
+        out,
+        |x| unsafe { Ready::of(x) },
+        |ready, codes, x, from, acc| unsafe { dots(ready, codes, x, from, acc) },
+    );
 }

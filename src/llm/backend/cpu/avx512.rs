@@ -292,8 +292,7 @@ fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]
 /// Sets `acc[i][row]` to `Σ code·q` of row `i` of `x` over the columns that `codes` hold, from column `from` on.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-fn dots(codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
-    let mut panel = Panel::new();
+fn dots(panel: &mut Panel, codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
     acc.fill([0; TILE]);
     for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
         let (open, from) = (panel.open(codes), from + p * Panel::UNITS * UNIT);
@@ -335,22 +334,24 @@ fn load_dots(acc: &[i32; TILE]) -> __m512i {
 }
 
 /// One tile times several rows, with `dots` for the integers (see [`dots`]): scales and sums are the same however those
-/// are computed.
+/// are computed. `ready` makes what `dots` needs for these rows, once for all groups of columns.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-pub(super) fn rows_by(
+pub(super) fn rows_by<R>(
     w: &Packed,
     tile: usize,
     x: &[QuantRow<'_>],
     out: &mut [[f32; TILE]],
-    dots: impl Fn(&[u8], &[QuantRow<'_>], usize, &mut [[i32; TILE]]),
+    ready: impl Fn(&[QuantRow<'_>]) -> R,
+    dots: impl Fn(&mut R, &[u8], &[QuantRow<'_>], usize, &mut [[i32; TILE]]),
 ) {
     let mut acc = [[0i32; TILE]; ROWS];
     for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
         let acc = &mut acc[..x.len()];
+        let mut ready = ready(x);
         match w.groups(tile) {
             None => {
-                dots(w.tile(tile), x, 0, acc);
+                dots(&mut ready, w.tile(tile), x, 0, acc);
                 for ((x, acc), out) in x.iter().zip(&*acc).zip(out) {
                     finish(to_floats(load_dots(acc), x.sums.iter().sum()), w.row_scale(tile), x.scale, out);
                 }
@@ -358,7 +359,7 @@ pub(super) fn rows_by(
             Some(groups) => {
                 out.fill([0.0; TILE]);
                 for (g, codes) in w.tile(tile).chunks(groups.units * UNIT_BYTES).enumerate() {
-                    dots(codes, x, g * groups.units * UNIT, acc);
+                    dots(&mut ready, codes, x, g * groups.units * UNIT, acc);
                     for ((x, acc), out) in x.iter().zip(&*acc).zip(out.iter_mut()) {
                         let total = x.sums[g * groups.units..(g + 1) * groups.units].iter().sum();
                         let scales = sixteen(groups.scales, g * TILE);
@@ -375,7 +376,7 @@ pub(super) fn rows_by(
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    rows_by(w, tile, x, out, |codes, x, from, acc| dots(codes, x, from, acc));
+    rows_by(w, tile, x, out, |_| Panel::new(), |panel, codes, x, from, acc| dots(panel, codes, x, from, acc));
 }
 
 /// `T` tiles of an int4 head times one row.
