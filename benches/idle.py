@@ -83,6 +83,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         env, server = sound_card(folder)
         env["TERCET_CACHE"] = cache
+        # Not below the cache: a timer of another run would ring in this one.
+        env["TERCET_STATE"] = f"{folder}/tercet"
         noise = room(folder)
         play = f"while :; do cat {noise}; done | pacat --playback --device=mic_sink --format=s16le --channels=1 --rate=16000 --raw"
         speaker = subprocess.Popen(["sh", "-c", play], env=env, start_new_session=True, stderr=subprocess.DEVNULL)

@@ -163,7 +163,7 @@ impl Device {
         Ok(pinned)
     }
 
-    /// Whether all blocks of a launch fit on the device at once, and it starts them together.
+    /// Whether all blocks of a launch fit on the device at once.
     pub(super) fn holds_together(&self, f: Function, shape: Launch) -> Result<bool> {
         self.bind()?;
         let mut each = 0;
