@@ -320,21 +320,11 @@ impl Stream {
     /// Puts a kernel in. `args` is the one struct it takes. With `overlap` it may start before the kernel before it has
     /// ended (sm_90; the kernel itself waits).
     pub(super) fn launch<A: Copy>(&self, f: Function, shape: Launch, args: &A) -> Result<()> {
-        let attribute = sys::CUlaunchAttribute {
+        let mut overlap = sys::CUlaunchAttribute {
             id: sys::CUlaunchAttributeID::CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
             pad: [0; 4],
             value: sys::CUlaunchAttributeValue { programmaticStreamSerializationAllowed: 1 },
         };
-        self.launch_with(f, shape, args, (shape.overlap && self.device.arch >= 90).then_some(attribute))
-    }
-
-    fn launch_with<A: Copy>(
-        &self,
-        f: Function,
-        shape: Launch,
-        args: &A,
-        mut attribute: Option<sys::CUlaunchAttribute>,
-    ) -> Result<()> {
         let config = sys::CUlaunchConfig {
             gridDimX: shape.grid.0,
             gridDimY: shape.grid.1,
@@ -344,8 +334,8 @@ impl Stream {
             blockDimZ: 1,
             sharedMemBytes: shape.shared,
             hStream: self.at,
-            attrs: attribute.as_mut().map_or(std::ptr::null_mut(), std::ptr::from_mut),
-            numAttrs: u32::from(attribute.is_some()),
+            attrs: &raw mut overlap,
+            numAttrs: u32::from(shape.overlap && self.device.arch >= 90),
         };
         self.device.bind()?;
         let mut params = [std::ptr::from_ref(args).cast_mut().cast::<c_void>()];
