@@ -186,23 +186,27 @@ fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
 fn check_ranges(settings: &Settings, tree: &Node, problems: &mut Vec<Problem>) {
     let known: Vec<String> = show::full_keys().collect();
     for (section, text) in settings.validate() {
-        let (key, text) = complaint(section, &text, &known);
-        let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();
-        let origin = tree.get(&path).map_or(Origin::Default, |n| n.origin.clone());
+        let (key, others, text) = complaint(section, &text, &known);
+        let origin_of = |key: &String| {
+            let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();
+            tree.get(&path).map(|n| n.origin.clone()).filter(|o| *o != Origin::Default)
+        };
+        // A default that another key's value made wrong: who wrote that other key has something to mend.
+        let origin = std::iter::once(&key).chain(&others).find_map(origin_of).unwrap_or(Origin::Default);
         problems.push(Problem { origin, key, text, kind: Kind::Config });
     }
 }
 
 /// Modules name the key they complain about, with or without their section; where that is the beginning of the
-/// sentence it is taken off, since every problem is printed after its key.
-fn complaint(section: &str, text: &str, known: &[String]) -> (String, String) {
+/// sentence it is taken off, since every problem is printed after its key. The other keys named come beside it.
+fn complaint(section: &str, text: &str, known: &[String]) -> (String, Vec<String>, String) {
     let word = |c: char| c.is_alphanumeric() || "_.".contains(c);
-    let mentioned = text
+    let mut mentioned = text
         .split(|c| !word(c))
         .map(|w| w.trim_matches('.'))
         .map(|w| (w, format!("{section}.{}", w.strip_prefix(section).and_then(|w| w.strip_prefix('.')).unwrap_or(w))))
-        .find(|(_, key)| known.iter().any(|k| k == key || k.starts_with(&format!("{key}."))));
-    let Some((word, key)) = mentioned else { return (section.to_owned(), text.to_owned()) };
+        .filter(|(_, key)| known.iter().any(|k| k == key || k.starts_with(&format!("{key}."))));
+    let Some((word, key)) = mentioned.next() else { return (section.to_owned(), Vec::new(), text.to_owned()) };
     let rest = text.strip_prefix(word).map_or(text, |rest| rest.trim_start_matches([' ', '=', ':']));
-    (key, rest.to_owned())
+    (key, mentioned.map(|(_, key)| key).collect(), rest.to_owned())
 }

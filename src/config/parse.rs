@@ -53,12 +53,14 @@ fn io_kind(e: &std::io::Error) -> Kind {
 pub(super) fn text(input: &str, path: &Arc<PathBuf>, problems: &mut Vec<Problem>) -> Node {
     let lines = Lines::of(input);
     let (table, errors) = DeTable::parse_recoverable(input);
+    let guessed = !errors.is_empty();
     for e in errors {
         let line = e.span().map_or(1, |s| lines.line(s.start));
         let text = format!("not valid TOML: {}", e.message().replace('\n', ", "));
         problems.push(Problem { origin: Origin::file(path, line), key: String::new(), text, kind: Kind::Config });
     }
-    let mut builder = Builder { lines: Some(&lines), path: path.clone(), problems, kind: Kind::Config, at: Vec::new() };
+    let mut builder =
+        Builder { lines: Some(&lines), path: path.clone(), problems, kind: Kind::Config, at: Vec::new(), guessed };
     let origin = Origin::file(path, 1);
     Node { value: builder.table(table.get_ref(), &origin), origin }
 }
@@ -83,6 +85,8 @@ struct Builder<'a> {
     problems: &'a mut Vec<Problem>,
     kind: Kind,
     at: Vec<String>,
+    /// The text is not TOML and the tree is what its parser made of it: a number may be there that nobody wrote.
+    guessed: bool,
 }
 
 impl Builder<'_> {
@@ -128,7 +132,9 @@ impl Builder<'_> {
     }
 
     fn wrong(&mut self, origin: &Origin, text: String) -> Option<Value> {
-        self.problems.push(Problem { origin: origin.clone(), key: self.at.join("."), text, kind: self.kind });
+        if !self.guessed {
+            self.problems.push(Problem { origin: origin.clone(), key: self.at.join("."), text, kind: self.kind });
+        }
         None
     }
 }
@@ -136,9 +142,9 @@ impl Builder<'_> {
 /// Reads one value as TOML writes it (`3`, `"x"`, `[1, 2]`); `None` when the text is not such a value.
 pub(super) fn value(input: &str, origin: &Origin) -> Option<Node> {
     let v = DeValue::parse(input).ok()?;
-    let mut problems = Vec::new();
+    let (kind, mut problems) = (Kind::Config, Vec::new());
     let mut b =
-        Builder { lines: None, path: Arc::default(), problems: &mut problems, kind: Kind::Config, at: Vec::new() };
+        Builder { lines: None, path: Arc::default(), problems: &mut problems, kind, at: Vec::new(), guessed: false };
     let value = b.value(v.get_ref(), origin)?;
     problems.is_empty().then(|| Node { value, origin: origin.clone() })
 }

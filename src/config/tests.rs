@@ -108,9 +108,10 @@ fn range_checks_are_told_at_the_key_they_are_about() {
         ]
     );
     let known = ["a.b".to_owned(), "a.c.d".to_owned()];
-    assert_eq!(complaint("a", "too much, says b", &known), ("a.b".into(), "too much, says b".into()));
-    assert_eq!(complaint("a", "a.c.d: no", &known), ("a.c.d".into(), "no".into()));
-    assert_eq!(complaint("a", "neither here nor there", &known), ("a".into(), "neither here nor there".into()));
+    assert_eq!(complaint("a", "too much, says b", &known), ("a.b".into(), vec![], "too much, says b".into()));
+    assert_eq!(complaint("a", "b is over c.d", &known), ("a.b".into(), vec!["a.c.d".into()], "is over c.d".into()));
+    assert_eq!(complaint("a", "a.c.d: no", &known), ("a.c.d".into(), vec![], "no".into()));
+    assert_eq!(complaint("a", "neither here nor there", &known), ("a".into(), vec![], "neither here nor there".into()));
 }
 
 #[test]
@@ -311,6 +312,29 @@ fn names_its_place(p: &Problem) -> bool {
         Origin::File { path, line } => path.ends_with("t.toml") && *line >= 1,
         Origin::Env(name) => name.starts_with("TERCET__"),
         Origin::Flag(_) => true,
+    }
+}
+
+/// A default can be made wrong by another key: that key's place is the one to mend.
+#[test]
+fn a_default_made_wrong_is_blamed_on_the_key_that_did_it() {
+    for (text, place) in [
+        ("[hear.vad]\nonset = 0.2\n", "t.toml:2: hear.vad.offset: is 0.35; it must not be above vad.onset, 0.2"),
+        (
+            "[hear.turn]\n\nsilence_ms = 2000\n",
+            "t.toml:3: hear.turn.max_silence_ms: is 1200; it must not be below turn.silence_ms, 2000",
+        ),
+    ] {
+        assert_eq!(problems(text, &[], &[]), [place]);
+    }
+}
+
+/// The parser goes on after an error and may make up a number where none was written.
+#[test]
+fn what_the_parser_made_up_is_no_problem_of_its_own() {
+    for text in ["[hear]\n=\n", "= ", "[hear.vad]\nonset = \n", "[hear.vad]\nonset = .\n", "\n = +"] {
+        let all = problems(text, &[], &[]);
+        assert!(!all.is_empty() && all.iter().all(|p| !p.contains("finite number")), "{text:?}: {all:?}");
     }
 }
 

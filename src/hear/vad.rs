@@ -40,7 +40,10 @@ impl Default for Settings {
 impl Settings {
     pub(super) fn validate(&self, problems: &mut Vec<String>) {
         check_range(problems, "vad.onset", self.onset, 0.05, 0.99);
-        check_range(problems, "vad.offset", self.offset, 0.01, self.onset.max(0.01));
+        check_range(problems, "vad.offset", self.offset, 0.01, 0.99);
+        if self.offset > self.onset {
+            problems.push(format!("vad.offset is {}; it must not be above vad.onset, {}", self.offset, self.onset));
+        }
         check_range(problems, "vad.min_speech_ms", self.min_speech_ms, 0, 1000);
         check_range(problems, "vad.min_silence_ms", self.min_silence_ms, 32, 2000);
     }
