@@ -45,7 +45,7 @@ struct Score {
 }
 
 pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
-    let text = std::fs::read(&args.file).map_err(|e| Error::io("read", &args.file, e))?;
+    let text = std::fs::read(&args.file).map_err(|e| super::eval::unread(&args.file, "a text in UTF-8", e))?;
     let text = String::from_utf8(text)
         .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no UTF-8 text", args.file.display())).because(e))?;
     let settings = args.engine.settings(ctx)?.llm;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     let body = window - usize::from(bos.is_some());
     if tokens.len() < 2 {
         let what = format!("{} has {} tokens; two are needed", args.file.display(), tokens.len());
-        return Err(Error::new(Kind::Usage, what));
+        return Err(Error::new(Kind::Usage, what).remedy("give a text of a few hundred words or more"));
     }
     // A text shorter than a window is one; else what is left behind the last whole window is not scored.
     let windows: Vec<&[TokenId]> = match tokens.len() < body {
@@ -95,8 +95,15 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     match args.json {
         true => out::json(&score),
         false => out::line(format!(
-            "perplexity {:.4} ± {:.4} over {} tokens in {} windows of {} ({}, {})",
-            score.perplexity, score.plus_minus, score.tokens, score.windows, score.window, score.model, score.backend
+            "perplexity {:.4} ± {:.4} over {} tokens in {} window{} of {} ({}, {})",
+            score.perplexity,
+            score.plus_minus,
+            score.tokens,
+            score.windows,
+            if score.windows == 1 { "" } else { "s" },
+            score.window,
+            score.model,
+            score.backend
         )),
     }
 }

@@ -1,21 +1,25 @@
 //! Products of many rows with AMX int8 tiles (Intel, Sapphire Rapids and later).
 //!
-//! Formula: `C[token, row] += Σ_k x[token, k] · code[row, k]`, int8 times unsigned codes into 32 bits, exact: at most
-//! 3 · 128 · 350,000 columns fit. One `tdpbsud` is 16 tokens × 16 rows × 64 columns.
+//! Formula: `C[token, row] = Σ_k x[token, k] · (code[row, k] − 1)`, int8 times int8 into 32 bits, exact: at most
+//! 2 · 128 · 8 million columns fit. One `tdpbssd` is 16 tokens × 16 rows × 64 columns. Where columns have scales,
+//! `y = Σ_group d[row, group] · C` in the groups' order, each product rounded before it is added, as the reference does.
 //!
-//! Layout: an opened unit of a tile ([`Panel`]) is 16 steps of 16 rows × 4 columns, a byte a code. That is just what the
+//! Layout: an opened unit of a tile ([`Panel`]) is 16 steps of 16 rows × 4 columns, a byte a weight. That is just what the
 //! instruction wants of its second operand, so the weights' tile is one load of 1 kB; the tokens' tiles are loaded from the
-//! quantized rows as they lie. Four tiles of sums (64 tokens) share each weight tile.
+//! quantized rows as they lie. Four tiles of sums (64 tokens) share each weight tile. Groups are too short for that to
+//! matter: there each tile of tokens goes through a panel by itself, its 16 × 16 sums in registers.
 //!
 //! Shapes: any number of tokens. With 16 or more the last tile begins 16 before the end and computes some tokens twice;
 //! with fewer the tiles have that many rows. Columns are a multiple of 64. Everything else is [`avx512`]'s.
 
 use std::arch::asm;
+use std::arch::x86_64::{__m512, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_mul_ps};
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
-use super::avx512::{self, Panel};
+use super::avx512::{self, Panel, ROWS};
 use super::kernels::QuantRow;
-use super::pack::{Packed, TILE, UNIT, UNIT_BYTES};
+use super::pack::{Packed, TILE, TileGroups, UNIT, UNIT_BYTES, sixteen};
 
 /// Whether this processor has AMX int8, the kernel lets this process use it, and it computes what it should: few machines
 /// have it, so each is asked before it is trusted. To be called only where there is AVX-512 VNNI.
@@ -44,20 +48,22 @@ fn agrees() -> bool {
     let plain = |i: usize, row: usize| -> i32 {
         let one = |c: usize| {
             let byte = codes[c / 64 * UNIT_BYTES + c % 64 / 16 * 64 + 4 * row + c % 4];
-            i32::from((byte >> (2 * (c % 16 / 4))) & 3) * i32::from(q[i * COLS + c])
+            i32::from(WEIGHTS[usize::from(byte >> (2 * (c % 16 / 4))) & 3]) * i32::from(q[i * COLS + c])
         };
         (0..COLS).map(one).sum()
     };
-    [3, 16, 70].into_iter().all(|n: usize| {
+    [3, 16, 64].into_iter().all(|n: usize| {
         let row = |i: usize| QuantRow { q: &q[i * COLS..(i + 1) * COLS], sums: &[], scale: 1.0 };
         let x: Vec<QuantRow<'_>> = (0..n).map(row).collect();
-        let mut acc = vec![[0; TILE]; n];
+        let mut sums = Sums::<i32>::ZERO;
         // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles; these rows are those.
-        unsafe { dots(&mut Ready::of(&x), &codes, &x, 0, &mut acc) };
-        acc.iter().enumerate().all(|(i, sums)| sums.iter().enumerate().all(|(r, s)| *s == plain(i, r)))
+        unsafe { dots(&mut Ready::of(&x), &codes, &mut sums) };
+        (0..n).all(|i| (0..TILE).all(|r| sums.of(i, n)[r] == plain(i, r)))
     })
 }
 
+/// What the codes 0 to 3 stand for.
+const WEIGHTS: [i8; 4] = [-1, 0, 1, 2];
 /// Tokens of one tile of sums.
 const TOKENS: usize = 16;
 /// Tiles of sums kept at a time.
@@ -104,7 +110,7 @@ macro_rules! multiply {
     ($c:literal, $a:literal, $x:expr, $stride:expr) => {
         asm!(
             concat!("tileloadd tmm", $a, ", [{x} + {stride}]"),
-            concat!("tdpbsud tmm", $c, ", tmm", $a, ", tmm7"),
+            concat!("tdpbssd tmm", $c, ", tmm", $a, ", tmm7"),
             x = in(reg) $x,
             stride = in(reg) $stride,
             options(nostack, readonly)
@@ -124,93 +130,188 @@ macro_rules! store {
     };
 }
 
-/// What [`dots`] needs for some rows: the tiles' shape, a panel, where each tile of tokens begins.
-struct Ready {
-    _tiles: Tiles,
-    panel: Panel,
-    starts: Vec<usize>,
-    tokens: usize,
+/// Loads the weights' tile from `$w`.
+macro_rules! weights {
+    ($w:expr) => {
+        asm!("tileloadd tmm7, [{w} + {stride}]", w = in(reg) $w, stride = in(reg) 64usize, options(nostack, readonly))
+    };
 }
 
-impl Ready {
-    /// # Safety
-    /// [`available`] said so. One at a time on a thread.
-    unsafe fn of(x: &[QuantRow<'_>]) -> Self {
-        let (base, cols, tokens) = (x[0].q.as_ptr(), x[0].q.len(), x.len().min(TOKENS));
-        // The tiles read rows by their distance: they must lie one behind the other, as in a `Quant`.
-        let in_order =
-            |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * cols);
-        assert!(x.iter().enumerate().all(in_order));
-        let starts = (0..x.len()).step_by(TOKENS).map(|s| s.min(x.len() - tokens)).collect();
-        // SAFETY: as the caller promises.
-        Self { _tiles: unsafe { Tiles::shaped(tokens) }, panel: Panel::new(), starts, tokens }
+/// 16 rows of 16 sums, as a tile register holds them: `[token][row]`.
+type Square<T> = [[T; TILE]; TOKENS];
+
+/// At the start of a cache line, so that no row of a tile lies in two.
+#[repr(align(64))]
+struct Aligned<T>(T);
+
+/// The sums of up to [`ROWS`] tokens in the tiles they were computed in.
+#[repr(align(64))]
+struct Sums<T>([Square<T>; SUMS]);
+
+const _: () = assert!(SUMS * TOKENS == ROWS);
+
+impl Sums<i32> {
+    const ZERO: Self = Self([[[0; TILE]; TOKENS]; SUMS]);
+}
+
+impl Sums<f32> {
+    const ZERO: Self = Self([[[0.0; TILE]; TOKENS]; SUMS]);
+}
+
+impl<T> Sums<T> {
+    /// Those of token `i` of `n`.
+    fn of(&self, i: usize, n: usize) -> &[T; TILE] {
+        let tile = i / TOKENS;
+        &self.0[tile][i - start(tile, n)]
     }
 }
 
-/// Sets `acc[i][row]` to `Σ code·q` of row `i` of `x` over the columns that `codes` (`[units, 256]`) hold, from column
-/// `from` on.
+/// The first token of a tile: the last tile of several begins 16 before the end, so that it is full.
+fn start(tile: usize, n: usize) -> usize {
+    (tile * TOKENS).min(n.saturating_sub(TOKENS))
+}
+
+/// The rows to be multiplied and what that needs: the tiles' shape and a panel.
+struct Ready<'a> {
+    _tiles: Tiles,
+    panel: Panel,
+    /// The first row; the others lie one behind the other, `cols` apart.
+    base: *const i8,
+    cols: usize,
+    n: usize,
+    rows: PhantomData<&'a [i8]>,
+}
+
+impl<'a> Ready<'a> {
+    /// # Safety
+    /// [`available`] said so. One at a time on a thread.
+    unsafe fn of(x: &[QuantRow<'a>]) -> Self {
+        let (base, cols) = (x[0].q.as_ptr(), x[0].q.len());
+        // The tiles read rows by their distance: they must lie one behind the other, as in a `Quant`.
+        let in_order =
+            |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * cols);
+        assert!(x.len() <= ROWS && x.iter().enumerate().all(in_order));
+        // SAFETY: as the caller promises.
+        let tiles = unsafe { Tiles::shaped(x.len().min(TOKENS)) };
+        Self { _tiles: tiles, panel: Panel::new(), base, cols, n: x.len(), rows: PhantomData }
+    }
+
+    fn tiles(&self) -> usize {
+        self.n.div_ceil(TOKENS)
+    }
+}
+
+/// Sets `sums` to `Σ weight·q` over the columns that `codes` (`[units, 256]`) hold: all of a row.
 ///
 /// # Safety
-/// [`available`] said so, and `ready` was made of these rows.
+/// [`available`] said so.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn dots(ready: &mut Ready, codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
-    let (units, cols) = (codes.len() / UNIT_BYTES, x[0].q.len());
-    let base = x[0].q.as_ptr();
-    assert!(from + units * UNIT <= cols && acc.len() >= x.len());
-    let Ready { panel, starts, tokens, .. } = ready;
-    let tokens = *tokens;
-    for starts in starts.chunks(SUMS) {
-        // SAFETY: the tiles are shaped.
-        unsafe { asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem)) };
-        for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
-            for (u, open) in panel.open(codes).chunks_exact(TILE * UNIT).enumerate() {
-                let column = from + (p * Panel::UNITS + u) * UNIT;
-                let at = |i: usize| base.wrapping_add(starts[i] * cols + column);
-                // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is `tokens` rows of 64 bytes, `cols` apart,
-                // from row `starts[i] ≤ x.len() − tokens` on: inside the rows, which lie in order (as [`Ready::of`] asserted).
-                unsafe {
-                    asm!("tileloadd tmm7, [{w} + {stride}]", w = in(reg) open.as_ptr(), stride = in(reg) 64usize,
-                        options(nostack, readonly));
-                    multiply!("0", "4", at(0), cols);
-                    if starts.len() > 1 {
-                        multiply!("1", "5", at(1), cols);
-                    }
-                    if starts.len() > 2 {
-                        multiply!("2", "4", at(2), cols);
-                    }
-                    if starts.len() > 3 {
-                        multiply!("3", "5", at(3), cols);
-                    }
+unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
+    assert!(codes.len() / UNIT_BYTES * UNIT <= ready.cols);
+    let (tiles, cols, n, base) = (ready.tiles(), ready.cols, ready.n, ready.base);
+    // SAFETY: the tiles are shaped.
+    unsafe { asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem)) };
+    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
+        for (u, open) in ready.panel.open(codes, WEIGHTS).chunks_exact(TILE * UNIT).enumerate() {
+            let column = (p * Panel::UNITS + u) * UNIT;
+            let at = |tile: usize| base.wrapping_add(start(tile, n) * cols + column);
+            // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is its rows' 64 bytes from `column < cols` on,
+            // `cols` apart: inside the rows, which lie in order (as [`Ready::of`] asserted).
+            unsafe {
+                weights!(open.as_ptr());
+                multiply!("0", "4", at(0), cols);
+                if tiles > 1 {
+                    multiply!("1", "5", at(1), cols);
+                }
+                if tiles > 2 {
+                    multiply!("2", "4", at(2), cols);
+                }
+                if tiles > 3 {
+                    multiply!("3", "5", at(3), cols);
                 }
             }
         }
-        let mut to = |i: usize| acc[starts[i]..starts[i] + tokens].as_mut_ptr();
-        // SAFETY: each tile stores `tokens` rows of 64 bytes, which the slice has.
-        unsafe {
-            store!("0", to(0));
-            if starts.len() > 1 {
-                store!("1", to(1));
+    }
+    let mut to = |tile: usize| sums.0[tile].as_mut_ptr();
+    // SAFETY: each tile stores at most 16 rows of 64 bytes, which a square has.
+    unsafe {
+        store!("0", to(0));
+        if tiles > 1 {
+            store!("1", to(1));
+        }
+        if tiles > 2 {
+            store!("2", to(2));
+        }
+        if tiles > 3 {
+            store!("3", to(3));
+        }
+    }
+}
+
+/// Sets `sums` to `Σ d · Σ weight·q` of a tile whose columns have scales.
+///
+/// # Safety
+/// As [`dots`].
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, sums: &mut Sums<f32>) {
+    let TileGroups { units, scales } = groups;
+    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
+    let together = Panel::UNITS / units;
+    assert!(together > 0 && codes.len() / UNIT_BYTES * UNIT <= ready.cols);
+    let (tiles, cols, n, base) = (ready.tiles(), ready.cols, ready.n, ready.base);
+    let mut products = Aligned([[[0i32; TILE]; TOKENS]; Panel::UNITS]);
+    let Aligned(products) = &mut products;
+    *sums = Sums::<f32>::ZERO;
+    let panels = codes.chunks(together * units * UNIT_BYTES).zip(scales.chunks(together * TILE));
+    for (p, (codes, scales)) in panels.enumerate() {
+        let open = ready.panel.open(codes, WEIGHTS);
+        for (tile, sums) in sums.0[..tiles].iter_mut().enumerate() {
+            let x = base.wrapping_add(start(tile, n) * cols + p * together * units * UNIT);
+            // All products of the panel first: what a tile has just stored can be read only some time later.
+            for (g, open) in open.chunks(units * UNIT * TILE).enumerate() {
+                // SAFETY: as in `dots`.
+                unsafe {
+                    asm!("tilezero tmm0", options(nostack, nomem));
+                    for (u, open) in open.chunks_exact(TILE * UNIT).enumerate() {
+                        weights!(open.as_ptr());
+                        multiply!("0", "4", x.wrapping_add((g * units + u) * UNIT), cols);
+                    }
+                    store!("0", products[g].as_mut_ptr());
+                }
             }
-            if starts.len() > 2 {
-                store!("2", to(2));
+            let mut acc: [__m512; TOKENS] = std::array::from_fn(|i| avx512::load_f32(&sums[i]));
+            for (products, scales) in products.iter().zip(scales.chunks_exact(TILE)) {
+                let scale = avx512::load_f16(sixteen(scales, 0));
+                for i in 0..TOKENS {
+                    let dot = _mm512_cvtepi32_ps(avx512::load_dots(&products[i]));
+                    acc[i] = _mm512_add_ps(acc[i], _mm512_mul_ps(scale, dot));
+                }
             }
-            if starts.len() > 3 {
-                store!("3", to(3));
-            }
+            sums.iter_mut().zip(acc).for_each(|(to, sum)| avx512::store_f32(to, sum));
         }
     }
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    // SAFETY: the table holds this kernel only where AMX is available; `rows_by` makes one `Ready` at a time, of the rows it
-    // gives with it.
-    avx512::rows_by(
-        w,
-        tile,
-        x,
-        out,
-        |x| unsafe { Ready::of(x) },
-        |ready, codes, x, from, acc| unsafe { dots(ready, codes, x, from, acc) },
-    );
+    for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
+        let (n, row_scale) = (x.len(), w.row_scale(tile));
+        // SAFETY: the table holds this kernel only where AMX is available; one `Ready` at a time.
+        let mut ready = unsafe { Ready::of(x) };
+        if let Some(groups) = w.groups(tile) {
+            let mut sums = Sums::<f32>::ZERO;
+            // SAFETY: as above.
+            unsafe { grouped(&mut ready, w.tile(tile), groups, &mut sums) };
+            for (i, (x, out)) in x.iter().zip(out).enumerate() {
+                avx512::finish(avx512::load_f32(sums.of(i, n)), row_scale, x.scale, out);
+            }
+        } else {
+            let mut sums = Sums::<i32>::ZERO;
+            // SAFETY: as above.
+            unsafe { dots(&mut ready, w.tile(tile), &mut sums) };
+            for (i, (x, out)) in x.iter().zip(out).enumerate() {
+                avx512::finish(_mm512_cvtepi32_ps(avx512::load_dots(sums.of(i, n))), row_scale, x.scale, out);
+            }
+        }
+    }
 }

@@ -141,21 +141,21 @@ fn dot_units<const T: usize, const S: usize>(codes: &[&[u8]; T], from: usize, q:
 /// Sixteen fp16 values as f32.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_f16(of: &[u16; TILE]) -> __m512 {
+pub(super) fn load_f16(of: &[u16; TILE]) -> __m512 {
     // SAFETY: 32 readable bytes; the load does not need alignment.
     _mm512_cvtph_ps(unsafe { _mm256_loadu_si256(of.as_ptr().cast()) })
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_f32(of: &[f32; TILE]) -> __m512 {
+pub(super) fn load_f32(of: &[f32; TILE]) -> __m512 {
     // SAFETY: 64 readable bytes; the load does not need alignment.
     unsafe { _mm512_loadu_ps(of.as_ptr()) }
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn store_f32(to: &mut [f32; TILE], v: __m512) {
+pub(super) fn store_f32(to: &mut [f32; TILE], v: __m512) {
     // SAFETY: 64 writable bytes; the store does not need alignment.
     unsafe { _mm512_storeu_ps(to.as_mut_ptr(), v) }
 }
@@ -163,7 +163,7 @@ fn store_f32(to: &mut [f32; TILE], v: __m512) {
 /// `out = sum · (row_scale · x_scale)`.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn finish(sum: __m512, row_scale: &[f32; TILE], x_scale: f32, out: &mut [f32; TILE]) {
+pub(super) fn finish(sum: __m512, row_scale: &[f32; TILE], x_scale: f32, out: &mut [f32; TILE]) {
     let scale = _mm512_mul_ps(load_f32(row_scale), _mm512_set1_ps(x_scale));
     store_f32(out, _mm512_mul_ps(sum, scale));
 }
@@ -234,7 +234,7 @@ const PANEL_UNITS: usize = 8;
 /// Bytes of one unpacked unit: a byte a code, 16 steps of (16 rows × 4 columns).
 const OPEN_UNIT: usize = TILE * UNIT;
 /// Rows of activations whose sums are kept at a time.
-const ROWS: usize = 64;
+pub(super) const ROWS: usize = 64;
 
 /// Codes of a few units, one a byte: step `s` holds columns `4s..4s + 4` of the tile's rows, as in the packed vectors.
 #[repr(align(64))]
@@ -247,31 +247,45 @@ impl Panel {
         Self([0; PANEL_UNITS * OPEN_UNIT])
     }
 
-    /// Unpacks `codes` (at most [`Panel::UNITS`] units).
+    /// Unpacks `codes` (at most [`Panel::UNITS`] units) and gives each of them as `meaning` of it, a byte.
     #[inline]
     #[target_feature(enable = "avx2,avx512f,avx512bw")]
-    pub(super) fn open(&mut self, codes: &[u8]) -> &[u8] {
-        let low = _mm512_set1_epi8(3);
+    pub(super) fn open(&mut self, codes: &[u8], meaning: [i8; 4]) -> &[u8] {
+        // Two fields stand in the low half of a byte; a table of sixteen answers tells either.
+        let table = |field: u32| {
+            let bytes: [i8; 16] = std::array::from_fn(|half| meaning[(half >> (2 * field)) & 3]);
+            // SAFETY: 16 readable bytes; the load does not need alignment.
+            _mm512_broadcast_i32x4(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
+        };
+        let (tables, half) = ([table(0), table(1)], _mm512_set1_epi8(15));
         for (vector, to) in codes.chunks_exact(64).zip(self.0.chunks_exact_mut(256)) {
             prefetch(vector.as_ptr(), 1);
             let w = load(vector, 0);
-            let fields = [w, _mm512_srli_epi16::<2>(w), _mm512_srli_epi16::<4>(w), _mm512_srli_epi16::<6>(w)];
-            for (field, to) in fields.into_iter().zip(to.chunks_exact_mut(64)) {
+            let halves = [_mm512_and_si512(w, half), _mm512_and_si512(_mm512_srli_epi16::<4>(w), half)];
+            for (f, to) in to.chunks_exact_mut(64).enumerate() {
+                let open = _mm512_shuffle_epi8(tables[f % 2], halves[f / 2]);
                 // SAFETY: 64 writable bytes; the store does not need alignment.
-                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), _mm512_and_si512(field, low)) };
+                unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), open) };
             }
         }
         &self.0[..codes.len() * 4]
     }
 }
 
-/// Adds `Σ code·q` of an open panel to `acc` for `T` rows of activations, each `q` as long as the panel has columns.
+/// What the codes 0 to 3 are to `dpbusd`, which wants them unsigned: themselves, one too many.
+const CODES: [i8; 4] = [0, 1, 2, 3];
+
+/// Sets `sums[t]` to `Σ code·q − totals[t]` of an open panel for `T` rows of activations, each `q` as long as the panel has
+/// columns.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]) {
+fn panel_dots<const T: usize>(open: &[u8], q: [&[i8]; T], totals: [i32; T]) -> [__m512i; T] {
     let steps = open.len() / 64;
     let from: [*const i8; T] = std::array::from_fn(|t| q[t][..steps * 4].as_ptr());
     let mut sums = [_mm512_setzero_si512(); T];
+    for t in 0..T {
+        sums[t] = _mm512_set1_epi32(-totals[t]);
+    }
     for s in 0..steps {
         let w = load(open, 64 * s);
         for t in 0..T {
@@ -280,103 +294,119 @@ fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: &mut [[i32; TILE]]
             sums[t] = _mm512_dpbusd_epi32(sums[t], w, x);
         }
     }
-    for (acc, sum) in acc.iter_mut().zip(sums) {
-        // SAFETY: 64 readable and writable bytes of the array; neither access needs alignment.
-        unsafe {
-            let old = _mm512_loadu_si512(acc.as_ptr().cast());
-            _mm512_storeu_si512(acc.as_mut_ptr().cast(), _mm512_add_epi32(old, sum));
+    sums
+}
+
+/// Runs `$do` for blocks of `$t` rows, from row `$i` on, until all `$n` are done: the more at a time the better, up to 12.
+macro_rules! in_blocks {
+    ($n:expr, $i:ident, $t:ident => $do:expr) => {{
+        let mut $i = 0;
+        while $i < $n {
+            $i += match $n - $i {
+                1 => in_blocks!(@ 1, $t => $do),
+                2 | 3 => in_blocks!(@ 2, $t => $do),
+                4..8 => in_blocks!(@ 4, $t => $do),
+                8..12 => in_blocks!(@ 8, $t => $do),
+                _ => in_blocks!(@ 12, $t => $do),
+            }
         }
+    }};
+    (@ $rows:literal, $t:ident => $do:expr) => {{
+        const $t: usize = $rows;
+        $do;
+        $t
+    }};
+}
+
+/// Sets `acc[i][row]` to `Σ code·q − Σq` of row `i` of `x`.
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+fn dots(panel: &mut Panel, codes: &[u8], x: &[QuantRow<'_>], acc: &mut [[i32; TILE]]) {
+    acc.fill([0; TILE]);
+    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
+        let (open, units) = (panel.open(codes, CODES), codes.len() / UNIT_BYTES);
+        let from = p * Panel::UNITS;
+        in_blocks!(x.len(), i, T => {
+            let x: [QuantRow<'_>; T] = std::array::from_fn(|t| x[i + t]);
+            let sums = panel_dots(open, x.map(|x| columns(x, from, units)), x.map(|x| total(x, from, units)));
+            for (acc, sum) in acc[i..].iter_mut().zip(sums) {
+                store_dots(acc, _mm512_add_epi32(load_dots(acc), sum));
+            }
+        });
     }
 }
 
-/// Sets `acc[i][row]` to `Σ code·q` of row `i` of `x` over the columns that `codes` hold, from column `from` on.
+/// Sets `out[i][row]` to `Σ d · (Σ code·q − Σq)` of row `i` of `x` for a tile whose columns have scales, multiplied and
+/// added group by group in two steps as the reference does.
 #[inline]
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-fn dots(panel: &mut Panel, codes: &[u8], x: &[QuantRow<'_>], from: usize, acc: &mut [[i32; TILE]]) {
-    acc.fill([0; TILE]);
-    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
-        let (open, from) = (panel.open(codes), from + p * Panel::UNITS * UNIT);
-        let q = |i: usize| &x[i].q[from..from + open.len() / TILE];
-        let mut i = 0;
-        while i < x.len() {
-            let acc = &mut acc[i..];
-            i += match x.len() - i {
-                1 => {
-                    add_panel::<1>(open, [q(i)], acc);
-                    1
+fn grouped(panel: &mut Panel, codes: &[u8], groups: TileGroups<'_>, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    let TileGroups { units, scales } = groups;
+    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
+    let together = Panel::UNITS / units;
+    out.fill([0.0; TILE]);
+    let panels = codes.chunks(together * units * UNIT_BYTES).zip(scales.chunks(together * TILE));
+    for (p, (codes, scales)) in panels.enumerate() {
+        let open = panel.open(codes, CODES);
+        in_blocks!(x.len(), i, T => {
+            let x: [QuantRow<'_>; T] = std::array::from_fn(|t| x[i + t]);
+            let mut sums: [__m512; T] = std::array::from_fn(|t| load_f32(&out[i + t]));
+            for (g, open) in open.chunks(units * OPEN_UNIT).enumerate() {
+                let from = (p * together + g) * units;
+                let dots = panel_dots(open, x.map(|x| columns(x, from, units)), x.map(|x| total(x, from, units)));
+                let scale = load_f16(sixteen(scales, g * TILE));
+                for t in 0..T {
+                    sums[t] = _mm512_add_ps(sums[t], _mm512_mul_ps(scale, _mm512_cvtepi32_ps(dots[t])));
                 }
-                2 | 3 => {
-                    add_panel::<2>(open, [q(i), q(i + 1)], acc);
-                    2
-                }
-                4..8 => {
-                    add_panel::<4>(open, std::array::from_fn(|t| q(i + t)), acc);
-                    4
-                }
-                8..12 => {
-                    add_panel::<8>(open, std::array::from_fn(|t| q(i + t)), acc);
-                    8
-                }
-                _ => {
-                    add_panel::<12>(open, std::array::from_fn(|t| q(i + t)), acc);
-                    12
-                }
-            };
-        }
+            }
+            out[i..].iter_mut().zip(sums).for_each(|(to, sum)| store_f32(to, sum));
+        });
     }
+}
+
+/// The quantized values of some units of a row.
+#[inline]
+fn columns(x: QuantRow<'_>, from: usize, units: usize) -> &[i8] {
+    &x.q[from * UNIT..(from + units) * UNIT]
+}
+
+/// Their sum.
+#[inline]
+fn total(x: QuantRow<'_>, from: usize, units: usize) -> i32 {
+    x.sums[from..from + units].iter().sum()
 }
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn load_dots(acc: &[i32; TILE]) -> __m512i {
+pub(super) fn load_dots(of: &[i32; TILE]) -> __m512i {
     // SAFETY: 64 readable bytes of the array; the load does not need alignment.
-    unsafe { _mm512_loadu_si512(acc.as_ptr().cast()) }
+    unsafe { _mm512_loadu_si512(of.as_ptr().cast()) }
 }
 
-/// One tile times several rows, with `dots` for the integers (see [`dots`]): scales and sums are the same however those
-/// are computed. `ready` makes what `dots` needs for these rows, once for all groups of columns.
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-pub(super) fn rows_by<R>(
-    w: &Packed,
-    tile: usize,
-    x: &[QuantRow<'_>],
-    out: &mut [[f32; TILE]],
-    ready: impl Fn(&[QuantRow<'_>]) -> R,
-    dots: impl Fn(&mut R, &[u8], &[QuantRow<'_>], usize, &mut [[i32; TILE]]),
-) {
-    let mut acc = [[0i32; TILE]; ROWS];
-    for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
-        let acc = &mut acc[..x.len()];
-        let mut ready = ready(x);
-        match w.groups(tile) {
-            None => {
-                dots(&mut ready, w.tile(tile), x, 0, acc);
-                for ((x, acc), out) in x.iter().zip(&*acc).zip(out) {
-                    finish(to_floats(load_dots(acc), x.sums.iter().sum()), w.row_scale(tile), x.scale, out);
-                }
-            }
-            Some(groups) => {
-                out.fill([0.0; TILE]);
-                for (g, codes) in w.tile(tile).chunks(groups.units * UNIT_BYTES).enumerate() {
-                    dots(&mut ready, codes, x, g * groups.units * UNIT, acc);
-                    for ((x, acc), out) in x.iter().zip(&*acc).zip(out.iter_mut()) {
-                        let total = x.sums[g * groups.units..(g + 1) * groups.units].iter().sum();
-                        let scales = sixteen(groups.scales, g * TILE);
-                        store_f32(out, add_group(load_f32(out), load_dots(acc), total, scales));
-                    }
-                }
-                for (x, out) in x.iter().zip(out) {
-                    finish(load_f32(out), w.row_scale(tile), x.scale, out);
-                }
-            }
-        }
-    }
+#[target_feature(enable = "avx512f")]
+fn store_dots(to: &mut [i32; TILE], v: __m512i) {
+    // SAFETY: 64 writable bytes of the array; the store does not need alignment.
+    unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), v) };
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    rows_by(w, tile, x, out, |_| Panel::new(), |panel, codes, x, from, acc| dots(panel, codes, x, from, acc));
+    let mut panel = Panel::new();
+    for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
+        if let Some(groups) = w.groups(tile) {
+            grouped(&mut panel, w.tile(tile), groups, x, out);
+            for (x, out) in x.iter().zip(out) {
+                finish(load_f32(out), w.row_scale(tile), x.scale, out);
+            }
+        } else {
+            let mut acc = [[0i32; TILE]; ROWS];
+            dots(&mut panel, w.tile(tile), x, &mut acc[..x.len()]);
+            for ((x, acc), out) in x.iter().zip(&acc).zip(out) {
+                finish(_mm512_cvtepi32_ps(load_dots(acc)), w.row_scale(tile), x.scale, out);
+            }
+        }
+    }
 }
 
 /// `T` tiles of an int4 head times one row.
