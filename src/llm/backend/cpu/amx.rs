@@ -175,8 +175,9 @@ fn start(tile: usize, n: usize) -> usize {
 struct Ready<'a> {
     _tiles: Tiles,
     panel: Panel,
-    /// The first row; the others lie one behind the other, `cols` apart.
+    /// The first row; the others lie one behind the other, `stride` apart.
     base: *const i8,
+    stride: usize,
     cols: usize,
     n: usize,
     rows: PhantomData<&'a [i8]>,
@@ -187,13 +188,14 @@ impl<'a> Ready<'a> {
     /// [`available`] said so. One at a time on a thread.
     unsafe fn of(x: &[QuantRow<'a>]) -> Self {
         let (base, cols) = (x[0].q.as_ptr(), x[0].q.len());
-        // The tiles read rows by their distance: they must lie one behind the other, as in a `Quant`.
+        // The tiles read rows by their distance: they must lie evenly one behind the other, as in a `Quant`.
+        let stride = x.get(1).map_or(cols, |row| row.q.as_ptr().addr().wrapping_sub(base.addr()));
         let in_order =
-            |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * cols);
+            |(i, row): (usize, &QuantRow<'_>)| row.q.len() == cols && row.q.as_ptr() == base.wrapping_add(i * stride);
         assert!(x.len() <= ROWS && x.iter().enumerate().all(in_order));
         // SAFETY: as the caller promises.
         let tiles = unsafe { Tiles::shaped(x.len().min(TOKENS)) };
-        Self { _tiles: tiles, panel: Panel::new(), base, cols, n: x.len(), rows: PhantomData }
+        Self { _tiles: tiles, panel: Panel::new(), base, stride, cols, n: x.len(), rows: PhantomData }
     }
 
     fn tiles(&self) -> usize {
@@ -208,26 +210,26 @@ impl<'a> Ready<'a> {
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
     assert!(codes.len() / UNIT_BYTES * UNIT <= ready.cols);
-    let (tiles, cols, n, base) = (ready.tiles(), ready.cols, ready.n, ready.base);
+    let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
     // SAFETY: the tiles are shaped.
     unsafe { asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem)) };
     for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
         for (u, open) in ready.panel.open(codes, WEIGHTS).chunks_exact(TILE * UNIT).enumerate() {
             let column = (p * Panel::UNITS + u) * UNIT;
-            let at = |tile: usize| base.wrapping_add(start(tile, n) * cols + column);
+            let at = |tile: usize| base.wrapping_add(start(tile, n) * stride + column);
             // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is its rows' 64 bytes from `column < cols` on,
             // `cols` apart: inside the rows, which lie in order (as [`Ready::of`] asserted).
             unsafe {
                 weights!(open.as_ptr());
-                multiply!("0", "4", at(0), cols);
+                multiply!("0", "4", at(0), stride);
                 if tiles > 1 {
-                    multiply!("1", "5", at(1), cols);
+                    multiply!("1", "5", at(1), stride);
                 }
                 if tiles > 2 {
-                    multiply!("2", "4", at(2), cols);
+                    multiply!("2", "4", at(2), stride);
                 }
                 if tiles > 3 {
-                    multiply!("3", "5", at(3), cols);
+                    multiply!("3", "5", at(3), stride);
                 }
             }
         }
@@ -258,7 +260,7 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, s
     // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
     let together = Panel::UNITS / units;
     assert!(together > 0 && codes.len() / UNIT_BYTES * UNIT <= ready.cols);
-    let (tiles, cols, n, base) = (ready.tiles(), ready.cols, ready.n, ready.base);
+    let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
     let mut products = Aligned([[[0i32; TILE]; TOKENS]; Panel::UNITS]);
     let Aligned(products) = &mut products;
     *sums = Sums::<f32>::ZERO;
@@ -266,7 +268,7 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, s
     for (p, (codes, scales)) in panels.enumerate() {
         let open = ready.panel.open(codes, WEIGHTS);
         for (tile, sums) in sums.0[..tiles].iter_mut().enumerate() {
-            let x = base.wrapping_add(start(tile, n) * cols + p * together * units * UNIT);
+            let x = base.wrapping_add(start(tile, n) * stride + p * together * units * UNIT);
             // All products of the panel first: what a tile has just stored can be read only some time later.
             for (g, open) in open.chunks(units * UNIT * TILE).enumerate() {
                 // SAFETY: as in `dots`.
@@ -274,7 +276,7 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, s
                     asm!("tilezero tmm0", options(nostack, nomem));
                     for (u, open) in open.chunks_exact(TILE * UNIT).enumerate() {
                         weights!(open.as_ptr());
-                        multiply!("0", "4", x.wrapping_add((g * units + u) * UNIT), cols);
+                        multiply!("0", "4", x.wrapping_add((g * units + u) * UNIT), stride);
                     }
                     store!("0", products[g].as_mut_ptr());
                 }

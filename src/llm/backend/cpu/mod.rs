@@ -73,6 +73,8 @@ pub struct Quant {
     sums: Vec<i32>,
 }
 
+const CACHE_LINE: usize = 64;
+
 /// Rows that are multiplied one by one: unpacking a tile for all of them at once pays for more.
 const FEW: usize = 4;
 
@@ -173,12 +175,12 @@ impl Cpu {
 
     /// Quantizes what `fill` writes into a scratch row, for each of `n` rows.
     fn quantize_rows(&self, n: usize, out: &mut Quant, fill: impl Fn(usize, &mut [f32]) + Sync) {
-        let (cols, units) = (out.cols, out.cols.div_ceil(UNIT));
+        let (cols, units, stride) = (out.cols, out.cols.div_ceil(UNIT), Quant::stride(out.cols));
         let (q, scale, sums) = (Disjoint::new(&mut out.q), Disjoint::new(&mut out.scale), Disjoint::new(&mut out.sums));
         self.each_row(n, |i| {
             // SAFETY: each row is visited once and has its own elements.
             let (q, scale, sums) =
-                unsafe { (q.slice(i * cols, cols), scale.slice(i, 1), sums.slice(i * units, units)) };
+                unsafe { (q.slice(i * stride, cols), scale.slice(i, 1), sums.slice(i * units, units)) };
             with_scratch(cols, |row| {
                 fill(i, row);
                 // SAFETY: the table holds kernels of a set this processor has.
@@ -229,6 +231,12 @@ impl Rows {
 }
 
 impl Quant {
+    /// Bytes from one row to the next. Rows a power of two apart would all fall into the same few sets of the cache, of
+    /// which kernels that read sixteen rows side by side would use one at a time.
+    fn stride(cols: usize) -> usize {
+        cols + CACHE_LINE
+    }
+
     fn holds(&self, n: usize) -> bool {
         n <= self.scale.len()
     }
@@ -236,7 +244,7 @@ impl Quant {
     fn row(&self, i: usize) -> QuantRow<'_> {
         let units = self.cols.div_ceil(UNIT);
         QuantRow {
-            q: &self.q[i * self.cols..(i + 1) * self.cols],
+            q: &self.q[i * Self::stride(self.cols)..][..self.cols],
             sums: &self.sums[i * units..(i + 1) * units],
             scale: self.scale[i],
         }
@@ -271,7 +279,7 @@ impl Backend for Cpu {
         Buffer::<f32>::bytes(capacity * cols)
     }
     fn quant_bytes(&self, capacity: usize, cols: usize) -> u64 {
-        Buffer::<i8>::bytes(capacity * cols) + (capacity * 4 * (1 + cols.div_ceil(UNIT))) as u64
+        Buffer::<i8>::bytes(capacity * Quant::stride(cols)) + (capacity * 4 * (1 + cols.div_ceil(UNIT))) as u64
     }
     fn linear_bytes(&self, rows: usize, cols: usize, group: Option<usize>) -> u64 {
         Packed::bytes(rows, cols, group)
@@ -289,7 +297,7 @@ impl Backend for Cpu {
     fn quant(&self, capacity: usize, cols: usize) -> Result<Quant> {
         Ok(Quant {
             cols,
-            q: Buffer::zeroed(capacity * cols)?,
+            q: Buffer::zeroed(capacity * Quant::stride(cols))?,
             scale: vec![0.0; capacity],
             sums: vec![0; capacity * cols.div_ceil(UNIT)],
         })
@@ -319,7 +327,8 @@ impl Backend for Cpu {
     }
     fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
         shape(to.holds(scales.len()) && q.len() == scales.len() * to.cols, "write_quant")?;
-        to.q[..q.len()].copy_from_slice(q);
+        let rows = to.q.chunks_mut(Quant::stride(to.cols));
+        rows.zip(q.chunks_exact(to.cols)).for_each(|(to, q)| to[..q.len()].copy_from_slice(q));
         to.scale[..scales.len()].copy_from_slice(scales);
         for (q, sums) in q.chunks_exact(to.cols).zip(to.sums.chunks_exact_mut(to.cols.div_ceil(UNIT))) {
             // SAFETY: the table holds kernels of a set this processor has.
@@ -329,7 +338,7 @@ impl Backend for Cpu {
     }
     fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
         shape(from.holds(n), "read_quant")?;
-        Ok((from.q[..n * from.cols].to_vec(), from.scale[..n].to_vec()))
+        Ok(((0..n).flat_map(|i| from.row(i).q).copied().collect(), from.scale[..n].to_vec()))
     }
     fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
         kv.save(len)
