@@ -1,7 +1,7 @@
 //! Products of many rows with AMX int8 tiles (Intel, Sapphire Rapids and later).
 //!
-//! Formula: `C[token, row] = Σ_k x[token, k] · (code[row, k] − 1)`, int8 times int8 into 32 bits, exact: at most
-//! 2 · 128 · 8 million columns fit. One `tdpbssd` is 16 tokens × 16 rows × 64 columns. Where columns have scales,
+//! Formula: `C[token, row] = Σ_k x[token, k] · (code[row, k] − 1)`, int8 times int8 into 32 bits, exact: a
+//! product is at most 2 · 128, so 8 million columns fit. One `tdpbssd` is 16 tokens × 16 rows × 64 columns. Where columns have scales,
 //! `y = Σ_group d[row, group] · C` in the groups' order, each product rounded before it is added, as the reference does.
 //!
 //! Layout: an opened unit of a tile ([`Panel`]) is 16 steps of 16 rows × 4 columns, a byte a weight. That is just what the
@@ -55,9 +55,8 @@ fn agrees() -> bool {
     [3, 16, 64].into_iter().all(|n: usize| {
         let row = |i: usize| QuantRow { q: &q[i * COLS..(i + 1) * COLS], sums: &[], scale: 1.0 };
         let x: Vec<QuantRow<'_>> = (0..n).map(row).collect();
-        let mut sums = Sums::<i32>::ZERO;
         // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles; these rows are those.
-        unsafe { dots(&mut Ready::of(&x), &codes, &mut sums) };
+        let sums = unsafe { dots(&mut Ready::of(&x), &codes) };
         (0..n).all(|i| (0..TILE).all(|r| sums.of(i, n)[r] == plain(i, r)))
     })
 }
@@ -140,22 +139,19 @@ macro_rules! weights {
 /// 16 rows of 16 sums, as a tile register holds them: `[token][row]`.
 type Square<T> = [[T; TILE]; TOKENS];
 
-/// At the start of a cache line, so that no row of a tile lies in two.
+/// What tiles of sums hold; at the start of a cache line, so that no row of a tile lies in two. [`SUMS`] of them are all
+/// that up to [`ROWS`] tokens need.
 #[repr(align(64))]
-struct Aligned<T>(T);
+struct Squares<T, const N: usize>([Square<T>; N]);
 
-/// The sums of up to [`ROWS`] tokens in the tiles they were computed in.
-#[repr(align(64))]
-struct Sums<T>([Square<T>; SUMS]);
+type Sums<T> = Squares<T, SUMS>;
 
 const _: () = assert!(SUMS * TOKENS == ROWS);
 
-impl Sums<i32> {
-    const ZERO: Self = Self([[[0; TILE]; TOKENS]; SUMS]);
-}
-
-impl Sums<f32> {
-    const ZERO: Self = Self([[[0.0; TILE]; TOKENS]; SUMS]);
+impl<T: Copy + Default, const N: usize> Squares<T, N> {
+    fn zero() -> Self {
+        Self([[[T::default(); TILE]; TOKENS]; N])
+    }
 }
 
 impl<T> Sums<T> {
@@ -203,12 +199,12 @@ impl<'a> Ready<'a> {
     }
 }
 
-/// Sets `sums` to `Σ weight·q` over the columns that `codes` (`[units, 256]`) hold: all of a row.
+/// `Σ weight·q` over the columns that `codes` (`[units, 256]`) hold: all of a row.
 ///
 /// # Safety
 /// [`available`] said so.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
+unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8]) -> Sums<i32> {
     assert!(codes.len() / UNIT_BYTES * UNIT <= ready.cols);
     let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
     // SAFETY: the tiles are shaped.
@@ -218,7 +214,7 @@ unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
             let column = (p * Panel::UNITS + u) * UNIT;
             let at = |tile: usize| base.wrapping_add(start(tile, n) * stride + column);
             // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is its rows' 64 bytes from `column < cols` on,
-            // `cols` apart: inside the rows, which lie in order (as [`Ready::of`] asserted).
+            // `stride` apart: inside the rows, which lie in order (as [`Ready::of`] asserted).
             unsafe {
                 weights!(open.as_ptr());
                 multiply!("0", "4", at(0), stride);
@@ -234,6 +230,7 @@ unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
             }
         }
     }
+    let mut sums = Sums::zero();
     let mut to = |tile: usize| sums.0[tile].as_mut_ptr();
     // SAFETY: each tile stores at most 16 rows of 64 bytes, which a square has.
     unsafe {
@@ -248,22 +245,21 @@ unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8], sums: &mut Sums<i32>) {
             store!("3", to(3));
         }
     }
+    sums
 }
 
-/// Sets `sums` to `Σ d · Σ weight·q` of a tile whose columns have scales.
+/// `Σ d · Σ weight·q` of a tile whose columns have scales.
 ///
 /// # Safety
 /// As [`dots`].
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, sums: &mut Sums<f32>) {
+unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>) -> Sums<f32> {
     let TileGroups { units, scales } = groups;
     // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
     let together = Panel::UNITS / units;
     assert!(together > 0 && codes.len() / UNIT_BYTES * UNIT <= ready.cols);
     let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
-    let mut products = Aligned([[[0i32; TILE]; TOKENS]; Panel::UNITS]);
-    let Aligned(products) = &mut products;
-    *sums = Sums::<f32>::ZERO;
+    let (mut sums, mut products) = (Sums::zero(), Squares::<i32, { Panel::UNITS }>::zero());
     let panels = codes.chunks(together * units * UNIT_BYTES).zip(scales.chunks(together * TILE));
     for (p, (codes, scales)) in panels.enumerate() {
         let open = ready.panel.open(codes, WEIGHTS);
@@ -278,11 +274,11 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, s
                         weights!(open.as_ptr());
                         multiply!("0", "4", x.wrapping_add((g * units + u) * UNIT), stride);
                     }
-                    store!("0", products[g].as_mut_ptr());
+                    store!("0", products.0[g].as_mut_ptr());
                 }
             }
             let mut acc: [__m512; TOKENS] = std::array::from_fn(|i| avx512::load_f32(&sums[i]));
-            for (products, scales) in products.iter().zip(scales.chunks_exact(TILE)) {
+            for (products, scales) in products.0.iter().zip(scales.chunks_exact(TILE)) {
                 let scale = avx512::load_f16(sixteen(scales, 0));
                 for i in 0..TOKENS {
                     let dot = _mm512_cvtepi32_ps(avx512::load_dots(&products[i]));
@@ -292,6 +288,7 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>, s
             sums.iter_mut().zip(acc).for_each(|(to, sum)| avx512::store_f32(to, sum));
         }
     }
+    sums
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
@@ -301,16 +298,14 @@ pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mu
         // SAFETY: the table holds this kernel only where AMX is available; one `Ready` at a time.
         let mut ready = unsafe { Ready::of(x) };
         if let Some(groups) = w.groups(tile) {
-            let mut sums = Sums::<f32>::ZERO;
             // SAFETY: as above.
-            unsafe { grouped(&mut ready, w.tile(tile), groups, &mut sums) };
+            let sums = unsafe { grouped(&mut ready, w.tile(tile), groups) };
             for (i, (x, out)) in x.iter().zip(out).enumerate() {
                 avx512::finish(avx512::load_f32(sums.of(i, n)), row_scale, x.scale, out);
             }
         } else {
-            let mut sums = Sums::<i32>::ZERO;
             // SAFETY: as above.
-            unsafe { dots(&mut ready, w.tile(tile), &mut sums) };
+            let sums = unsafe { dots(&mut ready, w.tile(tile)) };
             for (i, (x, out)) in x.iter().zip(out).enumerate() {
                 avx512::finish(_mm512_cvtepi32_ps(avx512::load_dots(sums.of(i, n))), row_scale, x.scale, out);
             }
