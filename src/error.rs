@@ -72,6 +72,11 @@ impl Error {
         self
     }
 
+    /// Adds what a person can do about a thing that is not there; other errors stay as they are.
+    pub fn if_missing(self, remedy: impl Into<String>) -> Self {
+        if self.kind == Kind::NotFound { self.remedy(remedy) } else { self }
+    }
+
     /// Chains the cause.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>) -> Self {
         self.source = Some(source.into());

@@ -15,6 +15,9 @@ use crate::schema::{Message, Role};
 /// Longest assistant turn; a call takes about 40 tokens.
 const MAX_TURN_TOKENS: usize = 200;
 
+/// Remedy for a file that is no file of conversations.
+const WRITE: &str = r#"give a file with one {"messages": [{"role": …, "content": …}, …]} a line"#;
+
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -142,18 +145,9 @@ fn split<'a>(case: &'a Case, line: usize, file: &Path) -> Result<(&'a [Message],
     })
 }
 
-/// An input that could not be read; where there is none, what is wanted there.
-pub(super) fn unread(file: &Path, wanted: &str, why: std::io::Error) -> Error {
-    match why.kind() {
-        std::io::ErrorKind::NotFound => Error::io("open", file, why).remedy(format!("give the path of {wanted}")),
-        _ => Error::io("open", file, why),
-    }
-}
-
 /// Conversations with their line numbers.
 fn read_cases(file: &Path, limit: usize) -> Result<Vec<(usize, Case)>> {
-    let open =
-        std::fs::File::open(file).map_err(|e| unread(file, "a file of conversations, one JSON object a line", e))?;
+    let open = std::fs::File::open(file).map_err(|e| Error::io("open", file, e).if_missing(WRITE))?;
     let mut cases = Vec::new();
     for (i, line) in std::io::BufReader::new(open).lines().enumerate() {
         let line = line.map_err(|e| Error::io("read", file, e))?;
@@ -165,14 +159,13 @@ fn read_cases(file: &Path, limit: usize) -> Result<Vec<(usize, Case)>> {
         }
         let case = serde_json::from_str(&line).map_err(|e| {
             Error::new(Kind::Corrupt, format!("{}, line {}: not a conversation", file.display(), i + 1))
-                .remedy(r#"write one {"messages": [{"role": …, "content": …}, …]} a line"#)
+                .remedy(WRITE)
                 .because(e)
         })?;
         cases.push((i + 1, case));
     }
     match cases.is_empty() {
-        true => Err(Error::new(Kind::Corrupt, format!("{} holds no conversations", file.display()))
-            .remedy(r#"write one {"messages": [{"role": …, "content": …}, …]} a line"#)),
+        true => Err(Error::new(Kind::Corrupt, format!("{} holds no conversations", file.display())).remedy(WRITE)),
         false => Ok(cases),
     }
 }

@@ -45,7 +45,8 @@ struct Score {
 }
 
 pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
-    let text = std::fs::read(&args.file).map_err(|e| super::eval::unread(&args.file, "a text in UTF-8", e))?;
+    let text = std::fs::read(&args.file)
+        .map_err(|e| Error::io("read", &args.file, e).if_missing("give the path of a text in UTF-8"))?;
     let text = String::from_utf8(text)
         .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no UTF-8 text", args.file.display())).because(e))?;
     let settings = args.engine.settings(ctx)?.llm;

@@ -59,8 +59,7 @@ pub(super) fn text(input: &str, path: &Arc<PathBuf>, problems: &mut Vec<Problem>
         let text = format!("not valid TOML: {}", e.message().replace('\n', ", "));
         problems.push(Problem { origin: Origin::file(path, line), key: String::new(), text, kind: Kind::Config });
     }
-    let mut builder =
-        Builder { lines: Some(&lines), path: path.clone(), problems, kind: Kind::Config, at: Vec::new(), guessed };
+    let mut builder = Builder { lines: Some(&lines), path: path.clone(), problems, at: Vec::new(), guessed };
     let origin = Origin::file(path, 1);
     Node { value: builder.table(table.get_ref(), &origin), origin }
 }
@@ -83,7 +82,6 @@ struct Builder<'a> {
     lines: Option<&'a Lines>,
     path: Arc<PathBuf>,
     problems: &'a mut Vec<Problem>,
-    kind: Kind,
     at: Vec<String>,
     /// The text is not TOML and the tree is what its parser made of it: a number may be there that nobody wrote.
     guessed: bool,
@@ -133,7 +131,7 @@ impl Builder<'_> {
 
     fn wrong(&mut self, origin: &Origin, text: String) -> Option<Value> {
         if !self.guessed {
-            self.problems.push(Problem { origin: origin.clone(), key: self.at.join("."), text, kind: self.kind });
+            self.problems.push(Problem { origin: origin.clone(), key: self.at.join("."), text, kind: Kind::Config });
         }
         None
     }
@@ -142,9 +140,8 @@ impl Builder<'_> {
 /// Reads one value as TOML writes it (`3`, `"x"`, `[1, 2]`); `None` when the text is not such a value.
 pub(super) fn value(input: &str, origin: &Origin) -> Option<Node> {
     let v = DeValue::parse(input).ok()?;
-    let (kind, mut problems) = (Kind::Config, Vec::new());
-    let mut b =
-        Builder { lines: None, path: Arc::default(), problems: &mut problems, kind, at: Vec::new(), guessed: false };
+    let mut problems = Vec::new();
+    let mut b = Builder { lines: None, path: Arc::default(), problems: &mut problems, at: Vec::new(), guessed: false };
     let value = b.value(v.get_ref(), origin)?;
     problems.is_empty().then(|| Node { value, origin: origin.clone() })
 }

@@ -16,11 +16,7 @@ const MAX_JSON_BYTES: u64 = 256 << 20;
 /// # Errors
 /// [`Kind::NotFound`], [`Kind::Io`], or [`Kind::Corrupt`] where it is no JSON.
 pub(super) fn read_json(path: &Path) -> Result<Value> {
-    let failed = |e: std::io::Error| {
-        let missing = e.kind() == std::io::ErrorKind::NotFound;
-        let e = Error::io("read", path, e);
-        if missing { e.remedy(FETCH) } else { e }
-    };
+    let failed = |e| Error::io("read", path, e).if_missing(FETCH);
     let bytes = path.metadata().map_err(failed)?.len();
     if bytes > MAX_JSON_BYTES {
         let what = format!("{} has {}: that is no JSON of a checkpoint", path.display(), Bytes(bytes));

@@ -52,10 +52,9 @@ impl Gguf {
     /// big-endian files, [`Kind::Corrupt`] naming the file and the field for everything else that is wrong in the header
     /// or points outside the file.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => Error::io("open model", path, e)
-                .remedy("give the path of a GGUF file; `tercet convert` makes one of a checkpoint"),
-            _ => Error::io("open model", path, e),
+        let file = File::open(path).map_err(|e| {
+            Error::io("open model", path, e)
+                .if_missing("give the path of a GGUF file; `tercet convert` makes one of a checkpoint")
         })?;
         let size = file.metadata().map_err(|e| Error::io("read the size of", path, e))?;
         if !size.is_file() {
