@@ -1,7 +1,7 @@
 //! How much of the GPU's memory is taken, by whomever: NVIDIA's management library, which knows it also before this process has a
 //! context of its own.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use cudarc::driver::sys;
 
@@ -36,9 +36,8 @@ pub fn memory_used() -> Option<u64> {
     if !found {
         return None;
     }
-    let name = CString::new("libnvidia-ml.so.1").ok()?;
     // SAFETY: as above; the library stays open.
-    let library = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW) };
+    let library = unsafe { libc::dlopen(c"libnvidia-ml.so.1".as_ptr(), libc::RTLD_NOW) };
     if library.is_null() {
         return None;
     }
