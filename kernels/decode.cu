@@ -115,7 +115,7 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 template <class F> __device__ __forceinline__ void multiply(int of, int tiles, const u32* area, State& s, F& feed) {
     const int lane = threadIdx.x & 31, g = lane >> 2, c = lane & 3;
     const Tiles mine = s.tiles[of][feed.warp];
-    const uint2* xs = (const uint2*)area + (g >> 1) * 4 + c;
+    const u32 xs = kept((const uint2*)area + (g >> 1) * 4 + c);
     int* red = s.red + mine.strip * 16 + (c & 1) * 8 + g;
     int t = mine.tile;
     int acc[4][4];
@@ -140,34 +140,48 @@ template <class F> __device__ __forceinline__ void multiply(int of, int tiles, c
         red += 16;
         clear();
     };
-    auto next = [&](int t) { return t + 1 == tiles ? 0 : t + 1; };
+    auto product = [&](const uint4& w, const uint2& b) {
+        mma_u8s8(acc[0], w.x & 0x03030303, w.y & 0x03030303, w.z & 0x03030303, w.w & 0x03030303, b.x, b.y);
+        mma_u8s8(acc[1], w.x & 0x0f0f0f0f, w.y & 0x0f0f0f0f, w.z & 0x0f0f0f0f, w.w & 0x0f0f0f0f, b.x, b.y);
+        mma_u8s8(acc[2], w.x & 0x3f3f3f3f, w.y & 0x3f3f3f3f, w.z & 0x3f3f3f3f, w.w & 0x3f3f3f3f, b.x, b.y);
+        mma_u8s8(acc[3], w.x, w.y, w.z, w.w, b.x, b.y);
+    };
     for (int left = mine.count; left > 0; left -= SLOT_TILES) {
-        const uint4* from = (const uint4*)feed.wait() + lane;
-        const int n = min(left, SLOT_TILES);
-#pragma unroll 1
-        for (int k0 = 0; k0 < n; k0 += BATCH_TILES, from += BATCH_TILES * 32) {
-            uint4 w[BATCH_TILES];
-            uint2 b[BATCH_TILES];
+        const bool whole = min(left, tiles - t) >= SLOT_TILES;  // a slot within a strip
+        const u32 from = feed.wait() + lane * 16;
+        uint4 w[SLOT_TILES];
+        uint2 b[SLOT_TILES];
+#pragma unroll
+        for (int k = 0; k < SLOT_TILES; k++) w[k] = shared4(from + k * 512);
+        if (whole) {
+#pragma unroll
+            for (int k = 0; k < SLOT_TILES; k++) b[k] = shared2(xs + t * 128 + k * 128);
+        } else {
             int at = t;
 #pragma unroll
-            for (int k = 0; k < BATCH_TILES; k++) {
-                w[k] = from[k * 32];
-                b[k] = xs[at * 16];
-                at = next(at);
-            }
-            // All is in registers: what comes next may come.
-            if (k0 + BATCH_TILES >= n) feed.used();
-#pragma unroll
-            for (int k = 0; k < BATCH_TILES; k++) {
-                if (k && k0 + k >= n) break;
-                mma_u8s8(acc[0], w[k].x & 0x03030303, w[k].y & 0x03030303, w[k].z & 0x03030303, w[k].w & 0x03030303, b[k].x, b[k].y);
-                mma_u8s8(acc[1], w[k].x & 0x0f0f0f0f, w[k].y & 0x0f0f0f0f, w[k].z & 0x0f0f0f0f, w[k].w & 0x0f0f0f0f, b[k].x, b[k].y);
-                mma_u8s8(acc[2], w[k].x & 0x3f3f3f3f, w[k].y & 0x3f3f3f3f, w[k].z & 0x3f3f3f3f, w[k].w & 0x3f3f3f3f, b[k].x, b[k].y);
-                mma_u8s8(acc[3], w[k].x, w[k].y, w[k].z, w[k].w, b[k].x, b[k].y);
-                t = next(t);
-                if (t == 0) flush();
+            for (int k = 0; k < SLOT_TILES; k++) {
+                b[k] = shared2(xs + at * 128);
+                if (++at == tiles) at = 0;
             }
         }
+        // All is in registers: what comes next may come.
+        feed.used();
+        if (whole) {
+#pragma unroll
+            for (int k = 0; k < SLOT_TILES; k++) product(w[k], b[k]);
+            t += SLOT_TILES;
+        } else {
+#pragma unroll
+            for (int k = 0; k < SLOT_TILES; k++) {
+                if (k) {
+                    if (k >= left) break;
+                    if (t == tiles) { t = 0; flush(); }
+                }
+                product(w[k], b[k]);
+                t++;
+            }
+        }
+        if (t == tiles) { t = 0; flush(); }
     }
     if (t) flush();
 }

@@ -5,16 +5,12 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
-#ifndef SLOT_TILES
-#define SLOT_TILES 4
-#endif
-#define BATCH_TILES 4             // that a warp has in registers
+#define SLOT_TILES 4              // that a warp has in registers
 #define SLOT_BYTES (SLOT_TILES * 512)
 #define RING_BYTES 12288          // of a warp
 #define SLOTS (RING_BYTES / SLOT_BYTES)
-#ifndef AHEAD
 #define AHEAD 4                   // slots of a warp that are on their way to the L2 beyond its ring
-#endif
+#define PIECES 8                  // a power of two above AHEAD + 1
 #define AREA_BYTES 16384          // the quantized row, or sums of attention on their way
 #define SCRATCH_BYTES 7168        // of attention
 #define MAX_LAYERS 64
@@ -81,9 +77,14 @@ struct Tiles {
 struct Place {
     int layer, part, chunk, values;
 };
+// Bytes that lie together: a warp's tiles of a matrix, or a chunk of its keys or values.
+struct Piece {
+    u64 at;
+    u32 bytes, unused;
+};
 struct State {
     u64 full[WARPS][SLOTS];
-    u64 queue[WARPS][AHEAD];  // what the ring will ask for next: 64-byte pieces in the upper byte, the address below
+    Piece piece[WARPS][PIECES];  // that are on their way to the L2, and that the ring has not begun with
     Tiles tiles[4][WARPS];
     Place place[WARPS];
     double square[WARPS];
@@ -106,21 +107,21 @@ struct State {
 __device__ __forceinline__ void mbar_init(u64* b, u32 count) {
     asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(shared_at(b)), "r"(count) : "memory");
 }
-__device__ __forceinline__ void mbar_expect(u64* b, u32 bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(shared_at(b)), "r"(bytes) : "memory");
+__device__ __forceinline__ void mbar_expect(u32 b, u32 bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(b), "r"(bytes) : "memory");
 }
-__device__ __forceinline__ void mbar_wait(u64* b, u32 parity) {
+__device__ __forceinline__ void mbar_wait(u32 b, u32 parity) {
     u32 done, tries = 0;
     do {
         asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-                     : "=r"(done) : "r"(shared_at(b)), "r"(parity) : "memory");
+                     : "=r"(done) : "r"(b), "r"(parity) : "memory");
         if (++tries == 1u << 26) __trap();  // a fault of this file: an error is better than a device that hangs
     } while (!done);
 }
-__device__ __forceinline__ void bulk(void* to, const void* from, u32 bytes, u64* b) {
+__device__ __forceinline__ void bulk(u32 to, const void* from, u32 bytes, u32 b) {
     const u64 policy = 0x12f0000000000000;  // evict first, as createpolicy writes it
     asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint [%0], [%1], %2, [%3], %4;"
-                 ::"r"(shared_at(to)), "l"(from), "r"(bytes), "r"(shared_at(b)), "l"(policy) : "memory");
+                 ::"r"(to), "l"(from), "r"(bytes), "r"(b), "l"(policy) : "memory");
 }
 
 __device__ __forceinline__ void bulk_l2(const void* from, u32 bytes) {
@@ -206,43 +207,73 @@ __device__ __forceinline__ float max_of(float v) {  // of floats that are not ne
     return __uint_as_float(__reduce_max_sync(~0u, __float_as_uint(v)));
 }
 
-// What a warp has asked for and will ask for: its bytes of all layers, slot by slot. Its first lane asks.
+// An address in shared memory that is kept: without this the compiler asks for the block's window at every use.
+__device__ __forceinline__ u32 kept(const void* p) {
+    u32 at;
+    asm volatile("mov.u32 %0, %1;" : "=r"(at) : "r"(shared_at(p)));
+    return at;
+}
+__device__ __forceinline__ uint4 shared4(u32 at) {
+    uint4 v;
+    asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(at) : "memory");
+    return v;
+}
+__device__ __forceinline__ uint2 shared2(u32 at) {
+    uint2 v;
+    asm volatile("ld.shared.v2.u32 {%0,%1}, [%2];" : "=r"(v.x), "=r"(v.y) : "r"(at) : "memory");
+    return v;
+}
+
+// One lane of a whole warp, always the same. (Of a branch on this the compiler knows that one lane takes it; of a branch on the
+// lane's number it does not, and would loop over lanes around every bulk copy.)
+__device__ __forceinline__ bool elected() {
+    u32 yes;
+    asm volatile("{ .reg .pred p; elect.sync _|p, 0xffffffff; selp.u32 %0, 1, 0, p; }" : "=r"(yes));
+    return yes;
+}
+
+// What a warp has asked for and will ask for: its bytes of all layers, piece by piece, cut into slots. Its elected lane asks:
+// `near` is what the ring asks for next, `far` what is sent on its way to the L2 next, AHEAD slots later.
 template <int HD, bool INT8> struct Feed {
     static constexpr int BYTES = HD * (INT8 ? 1 : 2);  // of a cache row
     const DecodeArgs& a;
     State& s;
     u8* ring;  // the warp's own
+    u32 ring_at, full_at;  // its slots and what tells that they are full, as addresses in shared memory
     int warp;
     u32 slot = 0, parity = 0;
-    // What is queued next, as the first lane knows it: `left` bytes from `at`; the queue's oldest entry.
-    const char* at = nullptr;
-    u32 left = 0, oldest = 0;
+    // As the elected lane knows them. No bytes: the end.
+    const char *near = nullptr, *far = nullptr;
+    u32 near_bytes = 0, far_bytes = 0, taken = 0, given = 0;  // pieces
     enum { KEYS = 1, PARTS = 5 };
 
     __device__ __forceinline__ Feed(const DecodeArgs& a, State& s, u8* rings) : a(a), s(s), warp(threadIdx.x >> 5) {
         ring = rings + warp * RING_BYTES;
-        if ((threadIdx.x & 31) == 0) {
+        ring_at = kept(ring);
+        full_at = kept(s.full[warp]);
+        if (elected()) {
             for (int i = 0; i < SLOTS; i++) mbar_init(&s.full[warp][i], 1);
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
             asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
             s.place[warp] = {0, -1, 0, 0};
             advance();
+            take_piece();
 #pragma unroll 1
-            for (int i = 0; i < AHEAD; i++) plan(i);
+            for (int i = 0; i < AHEAD; i++) plan();
 #pragma unroll 1
             for (int i = 0; i < SLOTS; i++) ask(i);
         }
         __syncwarp();
     }
-    // To the next bytes there are.
+    // `far` to the next piece there is.
     __device__ __forceinline__ void advance() {
         Place p = s.place[warp];
 #pragma unroll 1
         while (p.layer < a.layers) {
             if (p.part == KEYS && p.chunk * CHUNK < s.span.cached) {
                 const size_t row = (size_t)(p.layer * a.kv_heads + s.span.kv) * a.context + s.span.from + p.chunk * CHUNK;
-                at = (p.values ? a.v : a.k) + row * BYTES;
-                left = min(CHUNK, s.span.cached - p.chunk * CHUNK) * BYTES;
+                far = (p.values ? a.v : a.k) + row * BYTES;
+                far_bytes = min(CHUNK, s.span.cached - p.chunk * CHUNK) * BYTES;
                 if (p.values) p.chunk += WARPS;
                 p.values ^= 1;
                 break;
@@ -258,40 +289,47 @@ template <int HD, bool INT8> struct Feed {
             }
             const int of = p.part ? p.part - 1 : 0;
             const Tiles& t = s.tiles[of][warp];
-            at = (const char*)s.layer[p.layer].w[of] + t.offset;
-            left = t.count * 512;
-            if (left) break;
+            far = (const char*)s.layer[p.layer].w[of] + t.offset;
+            far_bytes = t.count * 512;
+            if (far_bytes) break;
         }
         s.place[warp] = p;
+        s.piece[warp][given++ % PIECES] = {(u64)far, far_bytes, 0};
     }
-    // Queues what comes next, and sends it on its way to the L2.
-    __device__ __forceinline__ void plan(u32 i) {
-        const u32 bytes = min(left, (u32)SLOT_BYTES);
-        s.queue[warp][i] = (u64)at | (u64)(bytes / 64) << 56;
+    __device__ __forceinline__ void take_piece() {
+        const Piece p = s.piece[warp][taken++ % PIECES];
+        near = (const char*)p.at;
+        near_bytes = p.bytes;
+    }
+    // Sends a slot's bytes on their way to the L2.
+    __device__ __forceinline__ void plan() {
+        const u32 bytes = min(far_bytes, (u32)SLOT_BYTES);
         if (!bytes) return;
-        bulk_l2(at, bytes);
-        at += bytes;
-        left -= bytes;
-        if (!left) advance();
+        bulk_l2(far, bytes);
+        far += bytes;
+        far_bytes -= bytes;
+        if (!far_bytes) advance();
     }
-    // Fills a slot with what was queued first.
+    // Fills a slot.
     __device__ __forceinline__ void ask(u32 slot) {
-        const u64 next = s.queue[warp][oldest];
-        const u32 bytes = (u32)(next >> 56) * 64;
+        const u32 bytes = min(near_bytes, (u32)SLOT_BYTES);
         if (!bytes) return;
-        mbar_expect(&s.full[warp][slot], bytes);
-        bulk(ring + slot * SLOT_BYTES, (const void*)(next & ~(0xffull << 56)), bytes, &s.full[warp][slot]);
-        plan(oldest);
-        if (++oldest == AHEAD) oldest = 0;
+        mbar_expect(full_at + slot * 8, bytes);
+        bulk(ring_at + slot * SLOT_BYTES, near, bytes, full_at + slot * 8);
+        plan();
+        near += bytes;
+        near_bytes -= bytes;
+        if (!near_bytes) take_piece();
     }
-    __device__ __forceinline__ const u8* wait() {
-        mbar_wait(&s.full[warp][slot], parity);
-        return ring + slot * SLOT_BYTES;
+    // The next slot's address in shared memory.
+    __device__ __forceinline__ u32 wait() {
+        mbar_wait(full_at + slot * 8, parity);
+        return ring_at + slot * SLOT_BYTES;
     }
     // All lanes have what they need of the slot.
     __device__ __forceinline__ void used() {
         __syncwarp();
-        if ((threadIdx.x & 31) == 0) ask(slot);
+        if (elected()) ask(slot);
         if (++slot == SLOTS) { slot = 0; parity ^= 1; }
     }
 };

@@ -130,7 +130,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
                 u32 slot = feed.slot, parity = feed.parity;
 #pragma unroll 1
                 for (int i = 0; i < slots; i++) {
-                    mbar_wait(&s.full[warp][slot], parity);
+                    mbar_wait(feed.full_at + slot * 8, parity);
                     if (++slot == SLOTS) { slot = 0; parity ^= 1; }
                 }
             };
