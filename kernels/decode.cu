@@ -14,9 +14,10 @@
 //   proves that all have read it (every block has a share of every matrix, so a later phase's whole result is proof that every
 //   block has used the phases before), and fences that before its next result but one, which is what those need who will look
 //   at these numbers again. At the start all is NOTHING, behind a barrier.
-// Products: column n of the tensor core's B holds run n/2 of a tile's four runs of 32 activations, so that a lane keeps one pair
-//   of words. A is the tile with its fields up to j (masked with 4^(j+1) - 1): column 2j of that product less column 2j of
-//   the one before is 4^j times field j's own.
+// Products are of bits, on tensor cores that count ones which meet ones: a tile as it lies is 16 rows × 256 bits, 128 columns of
+//   two. B's column n is bit n of the quantized row, where A has a code's lower bits; in a second product, where it has the
+//   upper ones. So nothing is unpacked but a word of the row: Σ code·q = Σ_n ±2^n (Σ lower·q_n + 2 Σ upper·q_n), bit 7 being
+//   the negative one.
 // Attention: keys and values are fp16 (int8 is exact there), queries and weights two fp16 numbers each, a high and a low one, in
 //   different columns; sums are f32.
 // Reduction order: integer sums are exact, in any order. Sums of squares: a thread's columns, butterfly, warps in order.
@@ -28,8 +29,20 @@
 #define MAX_NORM_FOURS 4
 #define SHORT_FOURS 2
 
-// Where four columns from 4·i on lie among the quantized row's words: [tile][run][c][upper].
-__device__ __forceinline__ int word_of(int i) { return (i & ~7) | (i & 3) << 1 | (i >> 2 & 1); }
+// The row's bits as the products take them. A warp has the 128 columns of a tile, lane 8j + 4u + c the bytes b of columns
+// 32j + 16u + 4c + b; then lane 4n + c has bit n of all those of c, in bits 8b + 2j + u: eight bits of eight lanes change places.
+__device__ __forceinline__ u32 bits_of(u32 q) {
+    const int lane = threadIdx.x & 31;
+#pragma unroll
+    for (int k = 0; k < 3; k++) {
+        const u32 low = k == 0 ? 0x55555555u : k == 1 ? 0x33333333u : 0x0f0f0f0fu;
+        const bool upper = lane >> (2 + k) & 1;
+        const u32 other = __shfl_xor_sync(~0u, q, 4 << k), moved = __funnelshift_l(other, other, upper ? 32 - (1 << k) : 1 << k);
+        const u32 keep = upper ? ~low : low;
+        q = (q & keep) | (moved & ~keep);
+    }
+    return q;
+}
 
 // A row of floats to int8 in `area`, normed where there is a weight, by all blocks alike, as soon as it is there; returns its scale.
 // FOURS: pieces of four columns that a thread may have.
@@ -96,8 +109,8 @@ template <int FOURS> __device__ __forceinline__ float quantize_fours(const float
         const int at = i * THREADS + tid;
         if (i * THREADS < of.tiles * 32 && at < of.tiles * 32) {
             const u32 q = quantize4(v[i], by);
-            area[word_of(at)] = q;
             sum = __dp4a((int)q, 0x01010101, sum);
+            area[at] = bits_of(q);
         }
     }
     sum = __reduce_add_sync(~0u, sum);
@@ -115,24 +128,20 @@ __device__ __forceinline__ float quantize_row(const float* row, const float* nor
 template <class F> __device__ __forceinline__ void multiply(int of, int tiles, const u32* area, State& s, F& feed) {
     const int lane = threadIdx.x & 31, g = lane >> 2, c = lane & 3;
     const Tiles mine = s.tiles[of][feed.warp];
-    const u32 xs = kept((const uint2*)area + (g >> 1) * 4 + c);
+    const u32 xs = kept(area + lane);
     int* red = s.red + mine.strip * 16 + (c & 1) * 8 + g;
     int t = mine.tile;
-    int acc[4][4];
+    // Products with the codes' lower and upper bits; this lane has bits 2c and 2c+1 of the row, rows g and g+8.
+    int lower[4], upper[4];
     auto clear = [&] {
 #pragma unroll
-        for (int j = 0; j < 4; j++)
-#pragma unroll
-            for (int i = 0; i < 4; i++) acc[j][i] = 0;
+        for (int i = 0; i < 4; i++) lower[i] = upper[i] = 0;
     };
     clear();
+    const int second = c == 3 ? -2 : 2;
     auto flush = [&] {
-        int low = acc[0][0], high = acc[0][2];
-#pragma unroll
-        for (int j = 1; j < 4; j++)
-            if (c == j) { low = acc[j][0] - acc[j - 1][0]; high = acc[j][2] - acc[j - 1][2]; }
-        low >>= 2 * c;
-        high >>= 2 * c;
+        const int low = (lower[0] + 2 * upper[0] + second * (lower[1] + 2 * upper[1])) << (2 * c);
+        const int high = (lower[2] + 2 * upper[2] + second * (lower[3] + 2 * upper[3])) << (2 * c);
         int keep = c & 1 ? high : low;
         keep += __shfl_xor_sync(~0u, c & 1 ? low : high, 1);
         keep += __shfl_xor_sync(~0u, keep, 2);
@@ -140,27 +149,26 @@ template <class F> __device__ __forceinline__ void multiply(int of, int tiles, c
         red += 16;
         clear();
     };
-    auto product = [&](const uint4& w, const uint2& b) {
-        mma_u8s8(acc[0], w.x & 0x03030303, w.y & 0x03030303, w.z & 0x03030303, w.w & 0x03030303, b.x, b.y);
-        mma_u8s8(acc[1], w.x & 0x0f0f0f0f, w.y & 0x0f0f0f0f, w.z & 0x0f0f0f0f, w.w & 0x0f0f0f0f, b.x, b.y);
-        mma_u8s8(acc[2], w.x & 0x3f3f3f3f, w.y & 0x3f3f3f3f, w.z & 0x3f3f3f3f, w.w & 0x3f3f3f3f, b.x, b.y);
-        mma_u8s8(acc[3], w.x, w.y, w.z, w.w, b.x, b.y);
+    auto product = [&](const uint4& w, u32 b) {
+        const u32 even = b & 0x55555555, odd = b >> 1 & 0x55555555;
+        mma_bits(lower, w, even, odd);
+        mma_bits(upper, w, even << 1, b & 0xaaaaaaaa);
     };
     for (int left = mine.count; left > 0; left -= SLOT_TILES) {
         const bool whole = min(left, tiles - t) >= SLOT_TILES;  // a slot within a strip
         const u32 from = feed.wait() + lane * 16;
         uint4 w[SLOT_TILES];
-        uint2 b[SLOT_TILES];
+        u32 b[SLOT_TILES];
 #pragma unroll
         for (int k = 0; k < SLOT_TILES; k++) w[k] = shared4(from + k * 512);
         if (whole) {
 #pragma unroll
-            for (int k = 0; k < SLOT_TILES; k++) b[k] = shared2(xs + t * 128 + k * 128);
+            for (int k = 0; k < SLOT_TILES; k++) b[k] = shared1(xs + t * 128 + k * 128);
         } else {
             int at = t;
 #pragma unroll
             for (int k = 0; k < SLOT_TILES; k++) {
-                b[k] = shared2(xs + at * 128);
+                b[k] = shared1(xs + at * 128);
                 if (++at == tiles) at = 0;
             }
         }
