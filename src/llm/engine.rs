@@ -125,7 +125,8 @@ fn gpu(options: &Options) -> Result<Option<Cuda>> {
 fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, options: &Options) -> Result<Sizes> {
     let chunk = options.chunk(options.context(hyper.context));
     let sizes = model::estimate(cuda, file, hyper, options)?;
-    Ok(Sizes { activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
+    let weights = Bytes(sizes.weights.0 + cuda.slack(hyper.layers));
+    Ok(Sizes { weights, activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
 }
 
 impl Engine {

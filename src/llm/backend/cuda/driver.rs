@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use cudarc::driver::sys;
 
+use super::arena::Region;
 use crate::error::{Error, Kind, Result};
 
 /// A device and everything allocated on it.
@@ -22,6 +23,8 @@ pub(super) struct Device {
     pub(super) shared_bytes: u32,
     /// The driver's version, as 12060 for 12.6.
     pub(super) driver: i32,
+    /// Whether memory can be mapped page by page.
+    pub(super) maps_pages: bool,
     allocated: AtomicU64,
 }
 
@@ -95,6 +98,7 @@ impl Device {
             let minor = attribute(A::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
             let multiprocessors = attribute(A::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
             let shared_bytes = attribute(A::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)?;
+            let maps_pages = attribute(A::CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED)? != 0;
             let mut context = std::ptr::null_mut();
             check("making a context", sys::cuDevicePrimaryCtxRetain(&raw mut context, device)).map_err(no_device)?;
             Ok(Arc::new(Self {
@@ -105,6 +109,7 @@ impl Device {
                 multiprocessors,
                 shared_bytes,
                 driver,
+                maps_pages,
                 allocated: AtomicU64::new(0),
             }))
         }
@@ -114,7 +119,21 @@ impl Device {
         &self.name
     }
 
-    /// Bytes of this process's buffers on the device.
+    /// The driver's number of it.
+    pub(super) fn number(&self) -> sys::CUdevice {
+        self.device
+    }
+
+    /// `bytes` more, or fewer, are taken.
+    pub(super) fn count(&self, bytes: u64, more: bool) {
+        if more {
+            self.allocated.fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.allocated.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes that this process has on the device: its buffers, arenas with all of their pages.
     pub(super) fn allocated(&self) -> u64 {
         self.allocated.load(Ordering::Relaxed)
     }
@@ -133,15 +152,14 @@ impl Device {
         check(&format!("allocating {bytes} bytes on the GPU"), unsafe {
             sys::cuMemAlloc_v2(&raw mut at, bytes as usize)
         })?;
-        self.allocated.fetch_add(bytes, Ordering::Relaxed);
-        Ok(Buffer { device: self.clone(), at, bytes, owned: true })
+        self.count(bytes, true);
+        Ok(Buffer { device: self.clone(), at, bytes, owner: Owner::Driver })
     }
 
     /// `bytes` of zeros.
     pub(super) fn zeros(self: &Arc<Self>, bytes: u64, stream: &Stream) -> Result<Buffer> {
         let b = self.alloc(bytes)?;
-        // SAFETY: the range is the buffer.
-        check("clearing memory", unsafe { sys::cuMemsetD8Async(b.at, 0, b.bytes as usize, stream.at) })?;
+        stream.clear(&b)?;
         Ok(b)
     }
 
@@ -191,12 +209,21 @@ impl Drop for Device {
     }
 }
 
-/// Device memory, or a part of another buffer's ([`Buffer::part`]).
+/// Device memory: the driver's, an arena's, or a part of another buffer's ([`Buffer::part`]).
 pub(super) struct Buffer {
     device: Arc<Device>,
     pub(super) at: u64,
     pub(super) bytes: u64,
-    owned: bool,
+    owner: Owner,
+}
+
+/// Who gives a buffer's memory back.
+enum Owner {
+    /// The buffer, to the driver.
+    Driver,
+    Arena(Arc<Region>),
+    /// Another buffer, which outlives it.
+    Other,
 }
 
 impl Buffer {
@@ -204,19 +231,27 @@ impl Buffer {
     pub(super) fn part(&self, offset: u64, bytes: u64) -> Buffer {
         let bytes = bytes.max(16);
         assert!(offset.is_multiple_of(16) && offset + bytes <= self.bytes, "a part lies within its buffer");
-        Buffer { device: self.device.clone(), at: self.at + offset, bytes, owned: false }
+        Buffer { device: self.device.clone(), at: self.at + offset, bytes, owner: Owner::Other }
+    }
+
+    /// The `bytes` at `at`, which `region` has given out.
+    pub(super) fn within(region: &Arc<Region>, device: Arc<Device>, at: u64, bytes: u64) -> Buffer {
+        Buffer { device, at, bytes, owner: Owner::Arena(region.clone()) }
     }
 }
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if !self.owned {
-            return;
-        }
-        self.device.allocated.fetch_sub(self.bytes, Ordering::Relaxed);
-        if self.device.bind().is_ok() {
-            // SAFETY: allocated in `Device::alloc`, freed once. The driver waits for work that uses it.
-            let _ = unsafe { sys::cuMemFree_v2(self.at) };
+        match &self.owner {
+            Owner::Driver => {
+                self.device.count(self.bytes, false);
+                if self.device.bind().is_ok() {
+                    // SAFETY: allocated in `Device::alloc`, freed once. The driver waits for work that uses it.
+                    let _ = unsafe { sys::cuMemFree_v2(self.at) };
+                }
+            }
+            Owner::Arena(region) => region.give_back(),
+            Owner::Other => {}
         }
     }
 }
@@ -275,6 +310,13 @@ impl Stream {
         self.device.bind()?;
         // SAFETY: the stream lives.
         check("computing on the GPU", unsafe { sys::cuStreamSynchronize(self.at) })
+    }
+
+    /// Zeros in all of `buffer`.
+    pub(super) fn clear(&self, buffer: &Buffer) -> Result<()> {
+        self.device.bind()?;
+        // SAFETY: the range is the buffer.
+        check("clearing memory", unsafe { sys::cuMemsetD8Async(buffer.at, 0, buffer.bytes as usize, self.at) })
     }
 
     /// Copies all of `from` into `to`, which is no smaller.

@@ -108,15 +108,15 @@ impl Head {
                 ));
             };
             let blocks = cols / HEAD_BLOCK;
-            let q = cuda.gpu.device.zeros((rows * blocks * if int8 { 32 } else { 16 }) as u64, &cuda.stream)?;
-            let scale = cuda.gpu.device.zeros((rows * per_lane * 32 * 2) as u64, &cuda.stream)?;
+            let q = cuda.keep_zeros((rows * blocks * if int8 { 32 } else { 16 }) as u64)?;
+            let scale = cuda.keep_zeros((rows * per_lane * 32 * 2) as u64)?;
             cuda.stage(from, row_bytes, &mut |at, first, count| {
                 let planes = (q.at, scale.at);
                 repack::blocks(&cuda.gpu, &cuda.stream, (at, int8), planes, (blocks, per_lane), (first, count))
             })?;
             Layout::Blocks { q, scale, int8, per_lane }
         } else {
-            let blocks = cuda.gpu.device.alloc(stored.len() as u64)?;
+            let blocks = cuda.keep(stored.len() as u64)?;
             cuda.stream.upload(&blocks, 0, stored)?;
             cuda.stream.wait()?;
             Layout::Any { blocks, row_bytes, ty }

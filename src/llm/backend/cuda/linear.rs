@@ -85,11 +85,10 @@ impl Linear {
             && parts[0].weights.rows() == parts[1].weights.rows()
             && parts[0].weights.rows().is_multiple_of(8);
         let (data_bytes, scale_bytes) = bytes(packing, rows, cols, group);
-        let stream = &cuda.stream;
-        let data = cuda.gpu.device.zeros(data_bytes, stream)?;
+        let data = cuda.keep_zeros(data_bytes)?;
         let group_scale = match scale_bytes {
             0 => None,
-            n => Some(cuda.gpu.device.zeros(n, stream)?),
+            n => Some(cuda.keep_zeros(n)?),
         };
         let mut linear = Self {
             data,
@@ -128,7 +127,7 @@ impl Linear {
         fill: impl Fn(&Cuda, &Buffer) -> Result<()>,
     ) -> Result<Self> {
         let packing = cuda.packing;
-        let data = cuda.gpu.device.alloc(bytes(packing, rows, cols, None).0)?;
+        let data = cuda.keep(bytes(packing, rows, cols, None).0)?;
         fill(cuda, &data)?;
         let (tiles, strips) = (cols.div_ceil(tile_cols(packing)), rows.div_ceil(16));
         let (ends, scales) = ([i32::MAX; 2], [0.01; 3]);

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
+mod arena;
 mod attend;
 pub mod bench;
 mod decode;
@@ -38,6 +39,7 @@ pub use linear::{Linear, Packing};
 pub use nvml::memory_used;
 pub use nvrtc::Nvrtc;
 
+use arena::Arena;
 use driver::{Buffer, Device, Function, Modules, Pinned, Stream};
 use gemv::{Input, Output, To};
 
@@ -60,6 +62,8 @@ pub struct Cuda {
     gpu: Arc<Gpu>,
     stream: Arc<Stream>,
     packing: Packing,
+    /// Where what stays as long as the model lies, on devices that map pages.
+    arena: Option<Arena>,
     staging: Mutex<Option<Staging>>,
     /// What single operations are given from the host: a vector, a position.
     scratch: Mutex<Buffer>,
@@ -162,10 +166,12 @@ impl Cuda {
         let stream = Arc::new(gpu.device.stream()?);
         let alloc = |bytes: u64| gpu.device.alloc(bytes);
         let (scratch, step) = (alloc(1 << 12)?, alloc(16)?);
+        let arena = Arena::new(&gpu.device)?;
         Ok(Self {
             gpu,
             stream,
             packing,
+            arena,
             staging: Mutex::new(None),
             scratch: Mutex::new(scratch),
             step: Mutex::new(step),
@@ -175,6 +181,27 @@ impl Cuda {
     /// Chooses another packing, before anything is loaded.
     pub(in crate::llm) fn pack(&mut self, packing: Packing) {
         self.packing = packing;
+    }
+
+    /// `bytes` for as long as the model is loaded; contents are undefined.
+    fn keep(&self, bytes: u64) -> Result<Buffer> {
+        match &self.arena {
+            Some(arena) => arena.alloc(bytes),
+            None => self.gpu.device.alloc(bytes),
+        }
+    }
+
+    /// As [`Cuda::keep`], zeros.
+    fn keep_zeros(&self, bytes: u64) -> Result<Buffer> {
+        let buffer = self.keep(bytes)?;
+        self.stream.clear(&buffer)?;
+        Ok(buffer)
+    }
+
+    /// Bytes that the weights of `layers` layers take beyond their own.
+    pub(in crate::llm) fn slack(&self, layers: usize) -> u64 {
+        // Of a layer four matrices and their scales; norms, the output matrix and its scales.
+        self.arena.as_ref().map_or(0, |a| a.slack(8 * layers + 3))
     }
 
     /// Bytes of this process's buffers on the device.

@@ -94,7 +94,7 @@ impl Resident {
         norms.extend_from_slice(&out_norm);
         shape(head_eps.is_none() || head_norms.len() == 2 * on_device.len() * hyper.head_dim, "head norms")?;
         norms.extend(head_norms);
-        let buffer = cuda.gpu.device.alloc(size_of_val(norms.as_slice()) as u64)?;
+        let buffer = cuda.keep(size_of_val(norms.as_slice()) as u64)?;
         cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
         cuda.stream.wait()?;
         Ok(Self {
