@@ -15,7 +15,7 @@ use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::cuda::memory_used;
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, BackendKind, KvPrecision, Options, Profile, Session, Spent, timing};
+use crate::llm::{self, BackendKind, EmbeddingPlace, KvPrecision, Options, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -60,6 +60,9 @@ struct Llm {
     /// How keys and values are kept: f16, or int8 in half the memory
     #[arg(long, value_name = "PRECISION")]
     kv: Option<KvPrecision>,
+    /// Where a GPU finds the embedding's rows: file (nothing of it in the GPU's memory) or device
+    #[arg(long, value_name = "PLACE")]
+    embedding: Option<EmbeddingPlace>,
     /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
@@ -143,7 +146,7 @@ impl Llm {
         }
         let threads = each(&self.threads);
         let with = |b: Option<BackendKind>| {
-            let way = |&t: &Option<u16>| EngineArgs::new(model.clone(), t, b, self.kv);
+            let way = |&t: &Option<u16>| EngineArgs::new(model.clone(), t, b, self.kv, self.embedding);
             threads.iter().map(way).collect::<Vec<_>>()
         };
         each(&self.backend).into_iter().flat_map(with).collect()

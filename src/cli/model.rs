@@ -11,7 +11,7 @@ use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{self, BackendKind, Engine, Finish, KvPrecision, Options, Sampler, Sampling, Session};
+use crate::llm::{self, BackendKind, EmbeddingPlace, Engine, Finish, KvPrecision, Options, Sampler, Sampling, Session};
 use crate::schema::{Message, Role, ToolSchema};
 use crate::store;
 
@@ -30,6 +30,9 @@ pub(super) struct EngineArgs {
     /// How keys and values are kept: f16, or int8 in half the memory
     #[arg(long, value_name = "PRECISION")]
     kv: Option<KvPrecision>,
+    /// Where a GPU finds the embedding's rows: file (nothing of it in the GPU's memory) or device
+    #[arg(long, value_name = "PLACE")]
+    embedding: Option<EmbeddingPlace>,
 }
 
 /// How to talk with it.
@@ -67,6 +70,9 @@ impl EngineArgs {
         if let Some(kv) = self.kv {
             settings.llm.kv_precision = kv;
         }
+        if let Some(place) = self.embedding {
+            settings.llm.embedding = place;
+        }
         Ok(settings)
     }
 
@@ -76,8 +82,9 @@ impl EngineArgs {
         threads: Option<u16>,
         backend: Option<BackendKind>,
         kv: Option<KvPrecision>,
+        embedding: Option<EmbeddingPlace>,
     ) -> Self {
-        Self { model, threads, backend, kv }
+        Self { model, threads, backend, kv, embedding }
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.

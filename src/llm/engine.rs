@@ -125,7 +125,8 @@ fn gpu(options: &Options) -> Result<Option<Cuda>> {
 fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, options: &Options) -> Result<Sizes> {
     let chunk = options.chunk(options.context(hyper.context));
     let sizes = model::estimate(cuda, file, hyper, options)?;
-    let weights = Bytes(sizes.weights.0 + cuda.slack(hyper.layers));
+    let table = Resident::embedding_bytes(file.require_tensor("token_embd.weight")?, options.embedding);
+    let weights = Bytes(sizes.weights.0 + table + cuda.slack(hyper.layers));
     Ok(Sizes { weights, activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
 }
 
@@ -163,7 +164,7 @@ impl Engine {
         }
         let loaded = |cuda, file: &Arc<Gguf>, hyper| {
             let model = Model::load(cuda, file, hyper, options)?;
-            Ok(Arc::new(Resident::new(model)?) as Arc<dyn Loaded>)
+            Ok(Arc::new(Resident::new(model, options.embedding)?) as Arc<dyn Loaded>)
         };
         Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| loaded(cuda, file, hyper))
     }

@@ -27,4 +27,4 @@ pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};
 pub use session::{Counts, Each, Finish, Generation, Session, Shelf, Snapshot, WindowFull};
-pub use settings::{BackendKind, Options, PackingChoice, Settings};
+pub use settings::{BackendKind, EmbeddingPlace, Options, PackingChoice, Settings};

@@ -70,6 +70,29 @@ impl PackingChoice {
     }
 }
 
+/// Where a GPU finds the rows of the embedding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EmbeddingPlace {
+    /// In the mapped file: each token's row is sent along.
+    #[default]
+    File,
+    /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.
+    Device,
+}
+
+impl std::str::FromStr for EmbeddingPlace {
+    type Err = String;
+
+    fn from_str(s: &str) -> Result<Self, String> {
+        match s {
+            "file" => Ok(EmbeddingPlace::File),
+            "device" => Ok(EmbeddingPlace::Device),
+            _ => Err(format!("{s} is not a place for the embedding; file and device are")),
+        }
+    }
+}
+
 /// How an engine is loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -81,6 +104,7 @@ pub struct Options {
     /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
     pub prefill_chunk: usize,
     pub packing: PackingChoice,
+    pub embedding: EmbeddingPlace,
     pub kv_precision: KvPrecision,
     /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
     /// written.
@@ -137,6 +161,8 @@ pub struct Settings {
     pub prefill_chunk: usize,
     /// How weights lie in a GPU's memory: `auto`, `two-bits` or `base3`.
     pub packing: PackingChoice,
+    /// Where a GPU finds the embedding's rows: `file` (nothing of it in the GPU's memory) or `device`.
+    pub embedding: EmbeddingPlace,
     /// How keys and values are kept: `f16`, or `int8` in half the memory.
     pub kv_precision: KvPrecision,
     /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
@@ -153,6 +179,7 @@ impl Default for Settings {
             context_tokens: 4096,
             prefill_chunk: 128,
             packing: PackingChoice::Auto,
+            embedding: EmbeddingPlace::File,
             kv_precision: KvPrecision::F16,
             speculation: true,
             sampling: Sampling::default(),
@@ -179,6 +206,7 @@ impl Settings {
             context_tokens: self.context_tokens,
             prefill_chunk: self.prefill_chunk,
             packing: self.packing,
+            embedding: self.embedding,
             kv_precision: self.kv_precision,
             speculation: self.speculation,
             timed: false,

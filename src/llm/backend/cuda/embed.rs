@@ -19,9 +19,12 @@ struct Args {
     cols: i32,
 }
 
-/// Rows of blocks to be decoded: a gathered run, on the host or on the device.
+/// Rows of blocks to be decoded: a gathered run, on the host or on the device, or a whole table.
 pub(super) struct Lookup {
     pub(super) table: u64,
+    /// The rows' numbers, i32; 0: the first rows, in their order.
+    pub(super) ids: u64,
+    /// From a row to the next.
     pub(super) row_bytes: u64,
     pub(super) ty: TensorType,
     pub(super) cols: usize,
@@ -38,7 +41,7 @@ pub(super) struct Publish {
 pub(super) fn embed(gpu: &Gpu, stream: &Stream, of: &Lookup, n: usize, x: u64, publish: Publish) -> Result<()> {
     let args = Args {
         table: of.table,
-        ids: 0,
+        ids: of.ids,
         row_bytes: of.row_bytes,
         x,
         start: publish.start,

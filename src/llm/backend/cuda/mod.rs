@@ -30,6 +30,7 @@ mod prompt_attend;
 mod quantize;
 mod repack;
 mod rig;
+mod table;
 #[cfg(test)]
 mod tests;
 
@@ -200,8 +201,8 @@ impl Cuda {
 
     /// Bytes that the weights of `layers` layers take beyond their own.
     pub(in crate::llm) fn slack(&self, layers: usize) -> u64 {
-        // Of a layer four matrices and their scales; norms, the output matrix and its scales.
-        self.arena.as_ref().map_or(0, |a| a.slack(8 * layers + 3))
+        // Of a layer four matrices and their scales; norms, the output matrix and its scales, the embedding.
+        self.arena.as_ref().map_or(0, |a| a.slack(8 * layers + 4))
     }
 
     /// Bytes of this process's buffers on the device.
@@ -395,7 +396,8 @@ impl Backend for Cuda {
         }
         let buffer = self.gpu.device.alloc(rows.len() as u64)?;
         self.stream.upload(&buffer, 0, &rows)?;
-        let lookup = embed::Lookup { table: buffer.at, row_bytes: row_bytes as u64, ty: table.tensor.ty, cols: x.cols };
+        let lookup =
+            embed::Lookup { table: buffer.at, ids: 0, row_bytes: row_bytes as u64, ty: table.tensor.ty, cols: x.cols };
         embed::embed(&self.gpu, &self.stream, &lookup, tokens.len(), x.data.at, embed::Publish::default())?;
         self.stream.wait()
     }

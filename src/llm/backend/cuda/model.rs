@@ -15,9 +15,12 @@ use super::embed::{self, Lookup, Publish};
 use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
 use super::quantize::{self, What};
+use super::table::{self, Table};
 use super::{Cuda, Head, Kv, Linear, Packing, Quant, Rows, product, prompt_attend};
 use crate::error::{Error, Kind, Result};
+use crate::llm::EmbeddingPlace;
 use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, Rope, shape};
+use crate::llm::gguf::TensorInfo;
 use crate::llm::model::{Hyper, Loaded, Model, Timeline};
 use crate::units::{Bytes, TokenId};
 
@@ -26,6 +29,8 @@ pub(in crate::llm) struct Resident {
     cuda: Cuda,
     hyper: Hyper,
     embedding: FileRows,
+    /// The embedding on the device, where it is wanted there.
+    table: Option<Table>,
     layers: Vec<Layer>,
     /// Both norms of every layer, then the last one; then, in models that have them, both head norms of every layer.
     norms: Buffer,
@@ -73,8 +78,8 @@ struct Layer {
 const FEW: usize = gemv::MAX_ROWS;
 
 impl Resident {
-    /// Takes over what was loaded; vectors follow the matrices onto the device.
-    pub(in crate::llm) fn new(model: Model<Cuda>) -> Result<Self> {
+    /// Takes over what was loaded; vectors follow the matrices onto the device, and so does the embedding where `place` says it.
+    pub(in crate::llm) fn new(model: Model<Cuda>, place: EmbeddingPlace) -> Result<Self> {
         let Model { backend: cuda, hyper, embedding, layers, out_norm, head, rope, kv_precision, context, chunk } =
             model;
         cuda.loaded();
@@ -97,10 +102,15 @@ impl Resident {
         let buffer = cuda.keep(size_of_val(norms.as_slice()) as u64)?;
         cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
         cuda.stream.wait()?;
+        let table = match place {
+            EmbeddingPlace::File => None,
+            EmbeddingPlace::Device => Some(Table::new(&cuda, &embedding)?),
+        };
         Ok(Self {
             cuda,
             hyper,
             embedding,
+            table,
             layers: on_device,
             norms: buffer,
             head_eps,
@@ -123,6 +133,19 @@ impl Resident {
         cuda.rows_bytes(chunk, h.width) + pieces.shared + quants + alone + rest
     }
 
+    /// Bytes of the embedding on the device, where it is wanted there.
+    pub(in crate::llm) fn embedding_bytes(embedding: &TensorInfo, place: EmbeddingPlace) -> u64 {
+        match place {
+            EmbeddingPlace::File => 0,
+            EmbeddingPlace::Device => table::bytes(embedding.rows(), embedding.bytes() / embedding.rows().max(1)),
+        }
+    }
+
+    /// What a session sends of a token: its number where the device has the embedding, else its row.
+    fn sent_bytes(&self) -> usize {
+        if self.table.is_some() { size_of::<u32>() } else { self.embedding.row_bytes() }
+    }
+
     fn norm(&self, i: usize) -> u64 {
         self.norms.at + (i * self.hyper.width * 4) as u64
     }
@@ -135,7 +158,12 @@ impl Loaded for Resident {
 
     fn resident(&self) -> Bytes {
         let layer = |l: &Layer| [&l.qkv, &l.attn_out, &l.gate_up, &l.down].iter().map(|w| w.resident()).sum::<u64>();
-        Bytes(self.layers.iter().map(layer).sum::<u64>() + self.head.resident() + self.norms.bytes)
+        Bytes(
+            self.layers.iter().map(layer).sum::<u64>()
+                + self.head.resident()
+                + self.norms.bytes
+                + self.table.as_ref().map_or(0, Table::resident),
+        )
     }
 
     fn context(&self) -> usize {
@@ -155,7 +183,7 @@ impl Loaded for Resident {
         let attended = h.heads * h.head_dim;
         let c = &self.cuda;
         let stream = c.gpu.device.stream()?;
-        let row_bytes = self.embedding.row_bytes();
+        let sent_bytes = self.sent_bytes();
         let pieces = Pieces::new(c, h, chunk);
         let shared = c.gpu.device.zeros(pieces.shared, &c.stream)?;
         let part = |rows: usize, cols: usize, at: u64| Rows {
@@ -183,7 +211,7 @@ impl Loaded for Resident {
             best: c.gpu.device.alloc(16)?,
             step: c.gpu.device.alloc(16)?,
             // The kernels read whole words.
-            sent: c.gpu.device.pinned(HEADER + (chunk * row_bytes).next_multiple_of(4))?,
+            sent: c.gpu.device.pinned(HEADER + (chunk * sent_bytes).next_multiple_of(4))?,
             back: c.gpu.device.pinned(16 + h.vocabulary * 4)?,
             graphs: HashMap::new(),
             decoder: None,
@@ -196,7 +224,7 @@ impl Loaded for Resident {
     }
 }
 
-/// Bytes before the gathered rows in what is sent.
+/// Bytes before the gathered rows, or the tokens' numbers, in what is sent.
 const HEADER: usize = 64;
 
 /// One session: its cache, its workspace, its stream and what was recorded in it.
@@ -221,7 +249,7 @@ struct Run {
     alone: Option<[Rows; 3]>,
     best: Buffer,
     step: Buffer,
-    /// Position, and the tokens' rows of the embedding.
+    /// Position, and the tokens' rows of the embedding, or their numbers where the device has it.
     sent: Pinned,
     /// The likeliest token, and logits.
     back: Pinned,
@@ -248,13 +276,18 @@ impl Run {
         let n = tokens.len();
         shape(n > 0 && n <= self.model.chunk && start + n <= self.model.context, "forward")?;
         self.sent[..4].copy_from_slice(&(start as u32).to_le_bytes());
-        let row_bytes = self.model.embedding.row_bytes();
-        for (to, &t) in self.sent[HEADER..].chunks_exact_mut(row_bytes).zip(tokens) {
-            to.copy_from_slice(self.model.embedding.stored_row(t)?);
+        let (table, embedding) = (&self.model.table, &self.model.embedding);
+        shape(tokens.iter().all(|t| (t.0 as usize) < embedding.tensor.rows()), "a token of the vocabulary")?;
+        for (to, &t) in self.sent[HEADER..].chunks_exact_mut(self.model.sent_bytes()).zip(tokens) {
+            match table {
+                Some(_) => to.copy_from_slice(&t.0.to_le_bytes()),
+                None => to.copy_from_slice(embedding.stored_row(t)?),
+            }
         }
         if let (Some(decoder), Some(turn)) = (&self.decoder, turn) {
             // Two launches: there is nothing to record.
-            let (row, ty) = (self.sent.device_at + HEADER as u64, self.model.embedding.tensor.ty);
+            let row = table.as_ref().map_or(self.sent.device_at + HEADER as u64, |t| t.row(tokens[0]));
+            let ty = embedding.tensor.ty;
             let token = decode::Token { position: start, row, ty, best: self.best.at };
             decoder.step(&self.stream, token, turn)?;
             return if head { self.put_head(0) } else { Ok(()) };
@@ -279,13 +312,12 @@ impl Run {
     fn put(&self, n: usize, head: bool) -> Result<()> {
         let (m, s) = (&*self.model, &self.stream);
         let (gpu, h) = (&*m.cuda.gpu, &m.hyper);
-        let table = &m.embedding;
-        let lookup = Lookup {
-            table: self.sent.device_at + HEADER as u64,
-            row_bytes: table.row_bytes() as u64,
-            ty: table.tensor.ty,
-            cols: h.width,
+        let sent = self.sent.device_at + HEADER as u64;
+        let (table, ids, row_bytes) = match &m.table {
+            Some(t) => (t.at(), sent, t.stride),
+            None => (sent, 0, m.embedding.row_bytes()),
         };
+        let lookup = Lookup { table, ids, row_bytes: row_bytes as u64, ty: m.embedding.tensor.ty, cols: h.width };
         let publish =
             Publish { start: self.sent.device_at, step: self.step.at, best: if head { self.best.at } else { 0 } };
         embed::embed(gpu, s, &lookup, n, self.x.data.at, publish)?;

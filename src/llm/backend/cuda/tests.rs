@@ -9,7 +9,7 @@ use crate::llm::backend::reference::Reference;
 use crate::llm::backend::{KvPrecision, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo};
 use crate::llm::quant::Ternary;
-use crate::llm::{BackendKind, Engine, Options, Sampler, Session};
+use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Session};
 
 pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
     match Cuda::new(packing) {
@@ -453,10 +453,16 @@ fn pocket(backend: BackendKind, packing: crate::llm::PackingChoice) -> Arc<Engin
 }
 
 fn pocket_with(backend: BackendKind, packing: crate::llm::PackingChoice, kv_precision: KvPrecision) -> Arc<Engine> {
+    pocket_as(Options { backend, packing, kv_precision, ..pocket_options() })
+}
+
+fn pocket_options() -> Options {
+    Options { speculation: false, prefill_chunk: 64, ..Options::default() }
+}
+
+fn pocket_as(options: Options) -> Arc<Engine> {
     let root = std::env::var("TERCET_TEST_ROOT").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     let path = std::path::Path::new(&root).join("models/pocket.gguf");
-    let options =
-        Options { backend, packing, kv_precision, speculation: false, prefill_chunk: 64, ..Options::default() };
     Engine::load(&path, &options, &Budget::unlimited()).expect("the default model loads")
 }
 
@@ -527,6 +533,25 @@ fn the_default_model_says_what_the_cpu_says() {
             assert_eq!(told, own);
         }
         assert!(flips <= 6, "{flips} of 1500 tokens differ");
+    }
+}
+
+/// Rows are decoded by the same code wherever they lie, in a token's kernel and in a prompt's.
+#[test]
+fn the_embedding_on_the_device_is_the_files() {
+    if gpu(Packing::TwoBits).is_none() {
+        return;
+    }
+    let prompt: Vec<TokenId> = (200..290).map(TokenId).collect();
+    for packing in [crate::llm::PackingChoice::TwoBits, crate::llm::PackingChoice::Base3] {
+        let said = [EmbeddingPlace::File, EmbeddingPlace::Device].map(|embedding| {
+            let engine = pocket_as(Options { backend: BackendKind::Cuda, packing, embedding, ..pocket_options() });
+            let said = greedy(&mut engine.session().expect("a session"), &prompt, 40);
+            (said, engine.device_bytes().0)
+        });
+        let [(file, file_bytes), (device, device_bytes)] = said;
+        assert!(file == device, "the same tokens with the same logits");
+        assert!(device_bytes > file_bytes, "{device_bytes} bytes with the embedding, {file_bytes} without");
     }
 }
 
