@@ -43,6 +43,17 @@ impl Sampling {
     }
 }
 
+/// What a sampler chooses from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// The likeliest token alone.
+    Likeliest,
+    /// That many of the likeliest tokens ([`Sampler::sample_of`]).
+    Candidates(usize),
+    /// All logits.
+    Logits,
+}
+
 /// Tokens the repetition penalty looks back on.
 const LOOK_BACK: usize = 64;
 
@@ -69,6 +80,28 @@ impl Sampler {
     /// Whether it takes the highest logit as it is.
     pub fn is_greedy(&self) -> bool {
         self.sampling.temperature <= 0.0 && self.sampling.repetition_penalty == 1.0
+    }
+
+    /// What is enough for it to choose as it would from all logits.
+    pub(super) fn needs(&self) -> Needs {
+        let s = &self.sampling;
+        if self.is_greedy() {
+            Needs::Likeliest
+        } else if s.repetition_penalty == 1.0 && s.top_k > 0 {
+            Needs::Candidates(s.top_k)
+        } else {
+            Needs::Logits
+        }
+    }
+
+    /// As [`Sampler::sample`], from the [`Needs::Candidates`] of its logits (logit, token): the same token.
+    ///
+    /// More of them than it asked for do no harm.
+    pub(super) fn sample_of(&mut self, candidates: &[(f32, u32)]) -> TokenId {
+        self.candidates.clear();
+        self.candidates.extend_from_slice(candidates);
+        let u = uniform(&mut self.random);
+        draw(&mut self.candidates, &self.sampling, u)
     }
 
     /// Chooses from `logits` (`[vocabulary]`, f32); a logit of −∞ or NaN is never chosen while another is not. `recent`:
@@ -181,6 +214,35 @@ mod tests {
         let mut s = Sampler::greedy();
         assert_eq!(s.sample(&[0.0, 3.0, 3.0, f32::NAN], &[]), TokenId(1));
         assert_eq!(s.sample(&[f32::NEG_INFINITY, -9.0, f32::NEG_INFINITY], &[]), TokenId(1));
+    }
+
+    proptest! {
+        /// Also where tokens are as likely as others, cannot be, or are fewer than are asked for.
+        #[test]
+        fn the_likeliest_are_enough(
+            logits in proptest::collection::vec(prop_oneof![-9f32..9.0, Just(1.0), Just(f32::NEG_INFINITY), Just(f32::NAN)], 1..300),
+            top_k in 1usize..65, temperature in 0.1f32..3.0, top_p in 0f32..1.0, min_p in 0f32..0.5, seed: u64)
+        {
+            let s = Sampling { temperature, top_k, top_p, min_p, seed, ..Sampling::default() };
+            let (mut all, mut few) = (Sampler::new(s.clone()), Sampler::new(s));
+            prop_assert_eq!(all.needs(), Needs::Candidates(top_k));
+            let mut candidates: Vec<_> = logits.iter().copied().zip(0..).filter(|c| c.0 > f32::NEG_INFINITY).collect();
+            candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            candidates.truncate(top_k);
+            for _ in 0..5 {
+                prop_assert_eq!(few.sample_of(&candidates), all.sample(&logits, &[]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_sampler_says_what_it_needs() {
+        let needs = |s| Sampler::new(s).needs();
+        assert_eq!(Sampler::greedy().needs(), Needs::Likeliest);
+        assert_eq!(needs(Sampling { temperature: 0.7, top_k: 40, ..Sampling::default() }), Needs::Candidates(40));
+        assert_eq!(needs(Sampling { temperature: 0.7, top_k: 0, ..Sampling::default() }), Needs::Logits);
+        assert_eq!(needs(Sampling { temperature: 0.7, repetition_penalty: 1.1, ..Sampling::default() }), Needs::Logits);
+        assert_eq!(needs(Sampling { repetition_penalty: 1.1, ..Sampling::default() }), Needs::Logits);
     }
 
     #[test]

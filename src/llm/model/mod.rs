@@ -173,7 +173,7 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
-    /// Logits of what follows token `row` of the last [`Timeline::forward`] or [`Timeline::likeliest`].
+    /// Logits of what follows token `row` of the last [`Timeline::forward`], [`Timeline::likeliest`] or [`Timeline::candidates`].
     fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
     /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is guessed
     /// ahead: guesses must not change what is written.
@@ -184,6 +184,11 @@ pub(super) trait Timeline: Send {
     /// logits their way to the host. `None`: it does not, and nothing was computed.
     fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
         Ok(None)
+    }
+    /// As [`Timeline::likeliest`], giving the `k` likeliest tokens with their logits, the likeliest first, of equals the lower
+    /// token; those of −∞ or NaN are left out. `false`: it does not find as many by itself, and nothing was computed.
+    fn candidates(&mut self, _tokens: &[TokenId], _start: usize, _k: usize, _to: &mut Vec<(f32, u32)>) -> Result<bool> {
+        Ok(false)
     }
     fn save(&self, len: usize) -> Result<Vec<u8>>;
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()>;

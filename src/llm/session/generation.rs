@@ -7,6 +7,7 @@ use super::{Session, WindowFull, stopped};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Sampler;
 use crate::llm::grammar::Matcher;
+use crate::llm::sampler::Needs;
 use crate::units::TokenId;
 
 /// Why generation ended.
@@ -77,7 +78,7 @@ impl<'a> Generation<'a> {
         if self.left == 0 || done {
             return Ok(Err(Finish::Length));
         }
-        if !self.session.fresh && self.session.likeliest.is_none() {
+        if !self.session.fresh && !self.session.kept() {
             let what = "nothing to continue: the session has no token computed last";
             return Err(Error::new(Kind::Internal, what));
         }
@@ -122,7 +123,7 @@ impl<'a> Generation<'a> {
         let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
         let guesses = s.speculation.guess(&s.tokens, token, room);
         if guesses.is_empty() {
-            s.compute(&[token], self.cancelled, self.sampler.is_greedy())?;
+            s.compute(&[token], self.cancelled, self.sampler.needs())?;
             s.speculation.was_plain(began.elapsed());
             return Ok(());
         }
@@ -140,11 +141,17 @@ impl<'a> Generation<'a> {
 
     /// The next token: the sampler's, unless the grammar does not allow it; then its choice among those that are.
     fn choose(&mut self) -> Result<TokenId> {
-        let token = match self.session.likeliest.filter(|_| self.sampler.is_greedy()) {
+        let s = &mut *self.session;
+        let found = match self.sampler.needs() {
+            Needs::Likeliest => s.likeliest,
+            Needs::Candidates(k) => s.candidates(k).map(|found| self.sampler.sample_of(found)),
+            Needs::Logits => None,
+        };
+        let token = match found {
             Some(token) => token,
             None => {
-                self.session.fetch_logits()?;
-                self.sampler.sample(&self.session.logits, &self.session.tokens)
+                s.fetch_logits()?;
+                self.sampler.sample(&s.logits, &s.tokens)
             }
         };
         let Some(matcher) = &mut self.matcher else { return Ok(token) };

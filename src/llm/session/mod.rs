@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::model::Timeline;
+use super::sampler::Needs;
 use super::{Engine, Sampler};
 use crate::error::{Error, Kind, Result};
 use crate::llm::engine::SessionRoom;
@@ -35,6 +36,9 @@ pub struct Session {
     fresh: bool,
     /// The likeliest token to follow, where the backend found it and kept the logits to itself.
     likeliest: Option<TokenId>,
+    /// The same of several, with their logits: of as many as `found` says, or of all there are.
+    candidates: Vec<(f32, u32)>,
+    found: usize,
     speculation: Speculation,
     _room: SessionRoom,
 }
@@ -48,6 +52,8 @@ enum Wanted<'e, 'f> {
     Logits,
     /// The likeliest token behind the last, or the logits.
     Likeliest,
+    /// That many of the likeliest, or the logits.
+    Candidates(usize),
     /// The logits behind every one.
     Each(&'e mut Each<'f>),
 }
@@ -108,6 +114,8 @@ impl Session {
             logits,
             fresh: false,
             likeliest: None,
+            candidates: Vec::new(),
+            found: 0,
             speculation,
             _room: room,
         }
@@ -157,10 +165,14 @@ impl Session {
         self.append_parts(tokens, cancelled, Wanted::Each(each))
     }
 
-    /// As [`Session::append`]. With `greedy`, only the likeliest token to follow is wanted: a backend that finds it keeps the
-    /// logits to itself.
-    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, greedy: bool) -> Result<()> {
-        self.append_parts(tokens, cancelled, if greedy { Wanted::Likeliest } else { Wanted::Logits })
+    /// As [`Session::append`]. Where less than all logits is needed, a backend that finds it keeps the logits to itself.
+    pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, needs: Needs) -> Result<()> {
+        let wanted = match needs {
+            Needs::Likeliest => Wanted::Likeliest,
+            Needs::Candidates(k) => Wanted::Candidates(k),
+            Needs::Logits => Wanted::Logits,
+        };
+        self.append_parts(tokens, cancelled, wanted)
     }
 
     fn append_parts(
@@ -185,9 +197,16 @@ impl Session {
             }
             self.stale();
             let last = i + 1 == chunks;
-            if part.len() == 1 && last && matches!(wanted, Wanted::Likeliest) {
-                self.likeliest = self.timeline.likeliest(part, self.tokens.len())?;
-                if self.likeliest.is_some() {
+            if part.len() == 1 && last {
+                let (timeline, start) = (&mut self.timeline, self.tokens.len());
+                match wanted {
+                    Wanted::Likeliest => self.likeliest = timeline.likeliest(part, start)?,
+                    Wanted::Candidates(k) if timeline.candidates(part, start, k, &mut self.candidates)? => {
+                        self.found = k
+                    }
+                    Wanted::Candidates(_) | Wanted::Logits | Wanted::Each(_) => {}
+                }
+                if self.kept() {
                     self.tokens.extend_from_slice(part);
                     continue;
                 }
@@ -347,12 +366,22 @@ impl Session {
 
     /// Nothing is known about what follows.
     fn stale(&mut self) {
-        (self.fresh, self.likeliest) = (false, None);
+        (self.fresh, self.likeliest, self.found) = (false, None, 0);
+    }
+
+    /// Whether the backend has kept the logits of what follows and given the likeliest.
+    fn kept(&self) -> bool {
+        self.likeliest.is_some() || self.found > 0
+    }
+
+    /// The `k` likeliest tokens to follow, or more of them, where the backend found them.
+    fn candidates(&self, k: usize) -> Option<&[(f32, u32)]> {
+        (self.found >= k).then_some(&self.candidates[..])
     }
 
     /// Brings the logits over where the backend kept them.
     fn fetch_logits(&mut self) -> Result<()> {
-        if !self.fresh && self.likeliest.is_some() {
+        if !self.fresh && self.kept() {
             // Only single tokens are computed so.
             self.timeline.logits(0, &mut self.logits)?;
             self.fresh = true;

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::store::Paths;
 
 /// Every kernel file: name, source.
-const SOURCES: [(&str, &str); 9] = [
+const SOURCES: [(&str, &str); 10] = [
     ("attend", include_str!("../../../../kernels/attend.cu")),
     ("decode", include_str!("../../../../kernels/decode.cu")),
     ("embed", include_str!("../../../../kernels/embed.cu")),
@@ -22,6 +22,7 @@ const SOURCES: [(&str, &str); 9] = [
     ("prompt_attend", include_str!("../../../../kernels/prompt_attend.cu")),
     ("quantize", include_str!("../../../../kernels/quantize.cu")),
     ("repack", include_str!("../../../../kernels/repack.cu")),
+    ("topk", include_str!("../../../../kernels/topk.cu")),
 ];
 
 /// What they include.

@@ -33,6 +33,7 @@ mod rig;
 mod table;
 #[cfg(test)]
 mod tests;
+mod topk;
 
 pub use head::Head;
 pub use kv::Kv;

@@ -16,6 +16,7 @@ use super::gemv::{self, Input, Output, To};
 use super::head::{self, Final};
 use super::quantize::{self, What};
 use super::table::{self, Table};
+use super::topk::{self, TopK};
 use super::{Cuda, Head, Kv, Linear, Packing, Quant, Rows, product, prompt_attend};
 use crate::error::{Error, Kind, Result};
 use crate::llm::EmbeddingPlace;
@@ -129,7 +130,10 @@ impl Resident {
         let q_attended = if attended == h.width { 0 } else { cuda.quant_bytes(chunk, attended) };
         let quants = cuda.quant_bytes(chunk, h.width) + q_attended + cuda.quant_bytes(pieces.ffn_rows, h.ffn);
         let alone = if cuda.packing == Packing::TwoBits { 4 * (h.qkv_cols() + attended + h.ffn) as u64 } else { 0 };
-        let rest = 32 + Decoder::bytes(h.layers, h.width) + attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
+        let rest = 32
+            + topk::bytes(h.vocabulary)
+            + Decoder::bytes(h.layers, h.width)
+            + attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
         cuda.rows_bytes(chunk, h.width) + pieces.shared + quants + alone + rest
     }
 
@@ -209,6 +213,7 @@ impl Loaded for Resident {
             shared,
             alone,
             best: c.gpu.device.alloc(16)?,
+            topk: TopK::new(&c.gpu, h.vocabulary)?,
             step: c.gpu.device.alloc(16)?,
             // The kernels read whole words.
             sent: c.gpu.device.pinned(HEADER + (chunk * sent_bytes).next_multiple_of(4))?,
@@ -248,6 +253,8 @@ struct Run {
     /// Queries, keys and values, attention's output and the FFN's inner row for [`Decoder`].
     alone: Option<[Rows; 3]>,
     best: Buffer,
+    /// Where the likeliest tokens are looked for; `None`: there are too many logits for that.
+    topk: Option<TopK>,
     step: Buffer,
     /// Position, and the tokens' rows of the embedding, or their numbers where the device has it.
     sent: Pinned,
@@ -441,6 +448,18 @@ impl Timeline for Run {
         Ok(Some(TokenId(if best == 0 { 0 } else { head::token_of(best) })))
     }
 
+    fn candidates(&mut self, tokens: &[TokenId], start: usize, k: usize, to: &mut Vec<(f32, u32)>) -> Result<bool> {
+        if k == 0 || k > topk::MOST || self.topk.is_none() {
+            return Ok(false);
+        }
+        let turn = self.turn(tokens);
+        self.compute(tokens, start, true, &turn)?;
+        let Some(topk) = &self.topk else { return Ok(false) };
+        topk.find(&self.model.cuda.gpu, &self.stream, self.logits.at)?;
+        topk.fetch(&self.stream, k, &mut self.back, to)?;
+        Ok(true)
+    }
+
     fn save(&self, len: usize) -> Result<Vec<u8>> {
         self.kv.save(&self.model.cuda.gpu, &self.stream, len)
     }
@@ -456,6 +475,7 @@ impl Timeline for Run {
         let rest = self.shared.bytes
             + self.best.bytes
             + self.step.bytes
+            + self.topk.as_ref().map_or(0, TopK::resident)
             + self.kv.partials().map_or(0, attend::Partials::resident)
             + self.decoder.as_ref().map_or(0, Decoder::resident);
         (Bytes(self.kv.resident()), Bytes(rows + quants + rest))

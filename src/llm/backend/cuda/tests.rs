@@ -9,7 +9,7 @@ use crate::llm::backend::reference::Reference;
 use crate::llm::backend::{KvPrecision, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo};
 use crate::llm::quant::Ternary;
-use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Session};
+use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Sampling, Session};
 
 pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
     match Cuda::new(packing) {
@@ -26,7 +26,7 @@ pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
 pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,7 +34,7 @@ impl Random {
         z ^ (z >> 31)
     }
     /// About normal.
-    fn float(&mut self) -> f32 {
+    pub(super) fn float(&mut self) -> f32 {
         let sum: f64 = (0..6).map(|_| self.next() as f64 / u64::MAX as f64).sum();
         ((sum - 3.0) * 1.4) as f32
     }
@@ -552,6 +552,36 @@ fn the_embedding_on_the_device_is_the_files() {
         let [(file, file_bytes), (device, device_bytes)] = said;
         assert!(file == device, "the same tokens with the same logits");
         assert!(device_bytes > file_bytes, "{device_bytes} bytes with the embedding, {file_bytes} without");
+    }
+}
+
+/// What the device sends of the likeliest tokens is enough for the same words as all logits give.
+#[test]
+fn words_chosen_from_the_devices_likeliest_are_those_chosen_from_all() {
+    if gpu(Packing::TwoBits).is_none() {
+        return;
+    }
+    for packing in [crate::llm::PackingChoice::TwoBits, crate::llm::PackingChoice::Base3] {
+        let engine = pocket(BackendKind::Cuda, packing);
+        let prompt: Vec<TokenId> = (300..340).map(TokenId).collect();
+        for (temperature, top_k) in [(0.7, 40), (1.5, 64), (1.0, 1), (1.0, 200)] {
+            let sampling = Sampling { temperature, top_k, seed: 5, ..Sampling::default() };
+            let mut session = engine.session().expect("a session");
+            session.append(&prompt, &|| false).expect("it fits");
+            let mut sampler = Sampler::new(sampling.clone());
+            let few: Vec<TokenId> =
+                session.generate(&mut sampler, &[], 60, &|| false).map(|t| t.expect("goes on")).collect();
+            let mut session = engine.session().expect("a session");
+            session.append(&prompt, &|| false).expect("it fits");
+            let mut sampler = Sampler::new(sampling);
+            let mut all = Vec::new();
+            for _ in 0..60 {
+                let token = sampler.sample(session.logits(), session.tokens());
+                all.push(token);
+                session.append(&[token], &|| false).expect("it fits");
+            }
+            assert_eq!(few, all, "temperature {temperature}, the likeliest {top_k}");
+        }
     }
 }
 
