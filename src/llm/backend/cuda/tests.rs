@@ -424,29 +424,7 @@ fn logits_are_the_references() {
     }
 }
 
-/// A little of every kernel, for compute-sanitizer, under which everything takes long.
-#[test]
-fn quick_pass() {
-    use TensorType::{Q2_0, Q2_0G128, Tq1_0};
-    for packing in [Packing::TwoBits, Packing::Base3] {
-        let Some(cuda) = gpu(packing) else { return };
-        let rows_of_x: &[usize] = &[1, 3, 9, 40];
-        linear_case(&cuda, &Case { parts: &[(Tq1_0, 48), (Tq1_0, 16)], cols: 512, one_scale: true, rows_of_x });
-        linear_case(&cuda, &Case { parts: &[(Q2_0, 24), (Q2_0, 24)], cols: 192, one_scale: false, rows_of_x });
-        linear_case(&cuda, &Case { parts: &[(Q2_0G128, 40)], cols: 384, one_scale: false, rows_of_x });
-    }
-    for (packing, precision) in
-        [(crate::llm::PackingChoice::TwoBits, KvPrecision::Int8), (crate::llm::PackingChoice::Base3, KvPrecision::F16)]
-    {
-        let cuda = pocket_with(BackendKind::Cuda, packing, precision);
-        let mut session = cuda.session().expect("a session");
-        let prompt: Vec<TokenId> = (100..170).map(TokenId).collect();
-        session.append(&prompt, &|| false).expect("it fits");
-        session.append(&prompt[..3], &|| false).expect("it fits");
-        let (mut sampler, stop) = (Sampler::greedy(), []);
-        assert_eq!(session.generate(&mut sampler, &stop, 3, &|| false).filter(|t| t.is_ok()).count(), 3);
-    }
-}
+mod quick;
 
 fn pocket(backend: BackendKind, packing: crate::llm::PackingChoice) -> Arc<Engine> {
     pocket_with(backend, packing, KvPrecision::F16)
