@@ -3,8 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::attend::HeadNorms;
-use super::driver::{Buffer, Function, Launch, Stream};
+use super::driver::{Buffer, Launch, Stream};
 use super::linear::{Linear, Packing};
+use super::modules::Function;
 use super::{Gpu, Kv, Rows, type_code};
 use crate::error::Result;
 use crate::llm::gguf::TensorType;

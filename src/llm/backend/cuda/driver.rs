@@ -1,15 +1,15 @@
-//! The CUDA driver, thinly: a device, its memory, streams, loaded kernels and captured graphs.
+//! The CUDA driver, thinly: a device, its memory, streams and captured graphs.
 //!
 //! Handles free themselves. Any thread may use them: every call that needs it makes the device's context current first.
 
-use std::collections::HashMap;
-use std::ffi::{CStr, CString, c_int, c_void};
+use std::ffi::{CStr, c_int, c_void};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use cudarc::driver::sys;
 
 use super::arena::Region;
+use super::modules::Function;
 use crate::error::{Error, Kind, Result};
 
 /// A device and everything allocated on it.
@@ -26,7 +26,12 @@ pub(super) struct Device {
     /// Whether memory can be mapped page by page.
     pub(super) maps_pages: bool,
     allocated: AtomicU64,
+    /// What [`GENERATION`] was when it was opened.
+    generation: u64,
 }
+
+/// Raised when the process's context is thrown away: what was opened before is lost, and its handles are used no more.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: the driver's handles may be used from any thread; all calls make the context current on theirs.
 unsafe impl Send for Device {}
@@ -34,7 +39,7 @@ unsafe impl Send for Device {}
 unsafe impl Sync for Device {}
 
 /// What the driver says to a failed call.
-fn failed(doing: &str, code: sys::CUresult) -> Error {
+pub(super) fn failed(doing: &str, code: sys::CUresult) -> Error {
     let mut text: *const std::ffi::c_char = std::ptr::null();
     // SAFETY: the call writes a pointer to a static string, or leaves null.
     let ok = unsafe { sys::cuGetErrorString(code, &raw mut text) } == sys::CUresult::CUDA_SUCCESS && !text.is_null();
@@ -111,6 +116,7 @@ impl Device {
                 driver,
                 maps_pages,
                 allocated: AtomicU64::new(0),
+                generation: GENERATION.load(Ordering::Acquire),
             }))
         }
     }
@@ -138,8 +144,31 @@ impl Device {
         self.allocated.load(Ordering::Relaxed)
     }
 
+    /// Throws the context away with all that is on the device, after an error that it does not get over: all calls for what was
+    /// opened before fail from now on, and the device can be opened again. There is one context in a process: this ends
+    /// every session on the device.
+    pub(super) fn abandon(&self) {
+        let next = self.generation + 1;
+        if GENERATION.compare_exchange(self.generation, next, Ordering::AcqRel, Ordering::Acquire).is_err() {
+            return;
+        }
+        // SAFETY: retained once in `open` and released once, here: `drop` does nothing for a device that is lost. Nobody uses
+        // what is reset: every call asks `bind` first, which refuses.
+        unsafe {
+            let _ = sys::cuDevicePrimaryCtxRelease_v2(self.device);
+            let _ = sys::cuDevicePrimaryCtxReset_v2(self.device);
+        }
+    }
+
     /// Makes the context current on this thread.
+    ///
+    /// # Errors
+    /// [`Kind::Device`] where it was thrown away ([`Device::abandon`]).
     pub(super) fn bind(&self) -> Result<()> {
+        if GENERATION.load(Ordering::Acquire) != self.generation {
+            return Err(Error::new(Kind::Device, "what was on the GPU went with an error of the device")
+                .remedy("begin a new session"));
+        }
         // SAFETY: the context lives as long as self.
         check("making the context current", unsafe { sys::cuCtxSetCurrent(self.context) })
     }
@@ -204,7 +233,10 @@ impl Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // SAFETY: retained once in `open`; everything that used it held an Arc of self.
+        if self.bind().is_err() {
+            return;
+        }
+        // SAFETY: retained once in `open`, not abandoned; everything that used it held an Arc of self.
         let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.device) };
     }
 }
@@ -310,6 +342,14 @@ impl Stream {
         self.device.bind()?;
         // SAFETY: the stream lives.
         check("computing on the GPU", unsafe { sys::cuStreamSynchronize(self.at) })
+    }
+
+    /// Whether the device still takes work: an error that its context does not get over is told by every call after it.
+    pub(super) fn answers(&self) -> bool {
+        use sys::CUresult as R;
+        // SAFETY: the stream lives.
+        self.device.bind().is_ok()
+            && matches!(unsafe { sys::cuStreamQuery(self.at) }, R::CUDA_SUCCESS | R::CUDA_ERROR_NOT_READY)
     }
 
     /// Zeros in all of `buffer`.
@@ -472,101 +512,4 @@ pub(super) struct Launch {
     /// Bytes of dynamic shared memory.
     pub(super) shared: u32,
     pub(super) overlap: bool,
-}
-
-/// A kernel.
-#[derive(Clone, Copy)]
-pub(super) struct Function(sys::CUfunction);
-
-// SAFETY: a handle of the driver, valid while its module is loaded.
-unsafe impl Send for Function {}
-// SAFETY: as above.
-unsafe impl Sync for Function {}
-
-/// Loaded cubins and the kernels found in them so far.
-pub(super) struct Modules {
-    device: Arc<Device>,
-    modules: Vec<sys::CUmodule>,
-    found: Mutex<HashMap<String, Function>>,
-}
-
-// SAFETY: handles of the driver; the map is behind a lock.
-unsafe impl Send for Modules {}
-// SAFETY: as above.
-unsafe impl Sync for Modules {}
-
-impl Modules {
-    /// Loads `cubins` (name for messages, bytes).
-    pub(super) fn load(device: &Arc<Device>, cubins: &[(String, Vec<u8>)]) -> Result<Self> {
-        device.bind()?;
-        let mut loaded = Self { device: device.clone(), modules: Vec::new(), found: Mutex::new(HashMap::new()) };
-        for (name, bytes) in cubins {
-            let mut module = std::ptr::null_mut();
-            // SAFETY: the driver checks the image; the bytes outlive the call.
-            let code = unsafe { sys::cuModuleLoadData(&raw mut module, bytes.as_ptr().cast()) };
-            use sys::CUresult as R;
-            let misfit = matches!(
-                code,
-                R::CUDA_ERROR_NO_BINARY_FOR_GPU | R::CUDA_ERROR_INVALID_IMAGE | R::CUDA_ERROR_UNSUPPORTED_PTX_VERSION
-            );
-            if misfit {
-                return Err(Error::new(
-                    Kind::Unavailable,
-                    format!(
-                        "the kernels {name} do not fit {} (sm_{}, driver {}.{})",
-                        device.name(),
-                        device.arch,
-                        device.driver / 1000,
-                        device.driver % 1000 / 10
-                    ),
-                )
-                .remedy(format!("run `tercet kernels build --arch sm_{}`, or update the driver", device.arch))
-                .because(failed("loading kernels", code)));
-            }
-            check(&format!("loading the kernels {name}"), code)?;
-            loaded.modules.push(module);
-        }
-        Ok(loaded)
-    }
-
-    /// The kernel `name`, ready for `shared` bytes of dynamic shared memory.
-    pub(super) fn get(&self, name: &str) -> Result<Function> {
-        let mut found = self.found.lock().unwrap_or_else(|p| p.into_inner());
-        if let Some(f) = found.get(name) {
-            return Ok(*f);
-        }
-        self.device.bind()?;
-        let symbol = CString::new(name).unwrap_or_default();
-        for &module in &self.modules {
-            let mut f = std::ptr::null_mut();
-            // SAFETY: module and name are valid.
-            if unsafe { sys::cuModuleGetFunction(&raw mut f, module, symbol.as_ptr()) } == sys::CUresult::CUDA_SUCCESS {
-                // What static shared memory leaves is allowed as dynamic.
-                let mut fixed: c_int = 0;
-                // SAFETY: the function was just found.
-                unsafe {
-                    use sys::CUfunction_attribute as A;
-                    let of = A::CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES;
-                    check("reading a kernel", sys::cuFuncGetAttribute(&raw mut fixed, of, f))?;
-                    let to = A::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-                    let room = self.device.shared_bytes as c_int - fixed;
-                    check("preparing a kernel", sys::cuFuncSetAttribute(f, to, room))?;
-                }
-                found.insert(name.to_owned(), Function(f));
-                return Ok(Function(f));
-            }
-        }
-        Err(Error::new(Kind::Internal, format!("there is no kernel {name}")))
-    }
-}
-
-impl Drop for Modules {
-    fn drop(&mut self) {
-        if self.device.bind().is_ok() {
-            for &m in &self.modules {
-                // SAFETY: loaded in `load`, unloaded once.
-                let _ = unsafe { sys::cuModuleUnload(m) };
-            }
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! The CUDA backend: ternary kernels compiled ahead of time, run through the driver alone.
 //!
-//! [`driver`] wraps the driver's calls; each file of `kernels/` has its launcher here under the same name ([`gemv`],
+//! [`driver`] and [`modules`] wrap the driver's calls; each file of `kernels/` has its launcher here under the same name ([`gemv`],
 //! [`gemm`], …); [`linear`], [`head`] and [`kv`] are what lies on the device. The operations of [`Backend`] run each kernel by
 //! itself; [`model`] strings the fused ones together, a token as one recorded graph.
 
@@ -24,6 +24,7 @@ pub mod kernels;
 mod kv;
 mod linear;
 pub(in crate::llm) mod model;
+mod modules;
 mod nvml;
 mod nvrtc;
 mod prompt_attend;
@@ -42,8 +43,9 @@ pub use nvml::memory_used;
 pub use nvrtc::Nvrtc;
 
 use arena::Arena;
-use driver::{Buffer, Device, Function, Modules, Pinned, Stream};
+use driver::{Buffer, Device, Pinned, Stream};
 use gemv::{Input, Output, To};
+use modules::{Function, Modules};
 
 /// The device and its kernels.
 struct Gpu {
@@ -204,6 +206,10 @@ impl Cuda {
     pub(in crate::llm) fn slack(&self, layers: usize) -> u64 {
         // Of a layer four matrices and their scales; norms, the output matrix and its scales, the embedding.
         self.arena.as_ref().map_or(0, |a| a.slack(8 * layers + 4))
+    }
+
+    pub(in crate::llm) fn packing(&self) -> Packing {
+        self.packing
     }
 
     /// Bytes of this process's buffers on the device.

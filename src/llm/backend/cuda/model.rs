@@ -182,6 +182,14 @@ impl Loaded for Resident {
         Bytes(self.cuda.allocated())
     }
 
+    fn answers(&self) -> bool {
+        self.cuda.stream.answers()
+    }
+
+    fn abandon(&self) {
+        self.cuda.gpu.device.abandon();
+    }
+
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
         let (h, chunk) = (&self.hyper, self.chunk);
         let attended = h.heads * h.head_dim;

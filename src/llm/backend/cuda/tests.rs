@@ -424,6 +424,7 @@ fn logits_are_the_references() {
     }
 }
 
+mod lost;
 mod quick;
 
 fn pocket(backend: BackendKind, packing: crate::llm::PackingChoice) -> Arc<Engine> {
