@@ -5,17 +5,19 @@
 
 #define WARPS 16
 #define THREADS (WARPS * 32)
-#define SLOT_TILES 4              // that a warp has in registers
+#define QUAD 4                    // tiles that a warp has in registers
+#define SLOT_TILES (2 * QUAD)
 #define SLOT_BYTES (SLOT_TILES * 512)
 #define RING_BYTES 12288          // of a warp
 #define SLOTS (RING_BYTES / SLOT_BYTES)
-#define AHEAD 4                   // slots of a warp that are on their way to the L2 beyond its ring
-#define PIECES 8                  // a power of two above AHEAD + 1
+#define AHEAD_BYTES 8192          // of a warp that may be on their way to the L2 beyond what its ring has asked for
+#define PLAN_BYTES 2048           // that it sends on their way at once
 #define AREA_BYTES 16384          // the quantized row, or sums of attention on their way
 #define SCRATCH_BYTES 7168        // of attention
 #define MAX_LAYERS 64
 #define MAX_STRIPS 32             // of a block: a thread a row
 #define GROUP_HEADS 4
+#define MIN_SPAN 256              // positions of a split
 #define CHUNK 16                  // positions that a warp takes at once
 #define NOTHING 0xffffffffu
 
@@ -31,11 +33,13 @@ struct Layer {
 struct DecodeArgs {
     const Layer* layer;
     const u8* row;  // the token's row of the embedding, in host memory
-    float* x;
-    float* between;  // [width]: x between the two halves of a layer
-    float* qkv;
-    float* attended;
-    float* hidden;
+    // Results: layers take turns (turn_of, x_of).
+    float* x[3];
+    float* between[2];  // [width]: x between the two halves of a layer
+    float* qkv[2];
+    float* attended[2];
+    float* hidden[2];
+    float* partial[2];  // [KV head][split][4][hd + 2]
     const float* norms;       // [2·layer + which][width]
     const float* head_norms;  // [layer][2][hd], or null
     const float2* rope;
@@ -43,7 +47,6 @@ struct DecodeArgs {
     char* v;
     float* k_scale;  // [layer][KV head][position], int8 only
     float* v_scale;
-    float* partial;  // [KV head][split][4][hd + 2]
     u32* barrier;    // [2], 0 before and after
     u64* best;       // cleared for the head
     const Shape* shapes;  // of the four matrices
@@ -63,7 +66,7 @@ struct Span {
     bool live, fresh;
 };
 // What this block writes of a result.
-enum { X, BETWEEN, QKV_ROWS, HIDDEN, ATTENDED, PARTIAL, RESULTS };
+enum { BETWEEN, QKV_ROWS, HIDDEN, ATTENDED, PARTIAL, RESULTS };
 struct Part {
     float* at;
     int n;
@@ -72,21 +75,26 @@ struct Part {
 struct Tiles {
     int strip, tile, count;
     u32 offset;
+    u32 quads;  // where strips are of whole quads: of a strip, up to the end of the first strip << 8, all << 16; else 0
 };
-// Where a warp's stream is: a matrix or KEYS of a layer, the chunk of positions, keys or values of it.
-struct Place {
-    int layer, part, chunk, values;
+// A warp's bytes of all layers in the order of their use: its tiles of a matrix, or a chunk of its keys or values, are a piece.
+struct Stream {
+    int layer, part, chunk, values;  // a matrix or KEYS of a layer; the chunk of positions, keys or values of it
+    const char* at;
+    u32 bytes;  // left of the piece; 0: the end
+    u32 done;   // bytes, wrapping
 };
-// Bytes that lie together: a warp's tiles of a matrix, or a chunk of its keys or values.
-struct Piece {
-    u64 at;
-    u32 bytes, unused;
+// Where this block's keys and values are, as next_piece wants them.
+struct Cache {
+    const char *k, *v;  // of the span's first position in the first layer
+    size_t layer_bytes;
+    u32 row_bytes;
+    int layers, cached;  // no positions in a block without a span
 };
 struct State {
-    u64 full[WARPS][SLOTS];
-    Piece piece[WARPS][PIECES];  // that are on their way to the L2, and that the ring has not begun with
+    u64 full[WARPS][SLOTS];  // tell that a slot is
+    Stream near[WARPS], far[WARPS];  // what the ring asks for next; what is sent on its way to the L2 next
     Tiles tiles[4][WARPS];
-    Place place[WARPS];
     double square[WARPS];
     float most[WARPS];
     int sum[WARPS];
@@ -97,11 +105,21 @@ struct State {
     double part_of_width;  // 1 / width
     Shape of[4];
     Run run[4];
-    Part part[RESULTS];
+    Part part[2][RESULTS];  // of those that layers use in turns
+    Part x[3];
     Span span;
+    Cache cache;
     int red[MAX_STRIPS * 16];
     Layer layer[MAX_LAYERS];
 };
+
+// This thread's number. (What follows from it is then computed where it is needed; the compiler would keep it all in registers, which
+// are short.)
+__device__ __forceinline__ int thread() {
+    int t;
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(t));
+    return t;
+}
 
 // ---- barriers of shared memory, bulk copies ----
 __device__ __forceinline__ void mbar_init(u64* b, u32 count) {
@@ -110,13 +128,16 @@ __device__ __forceinline__ void mbar_init(u64* b, u32 count) {
 __device__ __forceinline__ void mbar_expect(u32 b, u32 bytes) {
     asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(b), "r"(bytes) : "memory");
 }
+__device__ __forceinline__ bool mbar_done(u32 b, u32 parity) {
+    u32 done;
+    asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
+                 : "=r"(done) : "r"(b), "r"(parity) : "memory");
+    return done;
+}
+// By a whole warp. (After a vote the compiler knows that all lanes go the same way.)
 __device__ __forceinline__ void mbar_wait(u32 b, u32 parity) {
-    u32 done, tries = 0;
-    do {
-        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], %2; selp.u32 %0, 1, 0, p; }"
-                     : "=r"(done) : "r"(b), "r"(parity) : "memory");
+    for (u32 tries = 0; !__all_sync(~0u, mbar_done(b, parity));)
         if (++tries == 1u << 26) __trap();  // a fault of this file: an error is better than a device that hangs
-    } while (!done);
 }
 __device__ __forceinline__ void bulk(u32 to, const void* from, u32 bytes, u32 b) {
     const u64 policy = 0x12f0000000000000;  // evict first, as createpolicy writes it
@@ -179,10 +200,13 @@ template <class T> __device__ __forceinline__ T take(const T* p) {
 struct Taken {
     __device__ __forceinline__ float2 operator()(const float2* p) const { return take(p); }
 };
-// This block's part of a result that all have read.
-__device__ __forceinline__ void forget(const Part& part) {
-    for (int i = threadIdx.x; i < part.n; i += THREADS) forget(part.at + i);
+// This block's part of a result that all have read; thread `i` of `n`.
+__device__ __forceinline__ void forget(const Part& part, int i, int n) {
+    for (; i < part.n; i += n) forget(part.at + i);
 }
+// Which results layer `layer` uses, and which x it begins with: the last one's results are the first ones.
+__device__ __forceinline__ int turn_of(const DecodeArgs& a, int layer) { return (a.layers - 1 - layer) & 1; }
+__device__ __forceinline__ int x_of(const DecodeArgs& a, int layer) { return (a.layers - layer) % 3; }
 
 __device__ __forceinline__ Run run_of(int strips) {
     const u32 base = (u32)strips * blockIdx.x / gridDim.x;
@@ -193,7 +217,7 @@ __device__ __forceinline__ Span span_of(const DecodeArgs& a, int position) {
     Span s;
     s.kv = blockIdx.x / a.splits;
     s.split = blockIdx.x - s.kv * a.splits;
-    const int len = position + 1, span = max(64, ((len + a.splits - 1) / a.splits + 15) / 16 * 16);
+    const int len = position + 1, span = max(MIN_SPAN, ((len + a.splits - 1) / a.splits + 15) / 16 * 16);
     s.used = (len + span - 1) / span;
     s.live = s.kv < a.kv_heads && s.split < s.used;
     s.from = s.split * span;
@@ -232,99 +256,102 @@ __device__ __forceinline__ bool elected() {
     return yes;
 }
 
-// What a warp has asked for and will ask for: its bytes of all layers, piece by piece, cut into slots. Its elected lane asks:
-// `near` is what the ring asks for next, `far` what is sent on its way to the L2 next, AHEAD slots later.
-template <int HD, bool INT8> struct Feed {
-    static constexpr int BYTES = HD * (INT8 ? 1 : 2);  // of a cache row
-    const DecodeArgs& a;
+// A number that is the same in all lanes, so that the compiler knows it.
+__device__ __forceinline__ u32 uniform(u32 v) { return __reduce_max_sync(~0u, v); }
+__device__ __forceinline__ int uniform(int v) { return (int)uniform((u32)v); }
+
+enum { KEYS = 1, PARTS = 5 };
+
+// The next piece there is.
+__device__ __forceinline__ void next_piece(Stream& stream, const State& s, int warp) {
+    Stream p = stream;
+#pragma unroll 1
+    while (p.layer < s.cache.layers) {
+        if (p.part == KEYS) {
+            const int left = s.cache.cached - p.chunk * CHUNK;
+            if (left > 0) {
+                p.at = (p.values ? s.cache.v : s.cache.k) + p.layer * s.cache.layer_bytes + (size_t)(p.chunk * CHUNK) * s.cache.row_bytes;
+                p.bytes = min(CHUNK, left) * s.cache.row_bytes;
+                if (p.values) p.chunk += WARPS;
+                p.values ^= 1;
+                break;
+            }
+        }
+        if (++p.part == PARTS) {
+            p.part = -1;
+            p.layer++;
+            continue;
+        }
+        if (p.part == KEYS) {
+            p.chunk = warp;
+            continue;
+        }
+        const int of = p.part ? p.part - 1 : 0;
+        const Tiles& t = s.tiles[of][warp];
+        p.at = (const char*)s.layer[p.layer].w[of] + t.offset;
+        p.bytes = t.count * 512;
+        if (p.bytes) break;
+    }
+    stream = p;
+}
+
+// A warp's ring of slots. A slot that has been used is asked for anew at once; what comes after that goes on its way to the L2 while
+// other blocks' results are waited for (`idle`), so that memory has something to do then, and no more than it can do otherwise.
+struct Ring {
     State& s;
-    u8* ring;  // the warp's own
-    u32 ring_at, full_at;  // its slots and what tells that they are full, as addresses in shared memory
+    u32 slots, full;  // addresses in shared memory
     int warp;
     u32 slot = 0, parity = 0;
-    // As the elected lane knows them. No bytes: the end.
-    const char *near = nullptr, *far = nullptr;
-    u32 near_bytes = 0, far_bytes = 0, taken = 0, given = 0;  // pieces
-    enum { KEYS = 1, PARTS = 5 };
 
-    __device__ __forceinline__ Feed(const DecodeArgs& a, State& s, u8* rings) : a(a), s(s), warp(threadIdx.x >> 5) {
-        ring = rings + warp * RING_BYTES;
-        ring_at = kept(ring);
-        full_at = kept(s.full[warp]);
+    __device__ __forceinline__ Ring(State& s, u8* rings) : s(s), warp(threadIdx.x >> 5) {
+        slots = kept(rings + warp * RING_BYTES);
+        full = kept(s.full[warp]);
         if (elected()) {
             for (int i = 0; i < SLOTS; i++) mbar_init(&s.full[warp][i], 1);
             asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
             asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-            s.place[warp] = {0, -1, 0, 0};
-            advance();
-            take_piece();
-#pragma unroll 1
-            for (int i = 0; i < AHEAD; i++) plan();
+            s.near[warp] = {0, -1, 0, 0, nullptr, 0, 0};
+            next_piece(s.near[warp], s, warp);
+            s.far[warp] = s.near[warp];
 #pragma unroll 1
             for (int i = 0; i < SLOTS; i++) ask(i);
         }
         __syncwarp();
     }
-    // `far` to the next piece there is.
-    __device__ __forceinline__ void advance() {
-        Place p = s.place[warp];
-#pragma unroll 1
-        while (p.layer < a.layers) {
-            if (p.part == KEYS && p.chunk * CHUNK < s.span.cached) {
-                const size_t row = (size_t)(p.layer * a.kv_heads + s.span.kv) * a.context + s.span.from + p.chunk * CHUNK;
-                far = (p.values ? a.v : a.k) + row * BYTES;
-                far_bytes = min(CHUNK, s.span.cached - p.chunk * CHUNK) * BYTES;
-                if (p.values) p.chunk += WARPS;
-                p.values ^= 1;
-                break;
-            }
-            if (++p.part == PARTS) {
-                p.part = -1;
-                p.layer++;
-                continue;
-            }
-            if (p.part == KEYS) {
-                p.chunk = s.span.live ? warp : 1 << 24;
-                continue;
-            }
-            const int of = p.part ? p.part - 1 : 0;
-            const Tiles& t = s.tiles[of][warp];
-            far = (const char*)s.layer[p.layer].w[of] + t.offset;
-            far_bytes = t.count * 512;
-            if (far_bytes) break;
-        }
-        s.place[warp] = p;
-        s.piece[warp][given++ % PIECES] = {(u64)far, far_bytes, 0};
+    // Past the next bytes of a piece.
+    __device__ __forceinline__ void step(Stream& p, u32 n) {
+        p.at += n;
+        p.done += n;
+        if (!(p.bytes -= n)) next_piece(p, s, warp);
     }
-    __device__ __forceinline__ void take_piece() {
-        const Piece p = s.piece[warp][taken++ % PIECES];
-        near = (const char*)p.at;
-        near_bytes = p.bytes;
-    }
-    // Sends a slot's bytes on their way to the L2.
-    __device__ __forceinline__ void plan() {
-        const u32 bytes = min(far_bytes, (u32)SLOT_BYTES);
-        if (!bytes) return;
-        bulk_l2(far, bytes);
-        far += bytes;
-        far_bytes -= bytes;
-        if (!far_bytes) advance();
-    }
-    // Fills a slot.
+    // Fills a slot. By one lane.
     __device__ __forceinline__ void ask(u32 slot) {
-        const u32 bytes = min(near_bytes, (u32)SLOT_BYTES);
-        if (!bytes) return;
-        mbar_expect(full_at + slot * 8, bytes);
-        bulk(ring_at + slot * SLOT_BYTES, near, bytes, full_at + slot * 8);
-        plan();
-        near += bytes;
-        near_bytes -= bytes;
-        if (!near_bytes) take_piece();
+        Stream& near = s.near[warp];
+        const u32 n = min(near.bytes, (u32)SLOT_BYTES);
+        if (!n) return;
+        mbar_expect(full + slot * 8, n);
+        bulk(slots + slot * SLOT_BYTES, near.at, n, full + slot * 8);
+        step(near, n);
+    }
+    // For every time that something has to be waited for.
+    __device__ __forceinline__ void idle() {
+        if (elected()) {
+            Stream& far = s.far[warp];
+            const u32 near = s.near[warp].done;
+            // What the ring has asked for meanwhile needs no help.
+            for (bool ahead = false; !ahead && far.bytes && (int)(far.done - near) < AHEAD_BYTES;) {
+                const u32 n = min(far.bytes, (u32)PLAN_BYTES);
+                ahead = (int)(far.done - near) >= 0;
+                if (ahead) bulk_l2(far.at, n);
+                step(far, n);
+            }
+        }
+        __syncwarp();
     }
     // The next slot's address in shared memory.
     __device__ __forceinline__ u32 wait() {
-        mbar_wait(full_at + slot * 8, parity);
-        return ring_at + slot * SLOT_BYTES;
+        mbar_wait(full + slot * 8, parity);
+        return slots + slot * SLOT_BYTES;
     }
     // All lanes have what they need of the slot.
     __device__ __forceinline__ void used() {

@@ -23,14 +23,14 @@ __device__ __forceinline__ u32 halves(float x, float y, bool rest) {
 }
 
 // Attention of this block's span; the first split of a KV head combines them all.
-template <int HD, bool INT8> __device__ __forceinline__ void attend(const DecodeArgs& a, int layer, u8* area, u8* scratch, State& s, Feed<HD, INT8>& feed) {
+template <int HD, bool INT8> __device__ __forceinline__ void attend(const DecodeArgs& a, int layer, const u8* rings, u8* area, u8* scratch, State& s, Ring& ring) {
     constexpr int BYTES = HD * (INT8 ? 1 : 2);     // of a cache row
     constexpr int STEPS = HD / 16;                 // products of 16 dimensions
     constexpr int TILES = HD / 16;                 // of 16 dimensions, of values
     constexpr int PITCH = 2 * STEPS + 4;           // words of a lane's queries
-    constexpr int SLOT_ROWS = SLOT_BYTES / BYTES;
+    static_assert(CHUNK * BYTES <= SLOT_BYTES, "a chunk has a slot");
     constexpr int OWN = HD / 8;                    // dimensions of values that a lane has
-    const int tid = threadIdx.x, warp = tid >> 5, lane = tid & 31, g = lane >> 2, c = lane & 3;
+    const int tid = thread(), warp = tid >> 5, lane = tid & 31, g = lane >> 2, c = lane & 3;
     float(*flat)[HD] = (float(*)[HD])area;                                // queries, key and value as floats
     float(*gather)[GROUP_HEADS * HD] = (float(*)[GROUP_HEADS * HD])area;  // [8], when those have been used
     u32* queries = (u32*)scratch;                                         // [32][PITCH]
@@ -39,6 +39,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
     static_assert(32 * PITCH * 4 + 2 * BYTES + WARPS * CHUNK * GROUP_HEADS * 4 <= SCRATCH_BYTES, "fits");
     static_assert(8 * GROUP_HEADS * HD * 4 <= AREA_BYTES && GROUP_HEADS * HD <= THREADS, "fits, a thread an output");
     const Span& sp = s.span;
+    const int turn = turn_of(a, layer);
     const int group = a.heads / a.kv_heads, first = sp.kv * group;
     const size_t head = (size_t)(layer * a.kv_heads + sp.kv) * a.context;
     const int chunks = (sp.cached + CHUNK - 1) / CHUNK, all = chunks + sp.fresh, busy = min(WARPS, all);
@@ -58,7 +59,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
     const bool query = warp < group, fresh = sp.fresh && (extra == 0 || extra == 1);
     if (query || fresh) {
         const int from = query ? first + warp : a.heads + extra * a.kv_heads + sp.kv;
-        rotate<HD>(a.qkv + from * HD, flat[warp], extra == 1 || !norms ? nullptr : query ? norms : norms + HD, extra == 1 ? nullptr : s.rope, a.pairs, a.head_eps, Taken{});
+        rotate<HD>(a.qkv[turn] + from * HD, flat[warp], extra == 1 || !norms ? nullptr : query ? norms : norms + HD, extra == 1 ? nullptr : s.rope, a.pairs, a.head_eps, Taken{});
         __syncwarp();
     }
     if (warp < GROUP_HEADS) {
@@ -113,7 +114,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
 #pragma unroll 1
         for (int chunk = warp; chunk < all; chunk += WARPS) {
             const bool cached = chunk < chunks;
-            const int rows = cached ? min(CHUNK, sp.cached - chunk * CHUNK) : 1, slots = cached ? (rows + SLOT_ROWS - 1) / SLOT_ROWS : 0;
+            const int rows = cached ? min(CHUNK, sp.cached - chunk * CHUNK) : 1;
             if (INT8 && !cached) {
                 k_scale[0] = k_scale[1] = s.fresh_scale[0];
                 v_scale[0] = v_scale[1] = s.fresh_scale[1];
@@ -122,24 +123,9 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
             auto row = [&](int r, int which) -> const u8* {
                 r = min(r, rows - 1);
                 if (!cached) return stored + which * BYTES;
-                u32 slot = feed.slot + r / SLOT_ROWS;
-                if (slot >= SLOTS) slot -= SLOTS;
-                return feed.ring + slot * SLOT_BYTES + r % SLOT_ROWS * BYTES;
+                return rings + warp * RING_BYTES + ring.slot * SLOT_BYTES + r * BYTES;
             };
-            auto wait = [&] {
-                u32 slot = feed.slot, parity = feed.parity;
-#pragma unroll 1
-                for (int i = 0; i < slots; i++) {
-                    mbar_wait(feed.full_at + slot * 8, parity);
-                    if (++slot == SLOTS) { slot = 0; parity ^= 1; }
-                }
-            };
-            auto used = [&] {
-#pragma unroll 1
-                for (int i = 0; i < slots; i++) feed.used();
-            };
-
-            wait();
+            if (cached) ring.wait();
             const u8 *low = row(g, 0) + c * 16, *high = row(g + 8, 0) + c * 16;
             float dot[2][4] = {};
 #pragma unroll
@@ -160,7 +146,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
                     }
                 }
             }
-            used();
+            if (cached) ring.used();
             float e[2][2];  // positions g and g+8, two heads
 #pragma unroll
             for (int i = 0; i < 2; i++)
@@ -197,7 +183,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
             const float* of = weights + (g & 3);
             const u32 b0 = halves(of[2 * c * GROUP_HEADS], of[(2 * c + 1) * GROUP_HEADS], g >> 2);
             const u32 b1 = halves(of[(2 * c + 8) * GROUP_HEADS], of[(2 * c + 9) * GROUP_HEADS], g >> 2);
-            wait();
+            if (cached) ring.wait();
             const u8* at[4];
 #pragma unroll
             for (int r = 0; r < 4; r++) at[r] = row(2 * c + (r & 1) + (r >> 1) * 8, 1) + g * (BYTES / 8);
@@ -224,7 +210,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
                     }
                 }
             }
-            used();
+            if (cached) ring.used();
         }
 #pragma unroll
         for (int j = 0; j < 2; j++)
@@ -271,16 +257,21 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
     if (warp < min(busy, 8)) leave(warp);
     __syncthreads();
     const int h = tid / HD, d = tid - h * HD;
-    float* out = a.attended + first * HD + tid;
-    float* partial = a.partial + (size_t)sp.kv * a.splits * GROUP_HEADS * (HD + 2);
+    float* out = a.attended[turn] + first * HD + tid;
+    float* partial = a.partial[turn] + (size_t)sp.kv * a.splits * GROUP_HEADS * (HD + 2);
     if (tid >= GROUP_HEADS * HD) return;
     float highest = NEG_INF, all_mass = 0, mixed = 0;
-    for (int w = 0; w < min(busy, 8); w++) highest = fmaxf(highest, s.peak[w][h]);
-    for (int w = 0; w < min(busy, 8); w++) {
-        const float by = expf(s.peak[w][h] - highest);
-        mixed = fmaf(by, gather[w][tid], mixed);
-        all_mass = fmaf(by, s.mass[w][h], all_mass);
-    }
+    const int sums = min(busy, 8);
+#pragma unroll
+    for (int w = 0; w < 8; w++)
+        if (w < sums) highest = fmaxf(highest, s.peak[w][h]);
+#pragma unroll
+    for (int w = 0; w < 8; w++)
+        if (w < sums) {
+            const float by = expf(s.peak[w][h] - highest);
+            mixed = fmaf(by, gather[w][tid], mixed);
+            all_mass = fmaf(by, s.mass[w][h], all_mass);
+        }
     mixed *= 1.0f / WEIGHT_UNIT;
     if (sp.used == 1) {
         if (h < group) put(out, mixed / all_mass);
@@ -294,30 +285,35 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
             put(to + HD + 1, all_mass);
         }
     } else if (h < group) {
-        // A lane a split, for their heights and masses; its own is known.
-        constexpr int NEXT = GROUP_HEADS * (HD + 2), BATCH = 8;
+        // A lane a split, for their heights and masses; its own is known. All that is wanted is asked for together.
+        constexpr int NEXT = GROUP_HEADS * (HD + 2), BATCH = 16;
         static_assert(HD % 32 == 0, "a warp has one head");
         const float* from = partial + h * (HD + 2);
+        const float nothing = __uint_as_float(NOTHING);
         const bool there = lane && lane < sp.used;
-        const float top = there ? take(from + lane * NEXT + HD) : lane ? NEG_INF : highest;
-        const float part = there ? take(from + lane * NEXT + HD + 1) : lane ? 0 : all_mass;
-        const float by = expf(top - warp_max(top));
-        all_mass = warp_sum(by * part);
-        mixed *= __shfl_sync(~0u, by, 0);
+        float top = there ? nothing : lane ? NEG_INF : highest, part = there ? nothing : lane ? 0 : all_mass, by = 0;
 #pragma unroll 1
         for (int p0 = 1; p0 < sp.used; p0 += BATCH) {
             float v[BATCH];
 #pragma unroll
-            for (int i = 0; i < BATCH; i++) v[i] = p0 + i < sp.used ? __uint_as_float(NOTHING) : 0.0f;
+            for (int i = 0; i < BATCH; i++) v[i] = p0 + i < sp.used ? nothing : 0.0f;
             bool whole;
             u32 tries = 0;
             do {
                 whole = true;
+                if (missing(top)) { top = peek(from + lane * NEXT + HD); whole = false; }
+                if (missing(part)) { part = peek(from + lane * NEXT + HD + 1); whole = false; }
 #pragma unroll
                 for (int i = 0; i < BATCH; i++)
                     if (missing(v[i])) { v[i] = peek(from + (p0 + i) * NEXT + d); whole = false; }
                 if (++tries == 1u << 26) __trap();
             } while (!whole);
+            __syncwarp();
+            if (p0 == 1) {
+                by = expf(top - warp_max(top));
+                all_mass = warp_sum(by * part);
+                mixed *= __shfl_sync(~0u, by, 0);
+            }
 #pragma unroll
             for (int i = 0; i < BATCH; i++) mixed = fmaf(__shfl_sync(~0u, by, p0 + i & 31), v[i], mixed);
         }

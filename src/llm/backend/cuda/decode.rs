@@ -47,11 +47,12 @@ struct Layer {
 struct Args {
     layer: u64,
     row: u64,
-    x: u64,
-    between: u64,
-    qkv: u64,
-    attended: u64,
-    hidden: u64,
+    x: [u64; 3],
+    between: [u64; 2],
+    qkv: [u64; 2],
+    attended: [u64; 2],
+    hidden: [u64; 2],
+    partial: [u64; 2],
     norms: u64,
     head_norms: u64,
     rope: u64,
@@ -59,7 +60,6 @@ struct Args {
     v: u64,
     k_scale: u64,
     v_scale: u64,
-    partial: u64,
     barrier: u64,
     best: u64,
     shapes: u64,
@@ -130,7 +130,8 @@ pub(super) struct Decoder {
     /// Weights and scales of every layer, and the shapes of the four matrices.
     layers: Buffer,
     barrier: Buffer,
-    between: Buffer,
+    /// Results that nothing else needs: both of [`between`](Args::between), and the second of everything else.
+    results: Buffer,
 }
 
 fn shape(w: &Linear) -> Shape {
@@ -163,14 +164,49 @@ fn takes(layers: &[Matrices<'_>], kv: &Kv, grid: usize) -> bool {
         && s.kv_heads <= grid
 }
 
+/// Columns of a token's rows: the residual stream's; queries', keys' and values'; attention's output; the FFN's inner one's.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Widths {
+    pub(super) x: usize,
+    pub(super) qkv: usize,
+    pub(super) attended: usize,
+    pub(super) hidden: usize,
+}
+
+impl Widths {
+    /// Where the parts of [`Decoder::results`] begin: both `between`, x, qkv, attended, hidden, partial results, x again; then
+    /// their end.
+    fn offsets(self, partial_bytes: u64) -> [u64; 9] {
+        let mut at = 0;
+        let mut next = |bytes: u64| {
+            let from = at;
+            at += bytes.next_multiple_of(16);
+            from
+        };
+        let row = |columns: usize| columns as u64 * 4;
+        [
+            row(self.x),
+            row(self.x),
+            row(self.x),
+            row(self.qkv),
+            row(self.attended),
+            row(self.hidden),
+            partial_bytes,
+            row(self.x),
+            0,
+        ]
+        .map(&mut next)
+    }
+}
+
 impl Decoder {
-    /// Bytes on the device for `layers` layers of `width`.
-    pub(super) fn bytes(layers: usize, width: usize) -> u64 {
-        (layers * size_of::<Layer>() + 4 * size_of::<Shape>() + width * 4) as u64 + 16
+    /// Bytes on the device for a model of `layers` layers whose partial results of attention take `partial_bytes`.
+    pub(super) fn bytes(layers: usize, widths: Widths, partial_bytes: u64) -> u64 {
+        (layers * size_of::<Layer>() + 4 * size_of::<Shape>() + 8) as u64 + widths.offsets(partial_bytes)[8]
     }
 
     pub(super) fn resident(&self) -> u64 {
-        self.layers.bytes + self.barrier.bytes + self.between.bytes
+        self.layers.bytes + self.barrier.bytes + self.results.bytes
     }
 
     /// `None` where the device or the model needs a launch an operation.
@@ -207,19 +243,24 @@ impl Decoder {
         stream.upload(&buffer, 0, bytemuck::cast_slice(&table))?;
         stream.upload(&buffer, before, bytemuck::cast_slice(&shapes))?;
         let barrier = gpu.device.zeros(8, stream)?;
-        let [qkv, _, gate_up, down] = layers[0];
-        let between = gpu.device.alloc(down.rows as u64 * 4)?;
+        let [qkv, _, gate_up, _] = layers[0];
+        let partials = kv.partials()?;
+        let widths = Widths { x: qkv.cols, qkv: qkv.rows, attended: work.attended.cols, hidden: gate_up.half };
+        let at = widths.offsets(partials.resident());
+        let results = gpu.device.alloc(at[8])?;
+        let own = |i: usize| results.at + at[i];
         stream.wait()?;
         let (s, (k, v, k_scale, v_scale)) = (&kv.shape, kv.layer(0));
         let splits = (grid / s.kv_heads).min(s.context.div_ceil(64)).min(MAX_SPLITS);
         let args = Args {
             layer: buffer.at,
             row: 0,
-            x: work.x.data.at,
-            between: between.at,
-            qkv: work.qkv.data.at,
-            attended: work.attended.data.at,
-            hidden: work.hidden.data.at,
+            x: [work.x.data.at, own(2), own(7)],
+            between: [own(0), own(1)],
+            qkv: [work.qkv.data.at, own(3)],
+            attended: [work.attended.data.at, own(4)],
+            hidden: [work.hidden.data.at, own(5)],
+            partial: [partials.at(), own(6)],
             norms: norms.layers,
             head_norms: norms.heads.q,
             rope: kv.rope.at,
@@ -227,7 +268,6 @@ impl Decoder {
             v,
             k_scale,
             v_scale,
-            partial: kv.partials()?.at(),
             barrier: barrier.at,
             best: 0,
             shapes: buffer.at + before,
@@ -246,7 +286,7 @@ impl Decoder {
             eps: norms.eps,
             head_eps: norms.heads.eps,
         };
-        Ok(Some(Self { args, function, grid: grid as u32, layers: buffer, barrier, between }))
+        Ok(Some(Self { args, function, grid: grid as u32, layers: buffer, barrier, results }))
     }
 
     fn launch(grid: u32) -> Launch {

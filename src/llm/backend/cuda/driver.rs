@@ -65,6 +65,23 @@ pub(super) fn check(doing: &str, code: sys::CUresult) -> Result<()> {
     if code == sys::CUresult::CUDA_SUCCESS { Ok(()) } else { Err(failed(doing, code)) }
 }
 
+/// Has `context` hold no more than our kernels want: none has a stack, prints or allocates, and stacks of 1 KiB for every thread
+/// that could be resident, the default, are a quarter of a gigabyte on a large device. Where that is refused, it is not had.
+///
+/// # Safety
+/// `context` lives.
+unsafe fn spare(context: sys::CUcontext) {
+    use sys::CUlimit as L;
+    // SAFETY: as the caller promises; limits are plain numbers.
+    unsafe {
+        if sys::cuCtxSetCurrent(context) == sys::CUresult::CUDA_SUCCESS {
+            let _ = sys::cuCtxSetLimit(L::CU_LIMIT_STACK_SIZE, 0);
+            let _ = sys::cuCtxSetLimit(L::CU_LIMIT_PRINTF_FIFO_SIZE, 1 << 12);
+            let _ = sys::cuCtxSetLimit(L::CU_LIMIT_MALLOC_HEAP_SIZE, 1 << 12);
+        }
+    }
+}
+
 impl Device {
     /// Opens device 0.
     ///
@@ -106,6 +123,7 @@ impl Device {
             let maps_pages = attribute(A::CU_DEVICE_ATTRIBUTE_VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED)? != 0;
             let mut context = std::ptr::null_mut();
             check("making a context", sys::cuDevicePrimaryCtxRetain(&raw mut context, device)).map_err(no_device)?;
+            spare(context);
             Ok(Arc::new(Self {
                 context,
                 device,

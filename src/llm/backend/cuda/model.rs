@@ -130,10 +130,10 @@ impl Resident {
         let q_attended = if attended == h.width { 0 } else { cuda.quant_bytes(chunk, attended) };
         let quants = cuda.quant_bytes(chunk, h.width) + q_attended + cuda.quant_bytes(pieces.ffn_rows, h.ffn);
         let alone = if cuda.packing == Packing::TwoBits { 4 * (h.qkv_cols() + attended + h.ffn) as u64 } else { 0 };
-        let rest = 32
-            + topk::bytes(h.vocabulary)
-            + Decoder::bytes(h.layers, h.width)
-            + attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
+        let partial = attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
+        let widths = decode::Widths { x: h.width, qkv: h.qkv_cols(), attended, hidden: h.ffn };
+        let decoder = if cuda.packing == Packing::TwoBits { Decoder::bytes(h.layers, widths, partial) } else { 0 };
+        let rest = 32 + topk::bytes(h.vocabulary) + decoder + partial;
         cuda.rows_bytes(chunk, h.width) + pieces.shared + quants + alone + rest
     }
 
@@ -310,17 +310,17 @@ impl Run {
         if n > FEW {
             return self.put(n, head);
         }
-        if !self.graphs.contains_key(&(n, head)) {
-            // A first time by itself: kernels are found and prepared outside of the recording.
-            self.put(n, head)?;
-            self.stream.wait()?;
-            let graph = self.stream.capture(|| self.put(n, head))?;
+        if let Some(graph) = self.graphs.get(&(n, head)) {
+            return self.stream.replay(graph);
+        }
+        // A first time by itself: kernels are found and prepared outside of the recording. Another thread's mapping of memory can
+        // spoil a recording; then there is one the next time.
+        self.put(n, head)?;
+        self.stream.wait()?;
+        if let Ok(graph) = self.stream.capture(|| self.put(n, head)) {
             self.graphs.insert((n, head), graph);
         }
-        match self.graphs.get(&(n, head)) {
-            Some(graph) => self.stream.replay(graph),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// Puts the kernels for `n` rows into the stream.
