@@ -18,7 +18,7 @@ export TERCET_REQUIRE_GPU=1 TERCET_KERNELS=$folder/kernels TERCET_TEST_ROOT=${TE
 unit=$folder/unit
 failed=()
 "$unit" backend::cuda --nocapture --test-threads=4 || failed+=("the tests")
-# A device error takes the whole process's context with it: in processes of their own.
+# A device error takes the GPU from its whole process: in processes of their own.
 for test in $("$unit" --ignored --list backend::cuda::tests::lost | sed -n 's/: test$//p'); do
     timeout -k 5 60 "$unit" --ignored --exact "$test" --nocapture || failed+=("$test")
 done

@@ -23,7 +23,7 @@ pub enum Kind {
     Unsupported,
     /// A reservation does not fit the memory budget. Degrade, or refuse with the numbers.
     OverBudget,
-    /// A device went away or will not open. Retry later, with back-off.
+    /// A device went away or will not open. Retry later, with back-off; where its remedy says so, in a process of its own.
     Device,
     /// Something needed at run time is missing on this machine (a library, a driver, a program).
     Unavailable,

@@ -69,7 +69,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let pipeline = loaded.start(&settings, room, Box::new(observer))?;
     let (stop, alive) = (pipeline.control(), pipeline.control());
     let signals = Signals::start(move || stop.stop(), move || alive.probe())?;
-    pipeline.join()?;
+    let ended = pipeline.join();
     drop(signals);
     if args.report {
         let report = report.lock().unwrap_or_else(|p| p.into_inner());
@@ -82,7 +82,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
             show::memory_table(&report.memory, budget.cap(), report.resident).print()?;
         }
     }
-    Ok(())
+    ended
 }
 
 /// What the conversation took, seen while its parts were alive.

@@ -20,6 +20,9 @@ use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Kind, Result};
 use crate::units::Bytes;
 
+#[cfg(test)]
+pub(crate) mod fickle;
+
 /// What a model will take of memory, told from its header alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
@@ -44,10 +47,6 @@ pub struct Engine {
     name: String,
     hyper: Hyper,
     loaded: Arc<dyn Loaded>,
-    /// Where sessions are opened: `loaded`, or what was loaded in its place after an error of the device.
-    serving: Mutex<Arc<dyn Loaded>>,
-    /// Loads the model once more, where a device can lose it.
-    again: Option<Box<Load>>,
     tokenizer: Tokenizer,
     file: Arc<Gguf>,
     budget: Budget,
@@ -60,9 +59,6 @@ pub struct Engine {
     /// is refused before it is loaded.
     first: Mutex<Option<SessionRoom>>,
 }
-
-/// Loads a model.
-type Load = dyn Fn(&Arc<Gguf>, Hyper) -> Result<Arc<dyn Loaded>> + Send + Sync;
 
 /// The reservations of one session.
 pub(super) struct SessionRoom {
@@ -169,14 +165,9 @@ impl Engine {
             cuda.pack(Packing::Base3);
             sizes = cuda_sizes(&cuda, &file, &hyper, options)?;
         }
-        let loaded = |cuda, file: &Arc<Gguf>, hyper, options: &Options| {
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
             let model = Model::load(cuda, file, hyper, options)?;
             Ok(Arc::new(Resident::new(model, options.embedding)?) as Arc<dyn Loaded>)
-        };
-        let (packing, own) = (cuda.packing(), options.clone());
-        let again: Box<Load> = Box::new(move |file, hyper| loaded(Cuda::new(packing)?, file, hyper, &own));
-        Self::assemble((file, hyper, name), path, (budget, sizes, options), Some(again), |file, hyper| {
-            loaded(cuda, file, hyper, options)
         })
     }
 
@@ -189,7 +180,7 @@ impl Engine {
     ) -> Result<Arc<Engine>> {
         let (file, hyper, name) = read(path)?;
         let sizes = model::estimate(&backend, &file, &hyper, options)?;
-        Self::assemble((file, hyper, name), path, (budget, sizes, options), None, |file, hyper| {
+        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
             Ok(Arc::new(Model::load(backend, file, hyper, options)?) as Arc<dyn Loaded>)
         })
     }
@@ -199,7 +190,6 @@ impl Engine {
         (file, hyper, name): (Arc<Gguf>, Hyper, String),
         path: &Path,
         (budget, sizes, options): (&Budget, Sizes, &Options),
-        again: Option<Box<Load>>,
         load: impl FnOnce(&Arc<Gguf>, Hyper) -> Result<Arc<dyn Loaded>>,
     ) -> Result<Arc<Engine>> {
         let tokenizer = Tokenizer::from_gguf(&file)?;
@@ -217,9 +207,7 @@ impl Engine {
             path: path.to_owned(),
             name,
             hyper,
-            serving: Mutex::new(loaded.clone()),
             loaded,
-            again,
             tokenizer,
             file,
             budget: budget.clone(),
@@ -235,30 +223,28 @@ impl Engine {
     /// Starts a session: an empty timeline of [`Engine::context`] tokens.
     ///
     /// # Errors
-    /// `OverBudget` where another session does not fit; `Unavailable` where the system has no memory to give; `Device` where a
-    /// device does not answer, also after the model was loaded on it again.
+    /// `OverBudget` where another session does not fit; `Unavailable` where the system has no memory to give; `Device` where its
+    /// device does not answer.
     pub fn session(self: &Arc<Self>) -> Result<Session> {
         let first = self.first.lock().unwrap_or_else(|p| p.into_inner()).take();
         let room = match first {
             Some(room) => room,
             None => SessionRoom::reserve(&self.budget, &self.name, &self.sizes)?,
         };
-        let timeline = self.serving()?.open()?;
+        let timeline = self.loaded.clone().open()?;
         let (kv, activations) = timeline.resident();
         room.kv.record_measured(kv);
         room.activations.record_measured(activations);
         Ok(Session::new(self.clone(), timeline, room))
     }
 
-    /// Where sessions are opened; what a device has lost is loaded again first.
-    fn serving(&self) -> Result<Arc<dyn Loaded>> {
-        let mut serving = self.serving.lock().unwrap_or_else(|p| p.into_inner());
-        if let (false, Some(again)) = (serving.answers(), &self.again) {
-            tracing::warn!(model = %self.name, "the device has lost the language model; it is loaded again");
-            serving.abandon();
-            *serving = again(&self.file, self.hyper.clone())?;
-        }
-        Ok(serving.clone())
+    /// Asks after an error whether it is the last: a session goes on after errors that its device gets over.
+    ///
+    /// # Errors
+    /// [`Kind::Device`], with what to do about it, where the device is lost to this process: no session on it goes on, and
+    /// none can be opened.
+    pub fn answers(&self) -> Result<()> {
+        self.loaded.answers()
     }
 
     pub fn path(&self) -> &Path {
@@ -319,7 +305,7 @@ impl Engine {
 
     /// Bytes held on a device with memory of its own, sessions included.
     pub fn device_bytes(&self) -> Bytes {
-        self.serving.lock().unwrap_or_else(|p| p.into_inner()).device_bytes()
+        self.loaded.device_bytes()
     }
 
     /// Where the time goes, where the engine was loaded with [`Options::timed`] on the CPU.
@@ -344,86 +330,5 @@ impl SessionRoom {
             kv: budget.reserve(Component::Kv, format!("{name}: keys and values"), sizes.kv)?,
             activations: budget.reserve(Component::Activations, format!("{name}: workspace"), sizes.activations)?,
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-    use super::*;
-    use crate::error::Error;
-    use crate::llm::model::Timeline;
-
-    /// A model on a device that can stop answering.
-    struct Fickle {
-        of: Arc<dyn Loaded>,
-        answers: AtomicBool,
-        abandoned: AtomicUsize,
-    }
-
-    impl Loaded for Fickle {
-        fn describe(&self) -> String {
-            self.of.describe()
-        }
-        fn resident(&self) -> Bytes {
-            self.of.resident()
-        }
-        fn context(&self) -> usize {
-            self.of.context()
-        }
-        fn chunk(&self) -> usize {
-            self.of.chunk()
-        }
-        fn answers(&self) -> bool {
-            self.answers.load(Ordering::SeqCst)
-        }
-        fn abandon(&self) {
-            self.abandoned.fetch_add(1, Ordering::SeqCst);
-        }
-        fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
-            if !self.answers() {
-                return Err(Error::new(Kind::Device, "lost"));
-            }
-            self.of.clone().open()
-        }
-    }
-
-    #[test]
-    fn what_a_device_lost_is_loaded_again_for_the_next_session() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
-        let options = Options { context_tokens: 64, threads: 1, ..Options::default() };
-        let budget = Budget::unlimited();
-        let made: Arc<Mutex<Vec<Arc<Fickle>>>> = Arc::default();
-        let load = {
-            let (made, options) = (made.clone(), options.clone());
-            move |file: &Arc<Gguf>, hyper: Hyper| {
-                let mut made = made.lock().expect("whole");
-                // The second time the device is not back yet.
-                if made.len() == 1 && made[0].abandoned.load(Ordering::SeqCst) == 1 {
-                    return Err(Error::new(Kind::Unavailable, "not back yet"));
-                }
-                let of = Arc::new(Model::load(Cpu::new(1)?, file, hyper, &options)?) as Arc<dyn Loaded>;
-                let one = Arc::new(Fickle { of, answers: true.into(), abandoned: 0.into() });
-                made.push(one.clone());
-                Ok(one as Arc<dyn Loaded>)
-            }
-        };
-        let (file, hyper, name) = read(&path).expect("reads");
-        let sizes = model::estimate(&Cpu::new(1).expect("starts"), &file, &hyper, &options).expect("sound");
-        let again: Box<Load> = Box::new(load.clone());
-        let what = (&budget, sizes, &options);
-        let engine = Engine::assemble((file, hyper, name), &path, what, Some(again), load).expect("loads");
-        let count = || made.lock().expect("whole").len();
-        drop((engine.session().expect("opens"), engine.session().expect("opens")));
-        assert_eq!(count(), 1, "while it answers nothing is loaded");
-
-        made.lock().expect("whole")[0].answers.store(false, Ordering::SeqCst);
-        let e = engine.session().err().expect("it is not back yet");
-        assert_eq!(e.kind(), Kind::Unavailable);
-        let mut session = engine.session().expect("it is back");
-        session.append(&[crate::units::TokenId(5)], &|| false).expect("computes");
-        drop(engine.session().expect("opens"));
-        assert_eq!(count(), 2, "loaded again once");
     }
 }

@@ -23,6 +23,8 @@ pub mod tokenizer;
 pub use backend::KvPrecision;
 pub use backend::cpu::read_bandwidth;
 pub use backend::timed::{Profile, Spent};
+#[cfg(test)]
+pub(crate) use engine::fickle;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};

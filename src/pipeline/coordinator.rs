@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cancel::Cancel;
 use super::latency::TurnClock;
@@ -33,6 +33,8 @@ use crate::units::{SampleRate, TurnId, WorkId};
 const MESSAGES: usize = 256;
 /// Turns whose moments are kept for latency.
 const CLOCKS: usize = 4;
+/// How long after a fatal error the turn under way may take to apologise and end.
+const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Everything loaded, before the threads start.
 pub struct Parts {
@@ -59,7 +61,7 @@ pub struct Parts {
 /// A running pipeline.
 pub struct Pipeline {
     messages: Queue<Msg>,
-    coordinator: Option<JoinHandle<()>>,
+    coordinator: Option<JoinHandle<Result<()>>>,
 }
 
 impl Pipeline {
@@ -121,6 +123,7 @@ impl Pipeline {
             unmuted: parts.output.volume(),
             output: parts.output,
             source_ended: false,
+            fatal: None,
             _standing: parts.standing,
         };
         let thread = std::thread::Builder::new()
@@ -136,10 +139,14 @@ impl Pipeline {
     }
 
     /// Waits until the pipeline ends: it was stopped, or its source ended and the last reply is over.
+    ///
+    /// # Errors
+    /// What a part failed with for good; [`Kind::Device`] where the language model's device is lost to this process.
     pub fn join(mut self) -> Result<()> {
         match self.coordinator.take().map(JoinHandle::join) {
             Some(Err(_)) => Err(Error::new(Kind::Internal, "the coordinator thread panicked")),
-            _ => Ok(()),
+            Some(Ok(ended)) => ended,
+            None => Ok(()),
         }
     }
 }
@@ -205,31 +212,43 @@ struct Coordinator {
     /// Volume to come back to from mute.
     unmuted: u8,
     source_ended: bool,
+    /// What a part failed with for good, and when all is to end at the latest.
+    fatal: Option<(Error, Instant)>,
     _standing: Vec<Reservation>,
 }
 
 impl Coordinator {
-    fn run(mut self) {
+    fn run(mut self) -> Result<()> {
         loop {
             let due = [
                 self.dialog.deadline().map(|d| self.start + d),
                 self.registry.timers().next_due_in().map(|d| Instant::now() + d),
+                self.fatal.as_ref().map(|(_, latest)| *latest),
             ];
             match self.messages.recv_until(due.into_iter().flatten().min()) {
                 Some(None) | Some(Some(Msg::Stop)) => break,
                 Some(Some(msg)) => self.handle(msg),
                 None => self.tick(),
             }
-            if self.source_ended && self.is_idle() {
+            if self.is_over() {
                 break;
             }
         }
+        let fatal = self.fatal.take();
         self.shut_down();
+        fatal.map_or(Ok(()), |(e, _)| Err(e))
     }
 
-    /// Nothing under way and nothing to follow.
-    fn is_idle(&self) -> bool {
-        matches!(self.dialog.state(), State::Asleep | State::FollowUp | State::Listening) && !self.output.is_playing()
+    /// Nothing more is to come, and nothing is under way.
+    fn is_over(&self) -> bool {
+        let idle = match self.dialog.state() {
+            State::Asleep | State::FollowUp => !self.output.is_playing(),
+            // Without samples nobody ends the turn; after a fatal error whoever is speaking still gets their apology.
+            State::Listening => self.source_ended && !self.output.is_playing(),
+            State::Thinking | State::Speaking => false,
+        };
+        let late = self.fatal.as_ref().is_some_and(|(_, latest)| *latest <= Instant::now());
+        late || idle && (self.source_ended || self.fatal.is_some())
     }
 
     fn tick(&mut self) {
@@ -287,9 +306,9 @@ impl Coordinator {
                 self.tell(&Notice::Device { what: "microphone", ok, reason });
                 self.step(if ok { Event::DeviceRestored } else { Event::DeviceLost });
             }
-            Msg::Trouble { part, message } => {
-                tracing::error!("{part}: {message}");
-                self.tell(&Notice::Trouble { part, message });
+            Msg::Trouble { part, message } => self.tell(&Notice::Trouble { part, message }),
+            Msg::Fatal(e) => {
+                self.fatal.get_or_insert((e, Instant::now() + LAST_WORDS));
             }
             Msg::SourceEnded => self.source_ended = true,
             Msg::Probe(answered) => answered.store(true, Ordering::Release),

@@ -81,6 +81,7 @@ impl Worker {
             let read = match self.source.read(&mut samples, READ_WAIT) {
                 Ok(read) => read,
                 Err(e) => {
+                    tracing::error!("microphone: {e}");
                     let _ = self.out.send(Msg::Trouble { part: "microphone", message: e.to_string() });
                     break;
                 }
@@ -128,6 +129,7 @@ impl Worker {
         let events = match self.ears.push(samples) {
             Ok(events) => events,
             Err(e) => {
+                tracing::error!("ears: {e}");
                 let _ = self.out.send(Msg::Trouble { part: "ears", message: e.to_string() });
                 return;
             }

@@ -10,7 +10,8 @@
 //! | `tools` | configured commands | 4 calls | the call fails |
 //! | coordinator | the dialog, the memory, timers | 256 messages | senders wait |
 //!
-//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
+//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. A part that failed for good ends
+//! the pipeline, once the apology has been heard. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
 
 mod archive;
 mod cancel;
@@ -20,6 +21,8 @@ mod listener;
 mod notice;
 mod queue;
 mod speaker;
+#[cfg(test)]
+mod tests;
 mod thinker;
 mod toolbench;
 mod transcriber;
@@ -29,6 +32,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use crate::dialog::Event;
+use crate::error::Error;
 use crate::units::WorkId;
 
 pub use archive::Archive;
@@ -85,10 +89,13 @@ enum Msg {
         ok: bool,
         reason: String,
     },
+    /// A part failed, as the sender has logged.
     Trouble {
         part: &'static str,
         message: String,
     },
+    /// A part failed for good: the pipeline ends with this error.
+    Fatal(Error),
     /// No more samples will come.
     SourceEnded,
     /// Asks for a sign of life.

@@ -89,31 +89,48 @@ enum Outcome {
 
 impl Worker {
     fn run(mut self) {
-        if let Err(e) = self.warm_up() {
-            // Not fatal: the first prompt computes what this could not.
-            tracing::warn!("cannot prepare the system prompt: {e}");
-        }
+        self.prepare();
         while let Some(job) = self.handle.jobs.recv() {
-            let work = job.work;
-            if self.handle.cancel.is_cancelled(work) {
-                continue;
+            if !self.handle.cancel.is_cancelled(job.work) {
+                self.turn(&job);
             }
-            let event = match self.think(&job) {
-                Ok(Outcome::Said) => Event::ReplyDone { work },
-                Ok(Outcome::Call(call)) => Event::ToolWanted { work, call },
-                Ok(Outcome::Malformed { raw, problems }) => Event::Malformed { work, raw, problems },
-                Ok(Outcome::CutOff) => Event::CallCutOff { work },
-                Err(e) if e.kind() == Kind::Cancelled => continue,
-                Err(e) => {
-                    tracing::error!("the language model failed: {e}");
-                    Event::ModelFailed { work, spoken: None }
-                }
-            };
-            let _ = self.out.send(Msg::Dialog(event));
+        }
+    }
+
+    /// Tells what comes of a job, unless nobody wants to know any more.
+    fn turn(&mut self, job: &Job) {
+        let work = job.work;
+        let mut lost = Ok(());
+        let event = match self.think(job) {
+            Ok(Outcome::Said) => Event::ReplyDone { work },
+            Ok(Outcome::Call(call)) => Event::ToolWanted { work, call },
+            Ok(Outcome::Malformed { raw, problems }) => Event::Malformed { work, raw, problems },
+            Ok(Outcome::CutOff) => Event::CallCutOff { work },
+            Err(e) if e.kind() == Kind::Cancelled => return,
+            Err(e) => {
+                tracing::error!(remedy = e.remedy_text().unwrap_or_default(), "the language model failed: {e}");
+                let _ = self.out.send(Msg::Trouble { part: "language model", message: e.to_string() });
+                lost = self.mind.engine.answers();
+                Event::ModelFailed { work, spoken: None }
+            }
+        };
+        let _ = self.out.send(Msg::Dialog(event));
+        // Behind the event, so that the apology comes before the end.
+        if let Err(e) = lost {
+            let _ = self.out.send(Msg::Fatal(e));
         }
     }
 
     /// Computes the pinned block, so that no turn waits for it.
+    fn prepare(&mut self) {
+        let Err(e) = self.warm_up() else { return };
+        // Not fatal where the model still answers: the first prompt computes what this could not.
+        tracing::warn!("cannot prepare the system prompt: {e}");
+        if let Err(e) = self.mind.engine.answers() {
+            let _ = self.out.send(Msg::Fatal(e));
+        }
+    }
+
     fn warm_up(&mut self) -> Result<()> {
         let m = &mut self.mind;
         let tokens = m.chat.render(m.engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
@@ -218,6 +235,9 @@ fn judge_call(raw: String, ended: bool, tools: &[ToolSchema]) -> Outcome {
 fn say(out: &Queue<Msg>, work: WorkId, text: String) {
     let _ = out.send(Msg::Sentence { work, text, at: Instant::now() });
 }
+
+#[cfg(test)]
+mod lost;
 
 #[cfg(test)]
 mod tests {

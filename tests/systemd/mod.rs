@@ -78,6 +78,7 @@ fn the_service_is_supervised_and_confined() {
     ] {
         assert_eq!(value(&text, key), wanted, "{key}");
     }
+    assert_eq!(value(&text, "Restart"), "on-failure");
     let stays_down: Vec<u8> =
         value(&text, "RestartPreventExitStatus").split(' ').filter_map(|s| s.parse().ok()).collect();
     assert_eq!(

@@ -166,12 +166,10 @@ pub(super) trait Loaded: Send + Sync {
     fn device_bytes(&self) -> Bytes {
         Bytes::ZERO
     }
-    /// Whether sessions can be opened. A device may have had an error after which all on it is lost.
-    fn answers(&self) -> bool {
-        true
+    /// See [`crate::llm::Engine::answers`].
+    fn answers(&self) -> Result<()> {
+        Ok(())
     }
-    /// Gives up all that is on a device that does not answer; sessions opened before end with [`crate::error::Kind::Device`].
-    fn abandon(&self) {}
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>>;
 }
 

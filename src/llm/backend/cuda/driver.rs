@@ -3,8 +3,8 @@
 //! Handles free themselves. Any thread may use them: every call that needs it makes the device's context current first.
 
 use std::ffi::{CStr, c_int, c_void};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::sys;
 
@@ -26,19 +26,51 @@ pub(super) struct Device {
     /// Whether memory can be mapped page by page.
     pub(super) maps_pages: bool,
     allocated: AtomicU64,
-    /// What [`GENERATION`] was when it was opened.
-    generation: u64,
 }
-
-/// Raised when the process's context is thrown away: what was opened before is lost, and its handles are used no more.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
 
 // SAFETY: the driver's handles may be used from any thread; all calls make the context current on theirs.
 unsafe impl Send for Device {}
 // SAFETY: as above; the driver synchronizes its own state.
 unsafe impl Sync for Device {}
 
-/// What the driver says to a failed call.
+/// The first error after which the driver does nothing more for this process: such an error takes all of the process's
+/// contexts, and no new one is made. Handles from before are used no more, not even to free them.
+static LOST: OnceLock<String> = OnceLock::new();
+
+/// What a person can do about that.
+const RESTART: &str = "start tercet again; if it comes back, see what the system's log says of the GPU (`dmesg`)";
+
+/// Whether NVIDIA's documentation says of an error that the process must be started again (of the memory and link errors
+/// it says nothing, but what they have spoilt is not known).
+fn is_final(code: sys::CUresult) -> bool {
+    use sys::CUresult as R;
+    matches!(
+        code,
+        R::CUDA_ERROR_ILLEGAL_ADDRESS
+            | R::CUDA_ERROR_MISALIGNED_ADDRESS
+            | R::CUDA_ERROR_INVALID_ADDRESS_SPACE
+            | R::CUDA_ERROR_ILLEGAL_INSTRUCTION
+            | R::CUDA_ERROR_INVALID_PC
+            | R::CUDA_ERROR_HARDWARE_STACK_ERROR
+            | R::CUDA_ERROR_LAUNCH_FAILED
+            | R::CUDA_ERROR_LAUNCH_TIMEOUT
+            | R::CUDA_ERROR_ASSERT
+            | R::CUDA_ERROR_EXTERNAL_DEVICE
+            | R::CUDA_ERROR_MPS_CLIENT_TERMINATED
+            | R::CUDA_ERROR_ECC_UNCORRECTABLE
+            | R::CUDA_ERROR_NVLINK_UNCORRECTABLE
+    )
+}
+
+/// An error where the GPU is lost to this process.
+fn not_lost() -> Result<()> {
+    match LOST.get() {
+        None => Ok(()),
+        Some(why) => Err(Error::new(Kind::Device, format!("the GPU is lost to this process: {why}")).remedy(RESTART)),
+    }
+}
+
+/// What the driver says to a failed call. That the GPU is lost with it is remembered.
 pub(super) fn failed(doing: &str, code: sys::CUresult) -> Error {
     let mut text: *const std::ffi::c_char = std::ptr::null();
     // SAFETY: the call writes a pointer to a static string, or leaves null.
@@ -57,7 +89,14 @@ pub(super) fn failed(doing: &str, code: sys::CUresult) -> Error {
         .remedy(
             "choose a shorter context, int8 keys and values or a smaller model, or end other programs that use the GPU",
         ),
-        _ => Error::new(Kind::Device, format!("{doing}: {why} ({code:?})")),
+        _ => {
+            let what = format!("{doing}: {why} ({code:?})");
+            if !is_final(code) {
+                return Error::new(Kind::Device, what);
+            }
+            LOST.get_or_init(|| what.clone());
+            Error::new(Kind::Device, what).remedy(RESTART)
+        }
     }
 }
 
@@ -87,7 +126,9 @@ impl Device {
     ///
     /// # Errors
     /// [`Kind::Unavailable`] saying what is missing: the driver's library, a driver that works, or a device.
+    /// [`Kind::Device`] where the GPU is lost to this process.
     pub(super) fn open() -> Result<Arc<Self>> {
+        not_lost()?;
         // SAFETY: loading the driver's library runs its initialisers, which expect nothing of us.
         if !unsafe { sys::is_culib_present() } {
             return Err(Error::new(Kind::Unavailable, "there is no NVIDIA driver: libcuda.so is not found")
@@ -134,7 +175,6 @@ impl Device {
                 driver,
                 maps_pages,
                 allocated: AtomicU64::new(0),
-                generation: GENERATION.load(Ordering::Acquire),
             }))
         }
     }
@@ -162,31 +202,12 @@ impl Device {
         self.allocated.load(Ordering::Relaxed)
     }
 
-    /// Throws the context away with all that is on the device, after an error that it does not get over: all calls for what was
-    /// opened before fail from now on, and the device can be opened again. There is one context in a process: this ends
-    /// every session on the device.
-    pub(super) fn abandon(&self) {
-        let next = self.generation + 1;
-        if GENERATION.compare_exchange(self.generation, next, Ordering::AcqRel, Ordering::Acquire).is_err() {
-            return;
-        }
-        // SAFETY: retained once in `open` and released once, here: `drop` does nothing for a device that is lost. Nobody uses
-        // what is reset: every call asks `bind` first, which refuses.
-        unsafe {
-            let _ = sys::cuDevicePrimaryCtxRelease_v2(self.device);
-            let _ = sys::cuDevicePrimaryCtxReset_v2(self.device);
-        }
-    }
-
     /// Makes the context current on this thread.
     ///
     /// # Errors
-    /// [`Kind::Device`] where it was thrown away ([`Device::abandon`]).
+    /// [`Kind::Device`] where the GPU is lost to this process.
     pub(super) fn bind(&self) -> Result<()> {
-        if GENERATION.load(Ordering::Acquire) != self.generation {
-            return Err(Error::new(Kind::Device, "what was on the GPU went with an error of the device")
-                .remedy("begin a new session"));
-        }
+        not_lost()?;
         // SAFETY: the context lives as long as self.
         check("making the context current", unsafe { sys::cuCtxSetCurrent(self.context) })
     }
@@ -254,7 +275,7 @@ impl Drop for Device {
         if self.bind().is_err() {
             return;
         }
-        // SAFETY: retained once in `open`, not abandoned; everything that used it held an Arc of self.
+        // SAFETY: retained once in `open`, and not lost; everything that used it held an Arc of self.
         let _ = unsafe { sys::cuDevicePrimaryCtxRelease_v2(self.device) };
     }
 }
@@ -362,12 +383,17 @@ impl Stream {
         check("computing on the GPU", unsafe { sys::cuStreamSynchronize(self.at) })
     }
 
-    /// Whether the device still takes work: an error that its context does not get over is told by every call after it.
-    pub(super) fn answers(&self) -> bool {
-        use sys::CUresult as R;
+    /// Asks whether the device still takes work: an error that its context does not get over is told by every call after it.
+    ///
+    /// # Errors
+    /// [`Kind::Device`] with that error.
+    pub(super) fn answers(&self) -> Result<()> {
+        self.device.bind()?;
         // SAFETY: the stream lives.
-        self.device.bind().is_ok()
-            && matches!(unsafe { sys::cuStreamQuery(self.at) }, R::CUDA_SUCCESS | R::CUDA_ERROR_NOT_READY)
+        match unsafe { sys::cuStreamQuery(self.at) } {
+            sys::CUresult::CUDA_ERROR_NOT_READY => Ok(()),
+            code => check("asking whether the GPU answers", code).map_err(|e| e.remedy(RESTART)),
+        }
     }
 
     /// Zeros in all of `buffer`.

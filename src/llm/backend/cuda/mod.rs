@@ -154,7 +154,8 @@ impl Cuda {
     /// Device 0 with the kernels built for it.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] saying what is missing: driver, device, or kernels.
+    /// [`Kind::Unavailable`] saying what is missing: driver, device, or kernels. [`Kind::Device`] where the GPU is lost to this
+    /// process.
     pub fn new(packing: Packing) -> Result<Self> {
         let device = Device::open()?;
         if device.arch < 80 {
@@ -206,10 +207,6 @@ impl Cuda {
     pub(in crate::llm) fn slack(&self, layers: usize) -> u64 {
         // Of a layer four matrices and their scales; norms, the output matrix and its scales, the embedding.
         self.arena.as_ref().map_or(0, |a| a.slack(8 * layers + 4))
-    }
-
-    pub(in crate::llm) fn packing(&self) -> Packing {
-        self.packing
     }
 
     /// Bytes of this process's buffers on the device.

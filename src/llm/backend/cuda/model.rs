@@ -182,12 +182,8 @@ impl Loaded for Resident {
         Bytes(self.cuda.allocated())
     }
 
-    fn answers(&self) -> bool {
+    fn answers(&self) -> Result<()> {
         self.cuda.stream.answers()
-    }
-
-    fn abandon(&self) {
-        self.cuda.gpu.device.abandon();
     }
 
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {

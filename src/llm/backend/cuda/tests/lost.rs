@@ -1,42 +1,72 @@
-//! What is left after an error of the device. It takes the process's context with it, so this runs in a process of its own
+//! What is left after an error of the device. It takes the GPU from the whole process, so this runs in a process of its own
 //! (`scripts/gpu_check.sh`).
 
 use super::*;
+use crate::llm::PackingChoice;
 
 fn said(session: &mut Session) -> Vec<TokenId> {
     let prompt: Vec<TokenId> = (100..130).map(TokenId).collect();
+    session.truncate(0).expect("nothing is pinned");
     session.append(&prompt, &|| false).expect("it fits");
     let (mut sampler, stop) = (Sampler::greedy(), []);
     session.generate(&mut sampler, &stop, 30, &|| false).map(|t| t.expect("goes on")).collect()
 }
 
 /// Has a kernel read where nothing is.
-fn break_the_context(cuda: &Cuda) -> Error {
+fn lose_the_device(cuda: &Cuda) -> Error {
     let x = cuda.rows(1, 256).expect("fits");
     let nowhere = embed::Lookup { table: 64, ids: 0, row_bytes: 1024, ty: TensorType::F32, cols: 256 };
     embed::embed(&cuda.gpu, &cuda.stream, &nowhere, 1, x.data.at, embed::Publish::default()).expect("starts");
     cuda.stream.wait().expect_err("there is nothing")
 }
 
-#[test]
-#[ignore = "takes the process's context with it"]
-fn an_error_of_the_device_ends_its_session_and_no_later_one() {
-    let Some(breaker) = gpu(Packing::TwoBits) else { return };
-    let engine = pocket(BackendKind::Cuda, crate::llm::PackingChoice::TwoBits);
-    let mut first = engine.session().expect("a session");
-    let words = said(&mut first);
-    assert_eq!(break_the_context(&breaker).kind(), Kind::Device);
+/// More memory than there is, and a launch of more threads than a block may have.
+fn ask_too_much(cuda: &Cuda) -> [Error; 2] {
+    let memory = cuda.gpu.device.alloc(1 << 50).err().expect("it has less");
+    let kernel = cuda.gpu.kernel("embed").expect("it is there");
+    let shape = driver::Launch { grid: (1, 1, 1), threads: 4096, shared: 0, overlap: false };
+    // Never run, so it gets none of the struct it takes but room for it.
+    let launch = cuda.stream.launch(kernel, shape, &[0u64; 32]).expect_err("a block has fewer threads");
+    [memory, launch]
+}
 
-    let e = first.append(&[TokenId(7)], &|| false).expect_err("the context is gone");
-    assert_eq!(e.kind(), Kind::Device, "{e}");
-    for _ in 0..2 {
-        let mut next = engine.session().expect("the model is loaded again");
-        assert_eq!(said(&mut next), words, "the same model says the same");
+#[test]
+#[ignore = "takes the GPU from its process"]
+fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
+    let Some(breaker) = gpu(Packing::TwoBits) else { return };
+    let engine = pocket(BackendKind::Cuda, PackingChoice::TwoBits);
+    let mut sessions = [engine.session().expect("a session"), engine.session().expect("a session")];
+    let mut on_cpu = pocket(BackendKind::Cpu, PackingChoice::TwoBits).session().expect("a session");
+    let (words, on_cpu_words) = (said(&mut sessions[0]), said(&mut on_cpu));
+
+    // What the device gets over ends nothing else.
+    assert_eq!(ask_too_much(&breaker).map(|e| e.kind()), [Kind::Unavailable, Kind::Device]);
+    engine.answers().expect("it is there");
+    assert_eq!(said(&mut sessions[0]), words);
+
+    let e = lose_the_device(&breaker);
+    assert!(e.kind() == Kind::Device && e.remedy_text().is_some_and(|r| r.contains("again")), "{e:?}");
+    for session in &mut sessions {
+        for _ in 0..2 {
+            let e = session.append(&[TokenId(7)], &|| false).expect_err("the device is lost");
+            assert_eq!(e.kind(), Kind::Device, "{e}");
+        }
     }
-    // The old session stays ended, and goes without harm to the new ones.
-    let mut next = engine.session().expect("a session");
-    let e = first.append(&[TokenId(7)], &|| false).expect_err("it stays lost");
-    assert_eq!(e.kind(), Kind::Device, "{e}");
-    drop((first, breaker));
-    assert_eq!(said(&mut next), words);
+    let anew = || Options { backend: BackendKind::Cuda, ..pocket_options() };
+    let model = std::path::Path::new("it does not come to that");
+    for e in [
+        engine.answers().err(),
+        engine.session().err(),
+        Cuda::new(Packing::TwoBits).err(),
+        Engine::load(model, &anew(), &Budget::unlimited()).err(),
+    ] {
+        let e = e.expect("the device is lost");
+        let told = e.to_string().starts_with("the GPU is lost to this process: computing on the GPU: ");
+        assert!(e.kind() == Kind::Device && told && e.remedy_text().is_some(), "{e:?}");
+    }
+
+    assert_eq!(said(&mut on_cpu), on_cpu_words, "the processor works on");
+    drop((sessions, breaker, engine));
+    let mut after = pocket(BackendKind::Cpu, PackingChoice::TwoBits).session().expect("a session");
+    assert_eq!(said(&mut after), on_cpu_words, "and models are loaded on it");
 }
