@@ -21,7 +21,7 @@
 //   the negative one.
 // Attention: keys and values are fp16 (int8 is exact there), queries and weights two fp16 numbers each, a high and a low one, in
 //   different columns; sums are f32.
-// Reduction order: integer sums are exact, in any order. Sums of squares: a thread's columns, butterfly, warps in order.
+// Reduction order: integer sums are exact, in any order. Sums of squares: a thread's columns, butterfly, butterfly over warps.
 //   Attention: a warp's chunks in order; warps w and w+8, then warps in order; splits in order.
 #include "blocks.cuh"
 #include "decode_attend.cuh"
@@ -43,6 +43,13 @@ __device__ __forceinline__ u32 bits_of(u32 q) {
         q = (q & keep) | (moved & ~keep);
     }
     return q;
+}
+
+// The sum of the warps' numbers, of which lanes i and i + 16 have the i-th.
+__device__ __forceinline__ double warp_sums(double v) {
+#pragma unroll
+    for (int o = WARPS / 2; o; o >>= 1) v += __shfl_xor_sync(~0u, v, o);
+    return v;
 }
 
 // A row of floats to int8 in `area`, normed where there is a weight, by all blocks alike, as soon as it is there; returns its largest.
@@ -91,12 +98,9 @@ template <int FOURS> __device__ __forceinline__ float quantize_fours(const float
         square = warp_sum(square);
         if (lane == 0) s.square[warp] = square;
         __syncthreads();
-        double part[4] = {0, 0, 0, 0};
-#pragma unroll
-        for (int i = 0; i < WARPS; i++) part[i & 3] += s.square[i];
-        double m = ((part[0] + part[1]) + (part[2] + part[3])) * s.part_of_width + (double)eps;
-        double y = (double)rsqrtf((float)m);
-        y = y * (1.5 - 0.5 * m * y * y);
+        const double m = warp_sums(s.square[lane & (WARPS - 1)]) * s.part_of_width + (double)eps;
+        // A Newton step from the f32 estimate: 2^-43 off at most, of what is rounded to 2^-24 then.
+        const double y = (double)rsqrtf((float)m);
         const float r = (float)(y * (1.5 - 0.5 * m * y * y));
 #pragma unroll
         for (int i = 0; i < NORM_FOURS; i++)

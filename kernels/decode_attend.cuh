@@ -181,8 +181,16 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
                 for (int j = 0; j < 4; j++) sum[i][j] *= shrink[j & 1];
             __syncwarp();
             const float* of = weights + (g & 3);
-            const u32 b0 = halves(of[2 * c * GROUP_HEADS], of[(2 * c + 1) * GROUP_HEADS], g >> 2);
-            const u32 b1 = halves(of[(2 * c + 8) * GROUP_HEADS], of[(2 * c + 9) * GROUP_HEADS], g >> 2);
+            // Columns 4 to 7 are columns 0 to 3 again: so lanes c and c^2 have the same sums.
+            u32 b[2][2];
+#pragma unroll
+            for (int rest = 0; rest < 2; rest++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) b[rest][i] = halves(of[(2 * c + 8 * i) * GROUP_HEADS], of[(2 * c + 1 + 8 * i) * GROUP_HEADS], rest);
+            auto both = [&](float (&to)[4], u32 a0, u32 a1, u32 a2, u32 a3) {
+                mma(to, a0, a1, a2, a3, b[0][0], b[0][1]);
+                mma(to, a0, a1, a2, a3, b[1][0], b[1][1]);
+            };
             if (cached) ring.wait();
             const u8* at[4];
 #pragma unroll
@@ -202,11 +210,11 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
 #pragma unroll
                         for (int two = 0; two < 2; two++) {
                             const u32 x = __byte_perm(w[0][i], w[1][i], two ? 0x7632 : 0x5410), y = __byte_perm(w[2][i], w[3][i], two ? 0x7632 : 0x5410);
-                            mma(sum[i * 2 + two], even_halves(x), even_halves(x >> 8), even_halves(y), even_halves(y >> 8), b0, b1);
+                            both(sum[i * 2 + two], even_halves(x), even_halves(x >> 8), even_halves(y), even_halves(y >> 8));
                         }
                     } else {
-                        mma(sum[piece * 4 + i], __byte_perm(w[0][i], w[1][i], 0x5410), __byte_perm(w[0][i], w[1][i], 0x7632),
-                            __byte_perm(w[2][i], w[3][i], 0x5410), __byte_perm(w[2][i], w[3][i], 0x7632), b0, b1);
+                        both(sum[piece * 4 + i], __byte_perm(w[0][i], w[1][i], 0x5410), __byte_perm(w[0][i], w[1][i], 0x7632),
+                            __byte_perm(w[2][i], w[3][i], 0x5410), __byte_perm(w[2][i], w[3][i], 0x7632));
                     }
                 }
             }
@@ -216,13 +224,9 @@ template <int HD, bool INT8> __device__ __forceinline__ void attend(const Decode
         for (int j = 0; j < 2; j++)
 #pragma unroll
             for (int o = 4; o < 32; o *= 2) mass[j] += __shfl_xor_sync(~0u, mass[j], o);
-#pragma unroll
-        for (int i = 0; i < TILES; i++)
-#pragma unroll
-            for (int j = 0; j < 4; j++) sum[i][j] += __shfl_xor_sync(~0u, sum[i][j], 2);
     }
 
-    // Lanes c and c^2 have the same now: each takes every second tile.
+    // Lanes c and c^2 have the same: each takes every second tile.
     auto leave = [&](int w) {
 #pragma unroll
         for (int i = 0; i < TILES; i++) {
