@@ -310,7 +310,6 @@ template <int HD, bool INT8> __device__ __forceinline__ void begin(const DecodeA
     }
     if (tid < a.pairs) s.rope[tid] = a.rope[(size_t)a.position * a.pairs + tid];
     if (tid == 0) {
-        if (blockIdx.x == 0) *a.best = 0;
         // x has the rows of the output and of the down matrix: a block has the same ones throughout.
         const Run* r = s.run;
         const Span& p = s.span;

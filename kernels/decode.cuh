@@ -48,7 +48,6 @@ struct DecodeArgs {
     float* k_scale;  // [layer][KV head][position], int8 only
     float* v_scale;
     u32* barrier;    // [2], 0 before and after
-    u64* best;       // cleared for the head
     const Shape* shapes;  // of the four matrices
     int width, layers, half, end0, end1;
     int heads, kv_heads, context, pairs, splits, type;

@@ -14,16 +14,12 @@ struct EmbedArgs {
     float* x;
     const int* start;
     Step* step;
-    u64* best;  // cleared for the head, where there is one
     int type, cols;
 };
 
 extern "C" __global__ void __launch_bounds__(256) embed(const EmbedArgs a) {
     int row = blockIdx.y, col = blockIdx.x * 256 + threadIdx.x;
-    if (row == 0 && col == 0) {
-        if (a.step) a.step->start = *a.start;
-        if (a.best) *a.best = 0;
-    }
+    if (row == 0 && col == 0 && a.step) a.step->start = *a.start;
     const u8* from = a.table + (u64)(a.ids ? a.ids[row] : row) * a.row_bytes;
     if (col < a.cols) a.x[(size_t)row * a.cols + col] = weight_at(from, a.type, col);
     // Kernels after the next read the position before they wait: it must be out before any of them may start.

@@ -1,13 +1,13 @@
 // The output matrix: final RMSNorm, int8 with a scale per 32, logits, and the likeliest token.
 //
 // x' = x·r·w; per 32: m = max|x'|, q = round_half_even(x'·127/m), d_x = fp16(m/127); logit = Σ_block dot(q, w)·(d_w·d_x).
-// Shapes: x f32 [cols], W as planes (repack.cu) of INT4 or INT8 blocks [rows, cols], logits f32 [rows], best u64.
+// Shapes: x f32 [cols], W as planes (repack.cu) of INT4 or INT8 blocks [rows, cols], logits f32 [rows], best u64 [blocks].
 // Geometry: 16 warps a block, one block a multiprocessor; every block norms and quantizes the row for itself. A lane keeps
 //   the activations of its NB blocks (b%32 = lane) in registers and streams the same blocks of row after row through a ring
 //   in shared memory; rows are dealt to warps in turn.
 // `head_any` computes Σ x'·w in f32 from blocks of any type, a row a warp: for heads in other formats, slower.
-// `best` collects the likeliest: the logit, made comparable as an integer, over the inverted id, so that the lowest of equal
-//   logits wins; NaN never. It must be 0 before.
+// `best` has the likeliest of each block's rows: the logit, made comparable as an integer, over the inverted id, so that the lowest
+//   of equal logits wins; NaN never (0: none). It may be host memory, which then needs no copy.
 // Reduction order: a lane's blocks in order, then a butterfly over the warp.
 #include "common.cuh"
 #include "blocks.cuh"
@@ -59,7 +59,7 @@ __device__ __forceinline__ void publish(u64 best, u64* to) {
     __syncthreads();
     if (threadIdx.x == 0) {
         for (int w = 1; w < WARPS; w++) best = of_warp[w] > best ? of_warp[w] : best;
-        atomicMax(to, best);
+        to[blockIdx.x] = best;
     }
 }
 

@@ -263,7 +263,9 @@ impl Bench {
         let c = &self.cuda;
         let stored = vec![0x5au8; VOCABULARY * TensorType::Q4_0.row_bytes(WIDTH).unwrap_or(0)];
         let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, Once::kept(&stored))?;
-        let buffers = [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, 8].map(|b| c.gpu.device.zeros(b as u64, &c.stream));
+        let blocks = head::blocks(&c.gpu, VOCABULARY);
+        let buffers =
+            [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, blocks * 8].map(|b| c.gpu.device.zeros(b as u64, &c.stream));
         let [x, norm, logits, best] = buffers;
         let (x, norm, logits, best) = (x?, norm?, logits?, best?);
         let of = Final { x: x.at, norm: norm.at, eps: 1e-5, logits: logits.at, best: best.at };

@@ -61,7 +61,6 @@ struct Args {
     k_scale: u64,
     v_scale: u64,
     barrier: u64,
-    best: u64,
     shapes: u64,
     width: i32,
     layers: i32,
@@ -105,8 +104,6 @@ pub(super) struct Token {
     pub(super) position: usize,
     pub(super) row: u64,
     pub(super) ty: TensorType,
-    /// Cleared for the head.
-    pub(super) best: u64,
 }
 
 /// The right to have this kernel on the device. Its blocks wait for each other, so all of them must come to run: two such
@@ -269,7 +266,6 @@ impl Decoder {
             k_scale,
             v_scale,
             barrier: barrier.at,
-            best: 0,
             shapes: buffer.at + before,
             width: qkv.cols as i32,
             layers: layers.len() as i32,
@@ -298,7 +294,7 @@ impl Decoder {
     /// the stream has been waited for.
     pub(super) fn step(&self, stream: &Stream, token: Token, _turn: &Turn) -> Result<()> {
         let (ty, position) = (type_code(token.ty), token.position as i32);
-        let args = Args { row: token.row, best: token.best, ty, position, ..self.args };
+        let args = Args { row: token.row, ty, position, ..self.args };
         stream.launch(self.function, Self::launch(self.grid), &args)
     }
 }

@@ -14,7 +14,6 @@ struct Args {
     x: u64,
     start: u64,
     step: u64,
-    best: u64,
     ty: i32,
     cols: i32,
 }
@@ -30,12 +29,11 @@ pub(super) struct Lookup {
     pub(super) cols: usize,
 }
 
-/// What the step after the lookup wants to find: its position copied from `start` to `step`, `best` cleared. 0: nothing.
+/// What the step after the lookup wants to find: its position, copied from `start` to `step`. 0: nothing.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Publish {
     pub(super) start: u64,
     pub(super) step: u64,
-    pub(super) best: u64,
 }
 
 pub(super) fn embed(gpu: &Gpu, stream: &Stream, of: &Lookup, n: usize, x: u64, publish: Publish) -> Result<()> {
@@ -46,7 +44,6 @@ pub(super) fn embed(gpu: &Gpu, stream: &Stream, of: &Lookup, n: usize, x: u64, p
         x,
         start: publish.start,
         step: publish.step,
-        best: publish.best,
         ty: type_code(of.ty),
         cols: of.cols as i32,
     };

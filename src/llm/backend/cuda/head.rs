@@ -134,7 +134,7 @@ impl Head {
     }
 }
 
-/// One row of the residual stream with its norm, and where results go: `logits` f32 `[rows]`, `best` u64 (0 before).
+/// One row of the residual stream with its norm, and where results go: `logits` f32 `[rows]`, `best` u64 [`blocks`].
 #[derive(Clone, Copy)]
 pub(super) struct Final {
     pub(super) x: u64,
@@ -175,11 +175,22 @@ pub(super) fn head(gpu: &Gpu, stream: &Stream, h: &Head, of: Final) -> Result<()
             ("head_best".to_owned(), 0)
         }
     };
-    let grid = (gpu.blocks.min((h.rows as u32).div_ceil(WARPS)), 1, 1);
+    let grid = (blocks(gpu, h.rows) as u32, 1, 1);
     stream.launch(gpu.kernel(&name)?, Launch { grid, threads: WARPS * 32, shared, overlap: true }, &args)
 }
 
-/// The token of a `best` that [`head`] wrote.
+/// Blocks of a head of `rows` rows.
+pub(super) fn blocks(gpu: &Gpu, rows: usize) -> usize {
+    (gpu.blocks as usize).min(rows.div_ceil(WARPS as usize))
+}
+
+/// The likeliest token by what [`head`] wrote; `None` where no logit is a number.
+pub(super) fn likeliest(best: &[u8]) -> Option<u32> {
+    let each = best.chunks_exact(8).filter_map(|b| Some(u64::from_le_bytes(b.try_into().ok()?)));
+    each.max().filter(|&b| b != 0).map(token_of)
+}
+
+/// The token of a logit made comparable.
 pub(super) fn token_of(best: u64) -> u32 {
     !(best as u32)
 }

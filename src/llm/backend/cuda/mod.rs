@@ -497,7 +497,7 @@ impl Cuda {
     /// Logits into host memory, through buffers of their own.
     fn head_of(&self, head: &Head, of: head::Final, logits: &mut [f32]) -> Result<()> {
         let device = self.gpu.device.alloc((head.rows * 4) as u64)?;
-        let best = self.gpu.device.zeros(8, &self.stream)?;
+        let best = self.gpu.device.alloc((head::blocks(&self.gpu, head.rows) * 8) as u64)?;
         let of = head::Final { logits: device.at, best: best.at, ..of };
         head::head(&self.gpu, &self.stream, head, of)?;
         self.stream.download(&device, 0, bytemuck::cast_slice_mut(logits))

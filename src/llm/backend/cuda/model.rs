@@ -18,7 +18,7 @@ use super::quantize::{self, What};
 use super::table::{self, Table};
 use super::topk::{self, TopK};
 use super::{Cuda, Head, Kv, Linear, Packing, Quant, Rows, product, prompt_attend};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::llm::EmbeddingPlace;
 use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, Rope, shape};
 use crate::llm::gguf::TensorInfo;
@@ -133,7 +133,7 @@ impl Resident {
         let partial = attend::Partials::most(&cuda.gpu, h.heads, h.head_dim);
         let widths = decode::Widths { x: h.width, qkv: h.qkv_cols(), attended, hidden: h.ffn };
         let decoder = if cuda.packing == Packing::TwoBits { Decoder::bytes(h.layers, widths, partial) } else { 0 };
-        let rest = 32 + topk::bytes(h.vocabulary) + decoder + partial;
+        let rest = 16 + topk::bytes(h.vocabulary) + decoder + partial;
         cuda.rows_bytes(chunk, h.width) + pieces.shared + quants + alone + rest
     }
 
@@ -216,7 +216,7 @@ impl Loaded for Resident {
             logits: shared.part(0, (h.vocabulary * 4) as u64),
             shared,
             alone,
-            best: c.gpu.device.alloc(16)?,
+            best: c.gpu.device.pinned(head::blocks(&c.gpu, h.vocabulary) * 8)?,
             topk: TopK::new(&c.gpu, h.vocabulary)?,
             step: c.gpu.device.alloc(16)?,
             // The kernels read whole words.
@@ -256,13 +256,14 @@ struct Run {
     shared: Buffer,
     /// Queries, keys and values, attention's output and the FFN's inner row for [`Decoder`].
     alone: Option<[Rows; 3]>,
-    best: Buffer,
+    /// The likeliest token of each of the head's blocks.
+    best: Pinned,
     /// Where the likeliest tokens are looked for; `None`: there are too many logits for that.
     topk: Option<TopK>,
     step: Buffer,
     /// Position, and the tokens' rows of the embedding, or their numbers where the device has it.
     sent: Pinned,
-    /// The likeliest token, and logits.
+    /// Logits, or the likeliest ones, on their way to whom they are for.
     back: Pinned,
     model: Arc<Resident>,
 }
@@ -299,7 +300,7 @@ impl Run {
             // Two launches: there is nothing to record.
             let row = table.as_ref().map_or(self.sent.device_at + HEADER as u64, |t| t.row(tokens[0]));
             let ty = embedding.tensor.ty;
-            let token = decode::Token { position: start, row, ty, best: self.best.at };
+            let token = decode::Token { position: start, row, ty };
             decoder.step(&self.stream, token, turn)?;
             return if head { self.put_head(0) } else { Ok(()) };
         }
@@ -329,8 +330,7 @@ impl Run {
             None => (sent, 0, m.embedding.row_bytes()),
         };
         let lookup = Lookup { table, ids, row_bytes: row_bytes as u64, ty: m.embedding.tensor.ty, cols: h.width };
-        let publish =
-            Publish { start: self.sent.device_at, step: self.step.at, best: if head { self.best.at } else { 0 } };
+        let publish = Publish { start: self.sent.device_at, step: self.step.at };
         embed::embed(gpu, s, &lookup, n, self.x.data.at, publish)?;
         let fused = n == 1
             && m.layers.first().is_some_and(|l| {
@@ -349,7 +349,7 @@ impl Run {
         shape(row < m.chunk, "logits")?;
         let x = self.x.data.at + (row * m.hyper.width * 4) as u64;
         let norm = m.norm(2 * m.layers.len());
-        let of = Final { x, norm, eps: m.hyper.norm_eps, logits: self.logits.at, best: self.best.at };
+        let of = Final { x, norm, eps: m.hyper.norm_eps, logits: self.logits.at, best: self.best.device_at };
         head::head(&m.cuda.gpu, &self.stream, &m.head, of)
     }
 
@@ -444,12 +444,9 @@ impl Timeline for Run {
     fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
         let turn = self.turn(tokens);
         self.compute(tokens, start, true, &turn)?;
-        self.stream.download_later(&self.best, 0, &mut self.back[..8])?;
         self.stream.wait()?;
-        let best =
-            u64::from_le_bytes(self.back[..8].try_into().map_err(|_| Error::new(Kind::Internal, "eight bytes"))?);
-        // 0: no logit was a number; the sampler takes the first token then.
-        Ok(Some(TokenId(if best == 0 { 0 } else { head::token_of(best) })))
+        // The sampler takes the first token where no logit is a number.
+        Ok(Some(TokenId(head::likeliest(&self.best).unwrap_or(0))))
     }
 
     fn candidates(&mut self, tokens: &[TokenId], start: usize, k: usize, to: &mut Vec<(f32, u32)>) -> Result<bool> {
@@ -477,7 +474,6 @@ impl Timeline for Run {
         let quants =
             [&self.q_width, &self.q_ffn].into_iter().chain(&self.q_attended).map(|q| q.resident()).sum::<u64>();
         let rest = self.shared.bytes
-            + self.best.bytes
             + self.step.bytes
             + self.topk.as_ref().map_or(0, TopK::resident)
             + self.kv.partials().map_or(0, attend::Partials::resident)

@@ -41,7 +41,6 @@ pub(super) struct Rig<'a> {
     /// The token's row of the embedding.
     sent: Pinned,
     step: Buffer,
-    best: Buffer,
     pub(super) decoder: Option<Decoder>,
 }
 
@@ -71,7 +70,6 @@ impl<'a> Rig<'a> {
             position: 0,
             sent,
             step: device.zeros(16, stream)?,
-            best: device.zeros(16, stream)?,
             decoder: None,
         };
         let mut some = cuda.rows(FILL, shape.qkv_cols())?;
@@ -124,8 +122,7 @@ impl<'a> Rig<'a> {
     /// All layers at once, where the device does that.
     pub(super) fn at_once(&self, s: &Stream, turn: &Turn) -> Result<()> {
         let Some(decoder) = &self.decoder else { return Ok(()) };
-        let (row, best) = (self.sent.device_at, self.best.at);
-        decoder.step(s, Token { position: self.position, row, ty: TensorType::F32, best }, turn)
+        decoder.step(s, Token { position: self.position, row: self.sent.device_at, ty: TensorType::F32 }, turn)
     }
 }
 
