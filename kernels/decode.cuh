@@ -17,7 +17,7 @@
 #define MAX_LAYERS 64
 #define MAX_STRIPS 32             // of a block: a thread a row
 #define GROUP_HEADS 4
-#define MIN_SPAN 256              // positions of a split
+#define MIN_SPAN 64               // positions of a split
 #define CHUNK 16                  // positions that a warp takes at once
 #define NOTHING 0xffffffffu
 
