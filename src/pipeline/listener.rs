@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::Queue;
 use super::transcriber::{Sound, Transcriber};
-use super::{Msg, Utterance};
+use super::{Msg, Utterance, trouble};
 use crate::audio::{Read, Source};
 use crate::dialog::{Event, Mode};
 use crate::hear::{self, EarEvent, Ears};
@@ -81,8 +81,7 @@ impl Worker {
             let read = match self.source.read(&mut samples, READ_WAIT) {
                 Ok(read) => read,
                 Err(e) => {
-                    tracing::error!("microphone: {e}");
-                    let _ = self.out.send(Msg::Trouble { part: "microphone", message: e.to_string() });
+                    trouble(&self.out, "microphone", &e);
                     break;
                 }
             };
@@ -129,8 +128,7 @@ impl Worker {
         let events = match self.ears.push(samples) {
             Ok(events) => events,
             Err(e) => {
-                tracing::error!("ears: {e}");
-                let _ = self.out.send(Msg::Trouble { part: "ears", message: e.to_string() });
+                trouble(&self.out, "ears", &e);
                 return;
             }
         };

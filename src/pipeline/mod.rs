@@ -89,7 +89,7 @@ enum Msg {
         ok: bool,
         reason: String,
     },
-    /// A part failed, as the sender has logged.
+    /// A part failed, as the sender has logged: [`trouble`].
     Trouble {
         part: &'static str,
         message: String,
@@ -101,6 +101,15 @@ enum Msg {
     /// Asks for a sign of life.
     Probe(Arc<AtomicBool>),
     Stop,
+}
+
+/// Logs that `part` failed, with the remedy where there is one, and tells it.
+fn trouble(out: &queue::Queue<Msg>, part: &'static str, e: &Error) {
+    match e.remedy_text() {
+        Some(remedy) => tracing::error!(remedy, "{part}: {e}"),
+        None => tracing::error!("{part}: {e}"),
+    }
+    let _ = out.send(Msg::Trouble { part, message: e.to_string() });
 }
 
 /// What the ears held when the turn ended.

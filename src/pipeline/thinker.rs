@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::cancel::Cancel;
 use super::queue::{Queue, WhenFull};
-use super::{Msg, Thought};
+use super::{Msg, Thought, trouble};
 use crate::dialog::Event;
 use crate::error::{Error, Kind, Result};
 use crate::llm::chat::Chat;
@@ -108,8 +108,7 @@ impl Worker {
             Ok(Outcome::CutOff) => Event::CallCutOff { work },
             Err(e) if e.kind() == Kind::Cancelled => return,
             Err(e) => {
-                tracing::error!(remedy = e.remedy_text().unwrap_or_default(), "the language model failed: {e}");
-                let _ = self.out.send(Msg::Trouble { part: "language model", message: e.to_string() });
+                trouble(&self.out, "language model", &e);
                 lost = self.mind.engine.answers();
                 Event::ModelFailed { work, spoken: None }
             }

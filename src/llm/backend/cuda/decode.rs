@@ -197,9 +197,10 @@ impl Widths {
 }
 
 impl Decoder {
-    /// Bytes on the device for a model of `layers` layers whose partial results of attention take `partial_bytes`.
+    /// Bytes on the device for a model of `layers` layers whose partial results of attention take `partial_bytes`; the least
+    /// allocation, for the barrier, is of 16.
     pub(super) fn bytes(layers: usize, widths: Widths, partial_bytes: u64) -> u64 {
-        (layers * size_of::<Layer>() + 4 * size_of::<Shape>() + 8) as u64 + widths.offsets(partial_bytes)[8]
+        (layers * size_of::<Layer>() + 4 * size_of::<Shape>() + 16) as u64 + widths.offsets(partial_bytes)[8]
     }
 
     pub(super) fn resident(&self) -> u64 {

@@ -314,8 +314,9 @@ impl Run {
         // spoil a recording; then there is one the next time.
         self.put(n, head)?;
         self.stream.wait()?;
-        if let Ok(graph) = self.stream.capture(|| self.put(n, head)) {
-            self.graphs.insert((n, head), graph);
+        match self.stream.capture(|| self.put(n, head)) {
+            Ok(graph) => drop(self.graphs.insert((n, head), graph)),
+            Err(e) => tracing::debug!("a step of {n} rows was not recorded: {e}"),
         }
         Ok(())
     }
