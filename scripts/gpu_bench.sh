@@ -8,10 +8,16 @@
 # usage: scripts/gpu_bench.sh --pack SDIST OUT
 #   Makes OUT (.tar.xz, 2.5 MB) of what llama-bench's CUDA build needs of llama-cpp-python's sdist.
 set -euo pipefail
+fail() {
+    echo "gpu_bench.sh: $1" >&2
+    exit 64
+}
+work=$(mktemp -d "${TMPDIR:-/tmp}/tercet.XXXXXX")
+builder=
+trap '[ -z "$builder" ] || kill -- "-$builder" 2>/dev/null || true; rm -rf "$work"' EXIT
 if [ "${1:-}" = --pack ]; then
+    [ $# = 3 ] && [ -f "$2" ] || fail "--pack takes llama-cpp-python's sdist and the archive to make"
     out=$(realpath "$3")
-    work=$(mktemp -d "${TMPDIR:-/tmp}/tercet.XXXXXX")
-    trap 'rm -rf "$work"' EXIT
     tar -xf "$2" -C "$work" --strip-components=1
     cd "$work/vendor/llama.cpp"
     # Its own CMakeLists adds all tools: only this one.
@@ -24,9 +30,8 @@ if [ "${1:-}" = --pack ]; then
 fi
 tercet=${1:-$(dirname "$0")/../target/release/tercet}
 peer=${2:-}
-work=$(mktemp -d "${TMPDIR:-/tmp}/tercet.XXXXXX")
-builder=
-trap '[ -z "$builder" ] || kill -- "-$builder" 2>/dev/null || true; rm -rf "$work"' EXIT
+command -v "$tercet" >/dev/null || fail "there is no program $tercet: build it with \`cargo build --release\`"
+[ -z "$peer" ] || [ -e "$peer" ] || fail "there is no peer $peer: make it with --pack"
 
 build_peer() {
     mkdir "$work/peer"
