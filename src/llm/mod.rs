@@ -23,7 +23,7 @@ pub mod tokenizer;
 pub use backend::KvPrecision;
 pub use backend::cpu::read_bandwidth;
 pub use backend::timed::{Profile, Spent};
-#[cfg(test)]
+#[cfg(all(test, feature = "voice"))]
 pub(crate) use engine::fickle;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
