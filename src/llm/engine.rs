@@ -197,6 +197,8 @@ impl Engine {
         let room = SessionRoom::reserve(budget, &name, &sizes)?;
         let started = std::time::Instant::now();
         let loaded = load(&file, hyper.clone())?;
+        // Whoever writes into a file while it is read makes a model of two halves.
+        file.unchanged()?;
         let resident = loaded.resident();
         weights.record_measured(resident);
         tracing::info!(
@@ -241,10 +243,11 @@ impl Engine {
     /// Asks after an error whether it is the last: a session goes on after errors that its device gets over.
     ///
     /// # Errors
-    /// [`Kind::Device`], with what to do about it, where the device is lost to this process: no session on it goes on, and
-    /// none can be opened.
+    /// [`Kind::Device`], with what to do about it, where the device is lost to this process (no session on it goes on, and
+    /// none can be opened), or where the model's file is no longer the one that was loaded.
     pub fn answers(&self) -> Result<()> {
-        self.loaded.answers()
+        self.loaded.answers()?;
+        self.file.unchanged()
     }
 
     pub fn path(&self) -> &Path {

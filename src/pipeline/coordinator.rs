@@ -13,6 +13,7 @@ use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
 use super::speaker::Speaker;
 use super::thinker::{Mind, Thinker};
+use super::threads::{Threads, panicked};
 use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
 use super::{Archive, Msg, Utterance};
@@ -87,23 +88,14 @@ impl Pipeline {
             system: memory.system().clone(),
         };
         let cancel = Cancel::default();
-        let mut threads = Vec::new();
-        let mut keep = |t: JoinHandle<()>| threads.push(t);
-        let (stt, thread) = Transcriber::start(parts.stt, parts.archive, messages.clone()).map_err(no_thread)?;
-        keep(thread);
-        let (llm, thread) = Thinker::start(mind, cancel.clone(), messages.clone()).map_err(no_thread)?;
-        keep(thread);
-        let (tts, [a, b]) =
-            Speaker::start(parts.voice, Arc::clone(&parts.output), messages.clone()).map_err(no_thread)?;
-        keep(a);
-        keep(b);
-        let (tools, thread) =
-            Toolbench::start(Arc::clone(&parts.tools), cancel.clone(), messages.clone()).map_err(no_thread)?;
-        keep(thread);
+        let mut threads = Threads::new(messages.clone());
+        let stt = Transcriber::start(parts.stt, parts.archive, messages.clone(), &mut threads)?;
+        let llm = Thinker::start(mind, cancel.clone(), messages.clone(), &mut threads)?;
+        let tts = Speaker::start(parts.voice, Arc::clone(&parts.output), messages.clone(), &mut threads)?;
+        let tools = Toolbench::start(Arc::clone(&parts.tools), cancel.clone(), messages.clone(), &mut threads)?;
         let partials = parts.partials.then(|| stt.clone());
-        let (ears, thread) =
-            Listener::start(parts.source, parts.ears, partials, messages.clone()).map_err(no_thread)?;
-        keep(thread);
+        let ears = Listener::start(parts.source, parts.ears, partials, messages.clone(), &mut threads)?;
+        let handles = Handles { messages: messages.clone(), cancel: cancel.clone(), ears, stt, llm, tts, tools, threads };
         let coordinator = Coordinator {
             start: Instant::now(),
             dialog: Dialog::new(parts.dialog),
@@ -115,8 +107,7 @@ impl Pipeline {
             observer: parts.observer,
             messages: messages.clone(),
             cancel,
-            handles: Handles { ears, stt, llm, tts, tools },
-            threads,
+            handles,
             utterance: None,
             clocks: VecDeque::new(),
             said: VecDeque::new(),
@@ -129,7 +120,7 @@ impl Pipeline {
         let thread = std::thread::Builder::new()
             .name("coordinator".into())
             .spawn(move || coordinator.run())
-            .map_err(no_thread)?;
+            .map_err(|e| Error::new(Kind::Unavailable, "cannot start the coordinator's thread").because(e))?;
         Ok(Self { messages, coordinator: Some(thread) })
     }
 
@@ -144,7 +135,7 @@ impl Pipeline {
     /// What a part failed with for good; [`Kind::Device`] where the language model's device is lost to this process.
     pub fn join(mut self) -> Result<()> {
         match self.coordinator.take().map(JoinHandle::join) {
-            Some(Err(_)) => Err(Error::new(Kind::Internal, "the coordinator thread panicked")),
+            Some(Err(panic)) => Err(panicked("coordinator", panic.as_ref())),
             Some(Ok(ended)) => ended,
             None => Ok(()),
         }
@@ -166,28 +157,47 @@ impl Control {
         let _ = self.0.send(Msg::Dialog(Event::PushToTalk));
     }
 
-    /// Asks the coordinator for a sign of life; the flag is raised when it gets to it.
+    /// Asks for proof of life: the flag is raised when the coordinator gets to it, if the ears hear then. Never waits.
     pub fn probe(&self) -> Arc<AtomicBool> {
         let answered = Arc::new(AtomicBool::new(false));
-        let _ = self.0.send(Msg::Probe(Arc::clone(&answered)));
+        let _ = self.0.offer(Msg::Probe(Arc::clone(&answered)));
         answered
     }
 
+    /// The pipeline ends, before anything that waits. Never waits itself.
     pub fn stop(&self) {
-        let _ = self.0.send(Msg::Stop);
+        self.0.urge(Msg::Stop);
+    }
+
+    /// As [`Control::stop`]; [`Pipeline::join`] gives `why`.
+    pub fn fail(&self, why: Error) {
+        self.0.urge(Msg::Broken(why));
     }
 }
 
-fn no_thread(e: std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, "cannot start a thread").remedy("raise the limit on processes (ulimit -u)").because(e)
-}
-
+/// The other threads, and how they are told to end. They are when this is dropped, also by a panic.
 struct Handles {
     ears: Listener,
     stt: Transcriber,
     llm: Thinker,
     tts: Speaker,
     tools: Toolbench,
+    messages: Queue<Msg>,
+    cancel: Cancel,
+    threads: Threads,
+}
+
+impl Drop for Handles {
+    fn drop(&mut self) {
+        self.messages.close();
+        self.cancel.all();
+        self.ears.stop();
+        self.stt.close();
+        self.llm.close();
+        self.tts.close();
+        self.tools.close();
+        self.threads.wait();
+    }
 }
 
 struct Coordinator {
@@ -203,7 +213,6 @@ struct Coordinator {
     messages: Queue<Msg>,
     cancel: Cancel,
     handles: Handles,
-    threads: Vec<JoinHandle<()>>,
     /// What the ears held at the last end of a turn, until it is transcribed or dropped.
     utterance: Option<Utterance>,
     clocks: VecDeque<TurnClock>,
@@ -310,8 +319,12 @@ impl Coordinator {
             Msg::Fatal(e) => {
                 self.fatal.get_or_insert((e, Instant::now() + LAST_WORDS));
             }
+            // No last words from a program that cannot be trusted any more.
+            Msg::Broken(e) => {
+                self.fatal.get_or_insert((e, Instant::now())).1 = Instant::now();
+            }
             Msg::SourceEnded => self.source_ended = true,
-            Msg::Probe(answered) => answered.store(true, Ordering::Release),
+            Msg::Probe(answered) => answered.store(self.handles.ears.hears(), Ordering::Release),
             // Handled by the loop.
             Msg::Stop => {}
         }
@@ -484,19 +497,9 @@ impl Coordinator {
         self.observer.notice(self.start.elapsed(), notice);
     }
 
-    fn shut_down(mut self) {
-        self.messages.close();
-        self.cancel.all();
-        self.handles.ears.stop();
-        self.handles.stt.close();
-        self.handles.llm.close();
-        self.handles.tts.close();
-        self.handles.tools.close();
-        for t in self.threads.drain(..) {
-            if t.join().is_err() {
-                tracing::error!("a thread of the pipeline panicked");
-            }
-        }
-        self.tell(&Notice::Ended);
+    fn shut_down(self) {
+        let Self { handles, start, mut observer, .. } = self;
+        drop(handles);
+        observer.notice(start.elapsed(), &Notice::Ended);
     }
 }

@@ -1,15 +1,16 @@
 //! The `ears` thread: samples in, what is heard in them out. It owns the microphone and the detectors.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::queue::Queue;
+use super::threads::Threads;
 use super::transcriber::{Sound, Transcriber};
 use super::{Msg, Utterance, trouble};
 use crate::audio::{Read, Source};
 use crate::dialog::{Event, Mode};
+use crate::error::Result;
 use crate::hear::{self, EarEvent, Ears};
 use crate::units::SampleRate;
 
@@ -18,12 +19,38 @@ const READ_WAIT: Duration = Duration::from_millis(50);
 /// Speech needed before a first partial transcript, and between two.
 const PARTIAL_EVERY: Duration = Duration::from_millis(900);
 
+/// How long hearing may pause and still count as hearing: a device may take some seconds to open.
+const LATELY: Duration = Duration::from_secs(10);
+
 /// The handle by which the coordinator steers the thread.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Listener {
     /// A [`Mode`] as its index in [`MODES`]; the thread takes it up between two reads.
     mode: Arc<AtomicU8>,
     stop: Arc<AtomicBool>,
+    proof: Proof,
+}
+
+/// When the ears last did what they are for: judged samples, or, while the microphone is away, looked for it.
+#[derive(Clone)]
+struct Proof {
+    start: Instant,
+    /// Since `start`.
+    last_ms: Arc<AtomicU64>,
+}
+
+impl Proof {
+    fn new() -> Self {
+        Self { start: Instant::now(), last_ms: Arc::default() }
+    }
+
+    fn give(&self) {
+        self.last_ms.store(self.start.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn age(&self) -> Duration {
+        self.start.elapsed().saturating_sub(Duration::from_millis(self.last_ms.load(Ordering::Relaxed)))
+    }
 }
 
 const MODES: [Mode; 3] = [Mode::Asleep, Mode::Open, Mode::Deaf];
@@ -35,14 +62,19 @@ impl Listener {
         ears: Ears,
         partials: Option<Transcriber>,
         out: Queue<Msg>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
-        let me = Self::default();
+        threads: &mut Threads,
+    ) -> Result<Self> {
+        let me = Self { mode: Arc::default(), stop: Arc::default(), proof: Proof::new() };
         let theirs = me.clone();
-        let thread = std::thread::Builder::new().name("ears".into()).spawn(move || {
-            let mut worker = Worker { source, ears, partials, out, control: theirs, heard: 0, partial_at: None };
-            worker.run();
+        threads.start("ears", move || {
+            Worker { source, ears, partials, out, control: theirs, heard: 0, partial_at: None }.run();
         })?;
-        Ok((me, thread))
+        Ok(me)
+    }
+
+    /// Whether it hears: samples were judged lately, or the microphone is known to be away and is being looked for.
+    pub(super) fn hears(&self) -> bool {
+        self.proof.age() < LATELY
     }
 
     pub(super) fn set_mode(&self, mode: Mode) {
@@ -74,14 +106,16 @@ struct Worker {
 impl Worker {
     fn run(&mut self) {
         let mut samples = Vec::with_capacity(SampleRate::HEARING.samples_in_ms(500));
-        let mut ready = false;
+        let (mut ready, mut away) = (false, false);
         let mut mode = self.control.mode();
         while !self.control.stop.load(Ordering::Acquire) {
             samples.clear();
             let read = match self.source.read(&mut samples, READ_WAIT) {
                 Ok(read) => read,
                 Err(e) => {
+                    // No retry cures it here; a new process may.
                     trouble(&self.out, "microphone", &e);
+                    let _ = self.out.send(Msg::Fatal(e));
                     break;
                 }
             };
@@ -103,12 +137,16 @@ impl Worker {
                     }
                     self.hear(&samples, at);
                 }
+                // The source looks for a microphone that is away before it says that there is nothing.
+                Read::Quiet if away => self.control.proof.give(),
                 Read::Quiet => {}
                 Read::Lost(reason) => {
+                    away = true;
                     tracing::warn!("microphone lost: {reason}");
                     let _ = self.out.send(Msg::Microphone { ok: false, reason });
                 }
                 Read::Restored => {
+                    away = false;
                     tracing::info!("microphone is back");
                     let _ = self.out.send(Msg::Microphone { ok: true, reason: String::new() });
                 }
@@ -132,6 +170,7 @@ impl Worker {
                 return;
             }
         };
+        self.control.proof.give();
         self.report(events, at);
         if let (Some(due), Some(stt)) = (self.partial_at, &self.partials)
             && at >= due

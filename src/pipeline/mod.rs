@@ -24,6 +24,7 @@ mod speaker;
 #[cfg(test)]
 mod tests;
 mod thinker;
+mod threads;
 mod toolbench;
 mod transcriber;
 
@@ -96,6 +97,8 @@ enum Msg {
     },
     /// A part failed for good: the pipeline ends with this error.
     Fatal(Error),
+    /// A defect came to light: the pipeline ends at once with this error.
+    Broken(Error),
     /// No more samples will come.
     SourceEnded,
     /// Asks for a sign of life.

@@ -91,6 +91,31 @@ impl<T> Queue<T> {
         outcome
     }
 
+    /// Puts `item` before all others and never waits, also where the queue is full: for the few orders that end the other
+    /// side, which must arrive whatever state it is in. False where it is gone.
+    pub(super) fn urge(&self, item: T) -> bool {
+        let mut s = self.lock();
+        if s.closed {
+            return false;
+        }
+        s.items.push_front(item);
+        drop(s);
+        self.shared.changed.notify_all();
+        true
+    }
+
+    /// As [`Queue::send`], but never waits: false where there is no room now.
+    pub(super) fn offer(&self, item: T) -> bool {
+        let mut s = self.lock();
+        if s.closed || s.items.len() >= self.shared.capacity {
+            return false;
+        }
+        s.items.push_back(item);
+        drop(s);
+        self.shared.changed.notify_all();
+        true
+    }
+
     /// The next item; `None` when the queue is closed and drained.
     pub(super) fn recv(&self) -> Option<T> {
         self.recv_until(None).flatten()
@@ -164,6 +189,17 @@ mod tests {
         q.close();
         assert_eq!(t.join().expect("sender"), Sent::Closed);
         assert_eq!((q.recv(), q.recv()), (Some(1), None));
+    }
+
+    #[test]
+    fn who_may_not_wait_does_not() {
+        let q = Queue::new(1, WhenFull::Block);
+        assert!(q.offer(1) && !q.offer(2));
+        assert!(q.urge(3));
+        assert_eq!((q.recv(), q.recv()), (Some(3), Some(1)));
+        q.close();
+        assert!(!q.offer(4) && !q.urge(5));
+        assert_eq!(q.recv(), None);
     }
 
     #[test]

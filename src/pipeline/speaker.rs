@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::Msg;
 use super::queue::{Queue, Sent, WhenFull};
+use super::threads::Threads;
 use crate::audio::Output;
 use crate::dialog::{Earcon, Event};
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 use crate::speak::{Voice, earcon};
 use crate::units::WorkId;
 
@@ -50,7 +50,8 @@ impl Speaker {
         voice: Voice,
         output: Arc<dyn Output>,
         out: Queue<Msg>,
-    ) -> std::io::Result<(Self, [JoinHandle<()>; 2])> {
+        threads: &mut Threads,
+    ) -> Result<Self> {
         let me = Self {
             jobs: Queue::new(JOBS, WhenFull::Reject),
             spans: Queue::new(JOBS, WhenFull::Block),
@@ -58,9 +59,9 @@ impl Speaker {
             output,
         };
         let (tts, watch, out2) = (me.clone(), me.clone(), out.clone());
-        let tts = std::thread::Builder::new().name("tts".into()).spawn(move || tts.synthesize(voice, &out))?;
-        let watch = std::thread::Builder::new().name("playback".into()).spawn(move || watch.watch(&out2))?;
-        Ok((me, [tts, watch]))
+        threads.start("tts", move || tts.synthesize(voice, &out))?;
+        threads.start("playback", move || watch.watch(&out2))?;
+        Ok(me)
     }
 
     /// Queues a sentence; false when too many wait already.

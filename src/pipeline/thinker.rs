@@ -1,11 +1,11 @@
 //! The `llm` thread: prompts in, sentences and tool calls out, while they are being written.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::cancel::Cancel;
 use super::queue::{Queue, WhenFull};
+use super::threads::Threads;
 use super::{Msg, Thought, trouble};
 use crate::dialog::Event;
 use crate::error::{Error, Kind, Result};
@@ -51,13 +51,11 @@ pub(super) struct Thinker {
 }
 
 impl Thinker {
-    pub(super) fn start(mind: Mind, cancel: Cancel, out: Queue<Msg>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub(super) fn start(mind: Mind, cancel: Cancel, out: Queue<Msg>, threads: &mut Threads) -> Result<Self> {
         let me = Self { jobs: Queue::new(1, WhenFull::DropOldest), cancel };
         let theirs = me.clone();
-        let thread = std::thread::Builder::new().name("llm".into()).spawn(move || {
-            Worker { mind, handle: theirs, out }.run();
-        })?;
-        Ok((me, thread))
+        threads.start("llm", move || Worker { mind, handle: theirs, out }.run())?;
+        Ok(me)
     }
 
     pub(super) fn think(&self, work: WorkId, prompt: Vec<Message>) {

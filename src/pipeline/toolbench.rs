@@ -1,11 +1,12 @@
 //! The `tools` thread: runs calls one after another, so that a slow command never holds up the conversation.
 
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use super::Msg;
 use super::cancel::Cancel;
 use super::queue::{Queue, Sent, WhenFull};
+use super::threads::Threads;
+use crate::error::Result;
 use crate::schema::ToolCall;
 use crate::tools::{Ctx, Registry};
 use crate::units::WorkId;
@@ -28,17 +29,18 @@ impl Toolbench {
         tools: Arc<Registry>,
         cancel: Cancel,
         out: Queue<Msg>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        threads: &mut Threads,
+    ) -> Result<Self> {
         let me = Self { jobs: Queue::new(4, WhenFull::Reject) };
         let theirs = me.clone();
-        let thread = std::thread::Builder::new().name("tools".into()).spawn(move || {
+        threads.start("tools", move || {
             while let Some(job) = theirs.jobs.recv() {
                 let outcome =
                     tools.run(&job.call, &Ctx { said: &job.said, cancelled: &|| cancel.is_cancelled(job.work) });
                 let _ = out.send(Msg::Tool { work: job.work, outcome });
             }
         })?;
-        Ok((me, thread))
+        Ok(me)
     }
 
     /// Queues a call; false when too many wait already.

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::queue::{Queue, WhenFull};
+use super::threads::Threads;
 use super::{Archive, Msg};
 use crate::dialog::Event;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 use crate::hear::{Pass, Stt};
 use crate::units::WorkId;
 
@@ -38,12 +38,12 @@ impl Transcriber {
         stt: Stt,
         archive: Option<Archive>,
         out: Queue<Msg>,
-    ) -> std::io::Result<(Self, JoinHandle<()>)> {
+        threads: &mut Threads,
+    ) -> Result<Self> {
         let me = Self { jobs: Queue::new(2, WhenFull::DropOldest), cancel_partial: Arc::default() };
         let theirs = me.clone();
-        let thread =
-            std::thread::Builder::new().name("stt".into()).spawn(move || theirs.run(stt, archive.as_ref(), &out))?;
-        Ok((me, thread))
+        threads.start("stt", move || theirs.run(stt, archive.as_ref(), &out))?;
+        Ok(me)
     }
 
     pub(super) fn transcribe(&self, work: WorkId, sound: Sound) {

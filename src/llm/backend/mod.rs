@@ -13,7 +13,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -184,43 +183,38 @@ impl<'a> Once<'a> {
     }
 }
 
-/// Rows of a tensor in the mapped file: the embedding table, read where it lies.
+/// Rows of a tensor in the file: the embedding table, read where it lies, so that it takes no memory of the process.
 pub struct FileRows {
     pub file: Arc<Gguf>,
     pub tensor: TensorInfo,
-    /// Rows read since the mapped pages were last given back.
-    read: AtomicUsize,
 }
-
-/// Rows after which mapped pages are given back. The kernel maps up to 2 MiB around each row that is read (a large folio of
-/// the page cache), so that without this a long conversation keeps the whole table; with it, at most 16 MiB.
-const ROWS_KEPT: usize = 8;
 
 impl FileRows {
     pub fn new(file: Arc<Gguf>, tensor: TensorInfo) -> Self {
-        Self { file, tensor, read: AtomicUsize::new(0) }
+        Self { file, tensor }
     }
 
     /// Row `token` decoded into `out` (`[cols]`, f32).
     ///
     /// # Errors
-    /// [`Kind::Internal`] where the token is outside the table.
+    /// As [`FileRows::stored_row`].
     pub fn row(&self, token: TokenId, out: &mut [f32]) -> Result<()> {
-        super::quant::decode(self.tensor.ty, self.stored_row(token)?, out)
+        let mut stored = vec![0; self.row_bytes()];
+        self.stored_row(token, &mut stored)?;
+        super::quant::decode(self.tensor.ty, &stored, out)
     }
 
-    /// Row `token` as the file has it.
+    /// Row `token` as the file has it, into `to` (`[row_bytes]`).
     ///
     /// # Errors
-    /// [`Kind::Internal`] where the token is outside the table.
-    pub fn stored_row(&self, token: TokenId) -> Result<&[u8]> {
-        if self.read.fetch_add(1, Ordering::Relaxed) % ROWS_KEPT == ROWS_KEPT - 1 {
-            self.file.release(&self.tensor);
+    /// [`Kind::Internal`] where the token is outside the table; [`Kind::Device`] where somebody wrote into the file.
+    pub fn stored_row(&self, token: TokenId, to: &mut [u8]) -> Result<()> {
+        let row = token.0 as usize;
+        if row >= self.tensor.rows() || to.len() != self.row_bytes() {
+            let vocabulary = self.tensor.rows();
+            return Err(Error::new(Kind::Internal, format!("token {row} is outside the vocabulary of {vocabulary}")));
         }
-        let at = token.0 as usize * self.row_bytes();
-        self.file.data(&self.tensor).get(at..at + self.row_bytes()).ok_or_else(|| {
-            Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {}", token.0, self.tensor.rows()))
-        })
+        self.file.read(&self.tensor, row * self.row_bytes(), to)
     }
 
     /// Bytes of a stored row.

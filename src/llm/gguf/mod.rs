@@ -6,8 +6,9 @@
 //! multiple of its own header. Arrays stay in the map and are decoded when asked for.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use memmap2::{Mmap, UncheckedAdvice};
@@ -35,6 +36,9 @@ const MAX_ALIGNMENT: u64 = 1 << 20;
 /// An opened GGUF file: metadata and tensor infos checked, data mapped.
 pub struct Gguf {
     path: PathBuf,
+    file: File,
+    /// The file's size and time of change when it was opened.
+    opened: Stamp,
     map: Mmap,
     version: u32,
     alignment: u64,
@@ -66,13 +70,13 @@ impl Gguf {
         }
         // SAFETY: the map is read-only and private to this value. As with every mapped file, the contents could change
         // if another process writes the file while it is open; all reads go through bounds-checked slices of plain
-        // bytes, so that changes numbers, never memory safety. (Truncation raises SIGBUS: models are replaced by
-        // rename, never rewritten in place.)
+        // bytes, so that changes numbers, never memory safety. (Reading the map of a file that was cut short raises
+        // SIGBUS: the map is read only while loading; what is read later goes through [`Gguf::read`].)
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
-        Self::parse(path.to_owned(), map)
+        Self::parse(path.to_owned(), file, stamp(&size), map)
     }
 
-    fn parse(path: PathBuf, map: Mmap) -> Result<Self> {
+    fn parse(path: PathBuf, file: File, opened: Stamp, map: Mmap) -> Result<Self> {
         let header = Header::parse(&map).map_err(|p| p.into_error(&path))?;
         let Header { version, alignment, meta, tensors } = header;
         let index = |names: &mut dyn Iterator<Item = String>| -> HashMap<String, usize> {
@@ -80,7 +84,7 @@ impl Gguf {
         };
         let meta_index = index(&mut meta.iter().map(|(k, _)| k.clone()));
         let tensor_index = index(&mut tensors.iter().map(|t| t.name.clone()));
-        Ok(Self { path, map, version, alignment, meta, meta_index, tensors, tensor_index })
+        Ok(Self { path, file, opened, map, version, alignment, meta, meta_index, tensors, tensor_index })
     }
 
     /// The file's path, for messages.
@@ -267,6 +271,38 @@ impl Gguf {
         self.map.get(tensor.range.clone()).unwrap_or_default()
     }
 
+    /// Copies bytes `at..` of `tensor` into `to`, from the file itself and not from its map, so that a file that was cut
+    /// short is an error.
+    ///
+    /// # Errors
+    /// [`Kind::Device`] where the file is not what it was when it was opened; [`Kind::Internal`] for bytes that are not the
+    /// tensor's.
+    pub fn read(&self, tensor: &TensorInfo, at: usize, to: &mut [u8]) -> Result<()> {
+        let inside = at.checked_add(to.len()).is_some_and(|end| end <= tensor.range.len());
+        let from = tensor.range.start.checked_add(at).filter(|_| inside);
+        let from = from.ok_or_else(|| Error::new(Kind::Internal, format!("reading beyond tensor {}", tensor.name)))?;
+        self.unchanged()?;
+        self.file.read_exact_at(to, from as u64).map_err(|e| self.changed().because(e))
+    }
+
+    /// Checks that nobody has written into the file since it was opened. A file that another one replaced under its name is
+    /// still the file that was opened.
+    ///
+    /// # Errors
+    /// [`Kind::Device`]: what was loaded and what would be read now do not belong together.
+    pub fn unchanged(&self) -> Result<()> {
+        match self.file.metadata() {
+            Ok(now) if stamp(&now) == self.opened => Ok(()),
+            Ok(_) => Err(self.changed()),
+            Err(e) => Err(self.changed().because(e)),
+        }
+    }
+
+    fn changed(&self) -> Error {
+        Error::new(Kind::Device, format!("{} was changed while the model in it was in use", self.path.display()))
+            .remedy("start tercet again; replace a model by renaming the new file, not by writing over the old one")
+    }
+
     /// Gives the mapped pages that lie wholly inside `tensor` back to the kernel: they were copied elsewhere. Reading
     /// them again is correct and costs a page fault.
     pub fn release(&self, tensor: &TensorInfo) {
@@ -288,6 +324,13 @@ impl Gguf {
             }
         }
     }
+}
+
+/// What changes when a file is written: its size, and the time of that in seconds and nanoseconds.
+type Stamp = (u64, i64, i64);
+
+fn stamp(of: &Metadata) -> Stamp {
+    (of.len(), of.mtime(), of.mtime_nsec())
 }
 
 fn page_size() -> usize {

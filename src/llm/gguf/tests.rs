@@ -274,3 +274,41 @@ proptest! {
         check_accepted(&bytes[..n]);
     }
 }
+
+/// Who writes into a model that is in use gets an error, not a signal and not another model's numbers.
+#[test]
+fn a_file_that_is_written_to_while_it_is_open_is_noticed() {
+    type Deed = fn(&Path, &[u8]);
+    let deeds: [(&str, bool, Deed); 4] = [
+        ("cut short", false, |p, _| std::fs::OpenOptions::new().write(true).open(p).unwrap().set_len(100).unwrap()),
+        ("emptied", false, |p, _| drop(std::fs::File::create(p).unwrap())),
+        ("written over", false, |p, bytes| {
+            let mut f = std::fs::OpenOptions::new().write(true).open(p).unwrap();
+            f.write_all(bytes).unwrap();
+            // The clock that files are stamped with stands still for some milliseconds.
+            f.set_modified(std::time::SystemTime::now() + std::time::Duration::from_secs(1)).unwrap();
+        }),
+        ("replaced", true, |p, _| {
+            let new = p.with_extension("new");
+            std::fs::write(&new, b"something else").unwrap();
+            std::fs::rename(new, p).unwrap();
+        }),
+    ];
+    for (what, goes_on, deed) in deeds {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, bytes) = (dir.path().join("m.gguf"), sound().bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let g = Gguf::open(&path).unwrap();
+        let w = g.require_tensor("w").unwrap().clone();
+        let mut read = [0; 8];
+        g.read(&w, 208, &mut read).unwrap();
+        assert_eq!(read, g.data(&w)[208..]);
+        assert_eq!(g.read(&w, 209, &mut read).unwrap_err().kind(), Kind::Internal);
+        deed(&path, &bytes);
+        let outcome = g.read(&w, 0, &mut read).and_then(|()| g.unchanged());
+        assert_eq!(outcome.is_ok(), goes_on, "{what}");
+        if let Err(e) = outcome {
+            assert!(e.kind() == Kind::Device && e.remedy_text().is_some() && e.to_string().contains("m.gguf"), "{e:?}");
+        }
+    }
+}

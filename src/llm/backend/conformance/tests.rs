@@ -187,7 +187,7 @@ fn every_fault_is_caught_by_its_operations_cases() {
     }
 }
 
-/// An embedding of 50 MB, most of it read: what stays mapped is what the constant promises.
+/// An embedding of 50 MB, most of it read: nothing of it stays in memory but what opening the file mapped.
 #[test]
 fn rows_that_were_read_do_not_stay() {
     const ROWS: usize = 6_000;
@@ -205,11 +205,10 @@ fn rows_that_were_read_do_not_stay() {
     for i in 0..ROWS {
         // Far from each other, as tokens are.
         rows.row(TokenId((i * 37 % ROWS) as u32), &mut out).expect("a row");
-        // Of rows between two releases, each place in its turn.
-        if i % 7 == 0 {
+        if i % 100 == 0 {
             most = most.max(mapped());
         }
     }
     println!("at most {most} bytes stay mapped");
-    assert!((1..=17 << 20).contains(&most), "{most} bytes of {}", ROWS * COLS * 2);
+    assert!((1..=4 << 20).contains(&most), "{most} bytes of {}", ROWS * COLS * 2);
 }

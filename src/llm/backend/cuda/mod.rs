@@ -394,9 +394,9 @@ impl Backend for Cuda {
             return Ok(());
         }
         let row_bytes = table.row_bytes();
-        let mut rows = Vec::with_capacity(tokens.len() * row_bytes);
-        for &t in tokens {
-            rows.extend_from_slice(table.stored_row(t)?);
+        let mut rows = vec![0; tokens.len() * row_bytes];
+        for (&t, row) in tokens.iter().zip(rows.chunks_exact_mut(row_bytes)) {
+            table.stored_row(t, row)?;
         }
         let buffer = self.gpu.device.alloc(rows.len() as u64)?;
         self.stream.upload(&buffer, 0, &rows)?;

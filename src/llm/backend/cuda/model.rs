@@ -293,7 +293,7 @@ impl Run {
         for (to, &t) in self.sent[HEADER..].chunks_exact_mut(self.model.sent_bytes()).zip(tokens) {
             match table {
                 Some(_) => to.copy_from_slice(&t.0.to_le_bytes()),
-                None => to.copy_from_slice(embedding.stored_row(t)?),
+                None => embedding.stored_row(t, to)?,
             }
         }
         if let (Some(decoder), Some(turn)) = (&self.decoder, turn) {
