@@ -16,6 +16,7 @@ mod kv;
 mod live;
 mod models;
 mod plan;
+mod robust;
 #[cfg(feature = "voice")]
 mod speaking;
 mod speed;

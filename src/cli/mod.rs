@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand; this one holds what they share.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -19,11 +20,15 @@ mod interrupt;
 pub mod kernels;
 #[cfg(feature = "voice")]
 pub mod listen;
+mod log;
+mod lossy;
 mod model;
 pub mod models;
 pub mod out;
+mod panics;
 mod perplexity;
 pub mod plan;
+mod process;
 #[cfg(feature = "voice")]
 pub mod run;
 #[cfg(feature = "voice")]
@@ -55,7 +60,7 @@ pub struct Global {
     /// Override one setting, for example --set llm.threads=2 (repeatable)
     #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Log more (-v info, -vv debug, -vvv trace); TERCET_LOG takes a filter such as tercet::audio=debug
+    /// Log more than log.level says (-v info, -vv debug, -vvv trace); TERCET_LOG takes a filter such as tercet::audio=debug
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Print results and errors only: no progress, no warnings
@@ -64,7 +69,7 @@ pub struct Global {
 }
 
 /// What a subcommand is given beside its own arguments.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Context {
     pub global: Global,
 }
@@ -76,7 +81,9 @@ impl Context {
     /// Names every problem of the configuration.
     pub fn settings(&self) -> Result<crate::config::Settings> {
         let request = crate::config::Request::from_process(self.global.config.as_deref(), &self.global.set);
-        Ok(crate::config::load(&request)?.settings)
+        let settings = crate::config::load(&request)?.settings;
+        log::configured(&settings.log.level);
+        Ok(settings)
     }
 }
 
@@ -139,48 +146,38 @@ impl Command {
 }
 
 /// Parses the process's arguments, runs the command and turns its outcome into an exit status:
-/// 0 success, 64–78 as [`Kind::exit_code`] says.
+/// 0 success, 64–78 as [`Kind::exit_code`] says; a panic in any thread is [`Kind::Internal`].
 pub fn main() -> ExitCode {
-    #[cfg(feature = "voice")]
-    crate::hear::stt::sleep_where_threads_wait();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(e) => {
-            let wrong = e.use_stderr();
-            // Help that cannot be printed (closed pipe) is nobody's error.
-            let _ = e.print();
-            return ExitCode::from(if wrong { Kind::Usage.exit_code() } else { 0 });
+    process::prepare();
+    panics::install();
+    let outcome = panics::caught(|| match Cli::try_parse() {
+        Ok(cli) => {
+            log::init(&cli.global);
+            let ctx = Context { global: cli.global };
+            cli.command.run(&ctx).map(|()| ExitCode::SUCCESS)
         }
-    };
-    init_logging(&cli.global);
-    let ctx = Context { global: cli.global };
-    match cli.command.run(&ctx) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(e) => {
+        Err(e) => not_a_command(&e),
+    });
+    match outcome {
+        Some(Ok(code)) => code,
+        Some(Err(e)) => {
             out::error(&e);
             ExitCode::from(e.kind().exit_code())
         }
+        None => ExitCode::from(Kind::Internal.exit_code()),
     }
 }
 
-/// Logs go to stderr, warnings and worse unless asked for more; standard output is for results.
-fn init_logging(global: &Global) {
-    use tracing_subscriber::EnvFilter;
-    let default = match (global.quiet, global.verbose) {
-        // What symphonia finds wrong with a file comes back as an error.
-        (true, _) => "error,symphonia_core=off",
-        (false, 0) => "warn,symphonia_core=off",
-        (false, 1) => "info,symphonia_core=off",
-        (false, 2) => "tercet=debug,info",
-        (false, _) => "tercet=trace,debug",
-    };
-    let filter = EnvFilter::try_from_env("TERCET_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    // A second initialisation (tests) keeps the first.
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(ansi)
-        .with_target(false)
-        .try_init();
+/// Prints the help or version that was asked for, or what is wrong with the arguments.
+fn not_a_command(e: &clap::Error) -> Result<ExitCode> {
+    let text = |colours: bool| if colours { e.render().ansi().to_string() } else { e.render().to_string() };
+    if e.use_stderr() {
+        out::raw_note(&text(std::io::stderr().is_terminal()));
+        return Ok(ExitCode::from(Kind::Usage.exit_code()));
+    }
+    match out::text_raw(&text(std::io::stdout().is_terminal())) {
+        // Help that nobody reads to its end is nobody's error.
+        Err(e) if e.kind() != Kind::Cancelled => Err(e),
+        _ => Ok(ExitCode::SUCCESS),
+    }
 }

@@ -1,11 +1,12 @@
 //! How commands print: results to stdout, progress and errors to stderr.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
+use super::lossy::{Losses, STDERR, STDOUT};
 use crate::error::{Error, Kind, Result};
 
 /// Prints one line of result. A reader that closed the pipe ends the command quietly ([`Kind::Cancelled`]).
@@ -26,14 +27,55 @@ pub fn json(value: &impl Serialize) -> Result<()> {
 }
 
 fn stdout_failed(e: std::io::Error) -> Error {
-    let kind = if e.kind() == std::io::ErrorKind::BrokenPipe { Kind::Cancelled } else { Kind::Io };
+    let kind = if e.kind() == ErrorKind::BrokenPipe { Kind::Cancelled } else { Kind::Io };
     Error::new(kind, "cannot write to standard output").because(e)
 }
 
-/// A note to the person watching; not part of the result.
-#[allow(clippy::print_stderr)] // the one place where commands talk to a person
+/// A note to the person watching; not part of the result, and no error where nobody watches.
 pub fn note(text: impl AsRef<str>) {
-    eprintln!("{}", text.as_ref());
+    raw_note(&format!("{}\n", text.as_ref()));
+}
+
+/// As [`note`], without a line's end of its own.
+pub(super) fn raw_note(text: &str) {
+    STDERR.write(text.as_bytes());
+}
+
+/// Tells events while they happen: what cannot be written, or only later, is lost, so that nothing waits for a reader.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    complained: bool,
+}
+
+impl Events {
+    pub(super) fn line(&mut self, text: &str) {
+        STDOUT.write(format!("{text}\n").as_bytes());
+        let losses = STDOUT.losses();
+        if let Some(why) = losses.why.filter(|_| !std::mem::replace(&mut self.complained, losses.why.is_some())) {
+            tracing::warn!("events cannot be written to standard output and are lost: {why}");
+        }
+    }
+
+    pub(super) fn json(&mut self, value: &impl Serialize) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.line(&text),
+            Err(e) => tracing::error!("an event cannot be written as JSON: {e}"),
+        }
+    }
+
+    /// What became of all of them, for those who wait for the end.
+    ///
+    /// # Errors
+    /// [`Kind::Io`] where events were lost that somebody might have wanted to read.
+    pub(super) fn all_written() -> Result<()> {
+        let Losses { lines, why } = STDOUT.losses();
+        match why {
+            None => Ok(()),
+            // Whoever closed the pipe had read enough.
+            Some(ErrorKind::BrokenPipe) => Ok(()),
+            Some(why) => Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing"))),
+        }
+    }
 }
 
 /// Prints an error with its remedy.

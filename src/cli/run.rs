@@ -1,19 +1,20 @@
 //! `tercet run`: the daemon, live or on recordings.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Context, out, show};
+use super::{Context, log, out, panics, show};
 use crate::audio;
 use crate::audio::file::{Cue, Script};
 use crate::budget::{Budget, Line, resident_now};
-use crate::daemon::{self, Signals};
-use crate::error::Result;
+use crate::daemon::{self, Orders, Signals};
+use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Notice, TurnLatency};
-use crate::store::Paths;
+use crate::store::{Paths, StateFolder};
 use crate::units::Bytes;
 
 /// Listen for the wake word and converse until stopped (SIGTERM or Ctrl-C)
@@ -41,7 +42,7 @@ pub struct Args {
     #[arg(long)]
     show: bool,
     /// One JSON object per event on standard output
-    #[arg(long, conflicts_with = "show")]
+    #[arg(long)]
     json: bool,
     /// End with tables of latency and memory
     #[arg(long)]
@@ -49,9 +50,18 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    if args.json && args.show {
+        return Err(Error::new(
+            Kind::Usage,
+            "--json and --show both write to standard output, one for programs and one for people",
+        )
+        .remedy("give only one of them"));
+    }
+    Signals::hold_reload();
     let settings = ctx.settings()?;
     let paths = Paths::from_env();
-    let loaded = daemon::load(&settings, &paths, |part| {
+    let state = StateFolder::own(paths.state_dir())?;
+    let loaded = daemon::load(&settings, &paths, state, |part| {
         tracing::info!("loading: {part}");
         if args.show {
             out::note(format!("loading {part}"));
@@ -67,8 +77,14 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let report: Arc<Mutex<Report>> = Arc::default();
     let observer = observer(&args, settings.privacy.log_transcripts, budget.clone(), Arc::clone(&report));
     let pipeline = loaded.start(&settings, room, Box::new(observer))?;
-    let (stop, alive) = (pipeline.control(), pipeline.control());
-    let signals = Signals::start(move || stop.stop(), move || alive.probe())?;
+    let (stop, alive, broken) = (pipeline.control(), pipeline.control(), pipeline.control());
+    let _panics = panics::on_panic(move |e| broken.fail(e));
+    let (again, terminal) = (ctx.clone(), Terminal::now());
+    let signals = Signals::start(Orders {
+        stop: move || stop.stop(),
+        reload: move || terminal.is_closed() || reload(&again),
+        alive: move || alive.probe(),
+    })?;
     let ended = pipeline.join();
     drop(signals);
     if args.report {
@@ -82,7 +98,35 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
             show::memory_table(&report.memory, budget.cap(), report.resident).print()?;
         }
     }
-    ended
+    ended?;
+    // A person who waits for recordings to be gone through wants to know; a daemon that is stopped has done its work.
+    if args.input.is_empty() { Ok(()) } else { out::Events::all_written() }
+}
+
+/// Takes up what of the configuration can change while it runs: the level of the log.
+fn reload(ctx: &Context) -> bool {
+    match ctx.settings() {
+        Ok(_) if log::is_configurable() => tracing::info!("the level of the log was read again"),
+        Ok(_) => tracing::info!("the level of the log stays what TERCET_LOG or a flag says"),
+        Err(e) => tracing::error!("the configuration is not taken up: {e}"),
+    }
+    false
+}
+
+/// The terminal that the program was started from, which sends SIGHUP too: when it is closed.
+struct Terminal {
+    /// On which of standard output and error it was.
+    on: [bool; 2],
+}
+
+impl Terminal {
+    fn now() -> Self {
+        Self { on: [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()] }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.on != Self::now().on
+    }
 }
 
 /// What the conversation took, seen while its parts were alive.
@@ -123,7 +167,7 @@ fn observer(
     budget: Budget,
     report: Arc<Mutex<Report>>,
 ) -> impl FnMut(Duration, &Notice) + Send + use<> {
-    let (show, json) = (args.show, args.json);
+    let (show, json, mut events) = (args.show, args.json, out::Events::default());
     move |at, notice| {
         let mut report = report.lock().unwrap_or_else(|p| p.into_inner());
         match notice {
@@ -141,13 +185,10 @@ fn observer(
             Notice::Saying { text, .. } if log_transcripts => tracing::info!("said: {text}"),
             _ => {}
         }
-        // A terminal that went away must not end the conversation.
-        let _ = if json {
-            out::json(&serde_json::json!({ "at_ms": at.as_millis() as u64, "notice": notice }))
-        } else if show {
-            show::notice(at, notice).map_or(Ok(()), out::line)
-        } else {
-            Ok(())
-        };
+        if json {
+            events.json(&serde_json::json!({ "at_ms": at.as_millis() as u64, "notice": notice }));
+        } else if show && let Some(line) = show::notice(at, notice) {
+            events.line(&line);
+        }
     }
 }

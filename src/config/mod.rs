@@ -28,7 +28,7 @@ use node::{Node, Step, path_text};
 pub use memory::{effective_cap, memory_plan};
 pub use node::Origin;
 pub use problem::Problem;
-pub use sections::{Privacy, Settings};
+pub use sections::{Log, Privacy, Settings};
 
 /// Where configuration is looked for. [`Request::from_process`] is what the program uses; tests fill it by hand.
 #[derive(Debug, Clone, Default)]

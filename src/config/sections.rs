@@ -26,6 +26,7 @@ pub struct Settings {
     pub tools: tools::Settings,
     pub budget: budget::Settings,
     pub privacy: Privacy,
+    pub log: Log,
 }
 
 impl Settings {
@@ -46,6 +47,7 @@ impl Settings {
         section("dialog", &|p| self.dialog.validate(p));
         section("tools", &|p| self.tools.validate(p));
         section("budget", &|p| self.budget.validate(p));
+        section("log", &|p| self.log.validate(p));
         all
     }
 }
@@ -58,6 +60,32 @@ pub struct Privacy {
     pub keep_audio: bool,
     /// Write what was understood and answered to the log.
     pub log_transcripts: bool,
+}
+
+/// What is written to the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level (`off`, `error`, `warn`, `info`, `debug`, `trace`), or several with the module each is for:
+    /// `warn,tercet::audio=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { level: "warn".into() }
+    }
+}
+
+impl Log {
+    fn validate(&self, problems: &mut Vec<String>) {
+        const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+        let known = |level: &str| LEVELS.contains(&level.trim().to_ascii_lowercase().as_str());
+        let sound = |part: &str| part.split_once('=').map_or_else(|| known(part), |(_, level)| known(level));
+        if let Some(part) = self.level.split(',').find(|part| !sound(part)) {
+            problems.push(format!("log.level: {:?} is no level; levels are {}", part.trim(), LEVELS.join(", ")));
+        }
+    }
 }
 
 /// A section of parts that this build leaves out: accepted unread, so that one file serves every build.

@@ -11,7 +11,7 @@ use crate::llm::{Engine, Shelf};
 use crate::onnx;
 use crate::pipeline::{Archive, Observer, Parts, Pipeline};
 use crate::speak::Voice;
-use crate::store::{self, Paths};
+use crate::store::{self, Paths, StateFolder};
 use crate::tools::{Clock, Registry};
 
 /// Microphone and loudspeaker, live or from files.
@@ -28,19 +28,20 @@ pub struct Loaded {
     archive: Option<Archive>,
     shelf: Shelf,
     standing: Vec<Reservation>,
+    state: StateFolder,
 }
 
-/// Loads the models. The plan is checked first: what cannot fit is refused before anything is allocated.
-/// `step` is told what is being loaded.
+/// Loads the models. The plan is checked first: what cannot fit is refused before anything is allocated. Timers and what
+/// else outlives a restart are kept in `state`. `step` is told what is being loaded.
 ///
 /// # Errors
 /// Those of the parts: a model that is missing or corrupt, a budget that is too small, a bad tool configuration.
-pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> Result<Loaded> {
+pub fn load(settings: &Settings, paths: &Paths, state: StateFolder, mut step: impl FnMut(&str)) -> Result<Loaded> {
     config::memory_plan(settings, paths)?.check()?;
     let budget = Budget::new(config::effective_cap(settings).0);
     let standing = settings.budget.reserve_standing(&budget)?;
     budget.record_process(resident_now());
-    let tools = Arc::new(Registry::new(&settings.tools, Some(&paths.state_dir()), Clock::system())?);
+    let tools = Arc::new(Registry::new(&settings.tools, Some(state.path()), Clock::system())?);
 
     onnx::init_reserved(&store::locate(paths, "onnxruntime")?, &budget)?;
     step("language model");
@@ -52,9 +53,9 @@ pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> R
     let voice = Voice::load(&settings.speak, paths, &budget)?;
     step("wake word and voice activity");
     let ears = Ears::load(&settings.hear, paths, &budget)?;
-    let archive = settings.privacy.keep_audio.then(|| Archive::open(paths.state_dir().join("audio"))).transpose()?;
-    let shelf = Shelf::new(paths.state_dir().join("kv"));
-    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, shelf, standing })
+    let archive = settings.privacy.keep_audio.then(|| Archive::open(state.path().join("audio"))).transpose()?;
+    let shelf = Shelf::new(state.path().join("kv"));
+    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, shelf, standing, state })
 }
 
 impl Loaded {
@@ -86,6 +87,7 @@ impl Loaded {
             shelf: Some(self.shelf),
             archive: self.archive,
             standing: self.standing,
+            state: Some(self.state),
             observer,
         })
     }

@@ -6,4 +6,4 @@ mod signals;
 
 #[cfg(feature = "voice")]
 pub use assemble::{Loaded, load};
-pub use signals::Signals;
+pub use signals::{Orders, Signals};

@@ -1,14 +1,38 @@
-//! SIGTERM and SIGINT end the daemon cleanly; systemd is told when it is ready, that it lives, and that it stops.
+//! Signals: SIGTERM and its like end the daemon cleanly, SIGHUP reloads; systemd is told when it is ready, that it lives,
+//! and that it stops.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
+
+/// What ends a program that does not catch it, and ends this one in order.
+const END: [(&str, libc::c_int); 5] = [
+    ("SIGTERM", libc::SIGTERM),
+    ("SIGINT", libc::SIGINT),
+    ("SIGQUIT", libc::SIGQUIT),
+    ("SIGUSR1", libc::SIGUSR1),
+    ("SIGUSR2", libc::SIGUSR2),
+];
+const RELOAD: (&str, libc::c_int) = ("SIGHUP", libc::SIGHUP);
+
+/// What the daemon does when it is asked to.
+pub struct Orders<Stop, Reload, Alive> {
+    /// Ends it; called at the first signal that asks for it. A second one ends the process at once. Must not wait.
+    pub stop: Stop,
+    /// Reads again what can change while it runs; true where it is to end instead (its terminal was closed).
+    pub reload: Reload,
+    /// Asks for proof that it does its work; asked before each ping of the watchdog. Silence lets systemd restart it.
+    pub alive: Alive,
+}
 
 /// The thread that waits for signals and pings systemd's watchdog. Ends when dropped.
 pub struct Signals {
@@ -17,51 +41,75 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// `stop` is called at the first SIGTERM or SIGINT; a second one ends the process at once.
-    /// `alive` is asked before each ping of the watchdog: silence lets systemd restart a stuck daemon.
-    ///
     /// # Errors
     /// When signals cannot be caught.
-    pub fn start(
-        stop: impl Fn() + Send + 'static,
-        alive: impl Fn() -> Arc<AtomicBool> + Send + 'static,
-    ) -> Result<Self> {
+    pub fn start<Stop, Reload, Alive>(orders: Orders<Stop, Reload, Alive>) -> Result<Self>
+    where
+        Stop: Fn() + Send + 'static,
+        Reload: Fn() -> bool + Send + 'static,
+        Alive: Fn() -> Arc<AtomicBool> + Send + 'static,
+    {
         let failed = |e: std::io::Error| Error::new(Kind::Internal, "cannot wait for signals").because(e);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let done = Arc::new(Notify::new());
         let until = Arc::clone(&done);
         // Registered here, so that no signal is missed once this returns.
-        let (mut term, mut int) = {
+        let mut caught = {
             let _guard = runtime.enter();
-            (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?)
+            let one = |(name, number)| Ok((name, signal(SignalKind::from_raw(number)).map_err(failed)?));
+            END.into_iter().chain([RELOAD]).map(one).collect::<Result<Vec<_>>>()?
+        };
+        let Orders { stop, reload, alive } = orders;
+        let serve = async move {
+            let mut watchdog = pin!(watchdog(alive));
+            let mut stopping = false;
+            loop {
+                let name = tokio::select! {
+                    () = until.notified() => return,
+                    () = &mut watchdog => return,
+                    name = next(&mut caught) => name,
+                };
+                if name == RELOAD.0 && !reload() {
+                    continue;
+                }
+                if stopping {
+                    tracing::warn!("{name}, a second signal: ending at once");
+                    end_now();
+                }
+                stopping = true;
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+                tracing::info!("{name}: stopping");
+                stop();
+            }
         };
         let thread = std::thread::Builder::new()
             .name("signals".into())
-            .spawn(move || {
-                runtime.block_on(async {
-                    tokio::select! {
-                        () = until.notified() => {}
-                        () = watchdog(alive) => {}
-                        () = async {
-                            tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
-                            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-                            tracing::info!("stopping");
-                            stop();
-                            tokio::select! { _ = term.recv() => {} _ = int.recv() => {} }
-                            tracing::warn!("second signal: ending at once");
-                            end_now();
-                        } => {}
-                    }
-                });
-            })
+            .spawn(move || runtime.block_on(serve))
             .map_err(failed)?;
         Ok(Self { done, thread: Some(thread) })
+    }
+
+    /// Until [`Signals::start`], a request to reload is ignored instead of ending the process: what it would read again is
+    /// being read.
+    pub fn hold_reload() {
+        // SAFETY: the call takes plain integers, and to ignore a signal runs nothing.
+        unsafe { libc::signal(RELOAD.1, libc::SIG_IGN) };
     }
 
     /// Tells systemd that the daemon is ready; nothing happens without systemd.
     pub fn ready() {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     }
+}
+
+/// The name of the next of these signals that comes.
+async fn next(caught: &mut [(&'static str, Signal)]) -> &'static str {
+    poll_fn(|cx| {
+        let came =
+            caught.iter_mut().find_map(|(name, s)| matches!(s.poll_recv(cx), Poll::Ready(Some(()))).then_some(*name));
+        came.map_or(Poll::Pending, Poll::Ready)
+    })
+    .await
 }
 
 /// What SIGTERM does where nobody catches it.

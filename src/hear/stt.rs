@@ -308,23 +308,6 @@ fn estimate(file_bytes: u64, longest: usize) -> Bytes {
     Bytes(file_bytes + file_bytes / 4 + 46_000_000 + context * 40_000 + 6 * 4 * context * context)
 }
 
-/// Makes whisper.cpp's threads sleep, not spin, where they wait for each other: with spinning threads a transcript takes
-/// four times as long as soon as something else wants a core. OpenMP reads its wait policy when the process starts, so
-/// this replaces the process by itself, once, with the policy set; call it first thing in `main`. A policy that is set
-/// already is respected.
-pub fn sleep_where_threads_wait() {
-    use std::os::unix::process::CommandExt;
-    const POLICY: &str = "OMP_WAIT_POLICY";
-    if std::env::var_os(POLICY).is_some() {
-        return;
-    }
-    let mut arguments = std::env::args_os();
-    let Some(name) = arguments.next() else { return };
-    // Does not return; where it fails, spinning threads are better than no threads.
-    let failed = std::process::Command::new("/proc/self/exe").arg0(name).args(arguments).env(POLICY, "passive").exec();
-    tracing::debug!("cannot set {POLICY}: {failed}");
-}
-
 unsafe extern "C" fn is_cancelled(flag: *mut c_void) -> bool {
     // SAFETY: `flag` is the AtomicBool given beside this callback, alive for the whole call.
     unsafe { (*flag.cast::<AtomicBool>()).load(Ordering::Relaxed) }

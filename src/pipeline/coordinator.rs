@@ -27,6 +27,7 @@ use crate::llm::grammar::Grammar;
 use crate::llm::{Engine, Sampling, Shelf};
 use crate::schema::Message;
 use crate::speak::Voice;
+use crate::store::StateFolder;
 use crate::tools::{Effect, Fast, Outcome, Registry};
 use crate::units::{SampleRate, TurnId, WorkId};
 
@@ -56,6 +57,8 @@ pub struct Parts {
     pub archive: Option<Archive>,
     /// Reservations that live as long as the pipeline.
     pub standing: Vec<Reservation>,
+    /// Held as long as anything may be written there.
+    pub state: Option<StateFolder>,
     pub observer: Box<dyn Observer>,
 }
 
@@ -95,7 +98,8 @@ impl Pipeline {
         let tools = Toolbench::start(Arc::clone(&parts.tools), cancel.clone(), messages.clone(), &mut threads)?;
         let partials = parts.partials.then(|| stt.clone());
         let ears = Listener::start(parts.source, parts.ears, partials, messages.clone(), &mut threads)?;
-        let handles = Handles { messages: messages.clone(), cancel: cancel.clone(), ears, stt, llm, tts, tools, threads };
+        let handles =
+            Handles { messages: messages.clone(), cancel: cancel.clone(), ears, stt, llm, tts, tools, threads };
         let coordinator = Coordinator {
             start: Instant::now(),
             dialog: Dialog::new(parts.dialog),
@@ -116,6 +120,7 @@ impl Pipeline {
             source_ended: false,
             fatal: None,
             _standing: parts.standing,
+            _state: parts.state,
         };
         let thread = std::thread::Builder::new()
             .name("coordinator".into())
@@ -224,6 +229,7 @@ struct Coordinator {
     /// What a part failed with for good, and when all is to end at the latest.
     fatal: Option<(Error, Instant)>,
     _standing: Vec<Reservation>,
+    _state: Option<StateFolder>,
 }
 
 impl Coordinator {

@@ -20,7 +20,7 @@ const READ_WAIT: Duration = Duration::from_millis(50);
 const PARTIAL_EVERY: Duration = Duration::from_millis(900);
 
 /// How long hearing may pause and still count as hearing: a device may take some seconds to open.
-const LATELY: Duration = Duration::from_secs(10);
+pub(super) const LATELY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
 /// The handle by which the coordinator steers the thread.
 #[derive(Clone)]

@@ -46,12 +46,7 @@ pub(super) struct Speaker {
 }
 
 impl Speaker {
-    pub(super) fn start(
-        voice: Voice,
-        output: Arc<dyn Output>,
-        out: Queue<Msg>,
-        threads: &mut Threads,
-    ) -> Result<Self> {
+    pub(super) fn start(voice: Voice, output: Arc<dyn Output>, out: Queue<Msg>, threads: &mut Threads) -> Result<Self> {
         let me = Self {
             jobs: Queue::new(JOBS, WhenFull::Reject),
             spans: Queue::new(JOBS, WhenFull::Block),

@@ -1,5 +1,7 @@
 //! The whole pipeline in a room made of files, asked in writing.
 
+mod panics;
+
 use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
@@ -109,6 +111,7 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
         shelf: None,
         archive: None,
         standing: Vec::new(),
+        state: None,
         observer: Box::new(move |_, notice: &Notice| drop(tell.send(notice.clone()))),
     })
     .expect("it starts");

@@ -33,6 +33,10 @@ impl Threads {
     /// [`Kind::Unavailable`] where the system refuses a thread.
     pub(super) fn start(&mut self, name: &'static str, work: impl FnOnce() + Send + 'static) -> Result<()> {
         let (out, ended) = (self.out.clone(), self.ended.clone());
+        #[cfg(test)]
+        let breaks = BREAKS.get() == Some(name);
+        #[cfg(test)]
+        let work = move || if breaks { panic!("as the test wants") } else { work() };
         let guarded = move || {
             // Nothing of what the thread owned is used again.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(work)) {
@@ -60,6 +64,12 @@ impl Threads {
             self.running.retain(|n| *n != name);
         }
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Which thread panics of those that are started from this one.
+    pub(super) static BREAKS: std::cell::Cell<Option<&'static str>> = const { std::cell::Cell::new(None) };
 }
 
 /// The error that a panic is.

@@ -25,12 +25,7 @@ pub(super) struct Toolbench {
 }
 
 impl Toolbench {
-    pub(super) fn start(
-        tools: Arc<Registry>,
-        cancel: Cancel,
-        out: Queue<Msg>,
-        threads: &mut Threads,
-    ) -> Result<Self> {
+    pub(super) fn start(tools: Arc<Registry>, cancel: Cancel, out: Queue<Msg>, threads: &mut Threads) -> Result<Self> {
         let me = Self { jobs: Queue::new(4, WhenFull::Reject) };
         let theirs = me.clone();
         threads.start("tools", move || {

@@ -34,12 +34,7 @@ pub(super) struct Transcriber {
 }
 
 impl Transcriber {
-    pub(super) fn start(
-        stt: Stt,
-        archive: Option<Archive>,
-        out: Queue<Msg>,
-        threads: &mut Threads,
-    ) -> Result<Self> {
+    pub(super) fn start(stt: Stt, archive: Option<Archive>, out: Queue<Msg>, threads: &mut Threads) -> Result<Self> {
         let me = Self { jobs: Queue::new(2, WhenFull::DropOldest), cancel_partial: Arc::default() };
         let theirs = me.clone();
         threads.start("stt", move || theirs.run(stt, archive.as_ref(), &out))?;

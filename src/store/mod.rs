@@ -11,6 +11,7 @@ use crate::units::Bytes;
 
 mod fetch;
 pub mod file;
+mod lock;
 mod manifest;
 mod paths;
 mod pip;
@@ -20,6 +21,7 @@ pub mod whisper;
 
 pub use fetch::{Event, Options, Outcome, fetch};
 pub(crate) use file::free_bytes;
+pub use lock::StateFolder;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
 pub use state::{Check, FileCheck, State, state, verify};

@@ -101,16 +101,21 @@ impl Registry {
             );
         };
         match self.timers.set(seconds, label) {
-            Ok(()) => {
+            Ok(kept) => {
                 let length = duration::spoken(seconds);
-                let spoken = match label {
+                let mut spoken = match label {
                     // "to check the oven" reads badly as a name.
                     Some(l) if l.split_whitespace().count() <= 3 => {
                         format!("Your {} timer is set for {length}.", l.trim_end_matches(" timer"))
                     }
                     _ => format!("Timer set for {length}."),
                 };
-                Outcome::said(json!({ "ok": true, "duration": duration::plain(seconds) }), spoken)
+                let mut result = json!({ "ok": true, "duration": duration::plain(seconds) });
+                if !kept {
+                    spoken += " I can't save it, so it will be lost if I am restarted.";
+                    result["saved"] = false.into();
+                }
+                Outcome::said(result, spoken)
             }
             Err(e) => Outcome::failed(e.to_string(), "You have too many timers running already."),
         }

@@ -123,11 +123,11 @@ impl Timers {
         self.lock().ringing.clear();
     }
 
-    /// Starts a timer.
+    /// Starts a timer; false where it was to outlive a restart and cannot be written down.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when there are too many already.
-    pub(super) fn set(&self, seconds: u64, label: Option<&str>) -> Result<()> {
+    pub(super) fn set(&self, seconds: u64, label: Option<&str>) -> Result<bool> {
         let mut inner = self.lock();
         if inner.running.len() >= TIMERS_MAX {
             return Err(Error::new(Kind::Unsupported, format!("{TIMERS_MAX} timers are running already")));
@@ -135,8 +135,7 @@ impl Timers {
         let label = label.map(tidy_label).filter(|l| !l.is_empty());
         let due = self.clock.steady() + Duration::from_secs(seconds);
         inner.running.push(Timer { label, total_s: seconds, due, missed: false });
-        self.save(&inner.running);
-        Ok(())
+        Ok(self.save(&inner.running))
     }
 
     /// Running timers that answer to `label` (all without one), the next to ring first.
@@ -182,9 +181,9 @@ impl Timers {
         self.inner.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// A timer that cannot be written down still runs; it would only not survive a restart.
-    fn save(&self, running: &[Timer]) {
-        let Some(file) = &self.file else { return };
+    /// A timer that cannot be written down still runs; it would only not survive a restart. False where that is so.
+    fn save(&self, running: &[Timer]) -> bool {
+        let Some(file) = &self.file else { return true };
         let (wall, now) = (self.clock.wall(), self.clock.steady());
         let saved: Vec<Saved> = running
             .iter()
@@ -200,6 +199,7 @@ impl Timers {
         if let Err(e) = &written {
             tracing::warn!(error = %e, "timers are not saved: a restart would lose them");
         }
+        written.is_ok()
     }
 }
 
@@ -472,6 +472,24 @@ mod tests {
         assert!(timers.take_due().is_some());
         assert!(matches!(timers.cancel(None), Cancelled::Gone { rang: true, .. }));
         assert!(matches!(timers.cancel(Some("all")), Cancelled::Gone { timers, .. } if timers.len() == 1));
+    }
+
+    #[test]
+    fn one_that_cannot_be_written_down_runs_and_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        // Nobody, not even root, can make a folder of a file.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let timers = Timers::open(Some(&file), Clock::system());
+        assert!(!timers.set(60, None).unwrap());
+        assert_eq!(timers.status(None).len(), 1);
+        // A folder in the place of the file: what was begun is taken away.
+        let state = dir.path().join("state");
+        std::fs::create_dir_all(state.join("timers.json/in the way")).unwrap();
+        let timers = Timers::open(Some(&state), Clock::system());
+        assert!(!timers.set(60, None).unwrap());
+        assert_eq!(std::fs::read_dir(&state).unwrap().count(), 1, "nothing else is left");
+        assert!(Timers::open(None, Clock::system()).set(60, None).unwrap(), "none was to be kept");
     }
 
     #[test]

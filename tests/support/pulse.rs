@@ -178,6 +178,12 @@ impl Pulse {
         self.pactl(&["set-default-sink", "speaker"]);
     }
 
+    /// The server stands still, or goes on.
+    pub(crate) fn hang(&self, still: bool) {
+        let (signal, pid) = (if still { "-STOP" } else { "-CONT" }, self.server.id().to_string());
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill runs").success());
+    }
+
     /// The microphone hears the loudspeaker at `db`, as in a room without echo cancellation.
     pub(crate) fn loopback_db(&self, db: f64) {
         self.load(&["module-loopback", "source=speaker.monitor", "sink=mic_sink", "latency_msec=20", "adjust_time=0"]);
