@@ -50,8 +50,10 @@ pub(super) struct Events {
 impl Events {
     pub(super) fn line(&mut self, text: &str) {
         STDOUT.write(format!("{text}\n").as_bytes());
-        let losses = STDOUT.losses();
-        if let Some(why) = losses.why.filter(|_| !std::mem::replace(&mut self.complained, losses.why.is_some())) {
+        let why = STDOUT.losses().why;
+        // Once each time that it begins.
+        let complained = std::mem::replace(&mut self.complained, why.is_some());
+        if let Some(why) = why.filter(|_| !complained) {
             tracing::warn!("events cannot be written to standard output and are lost: {why}");
         }
     }

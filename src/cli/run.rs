@@ -80,13 +80,13 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let (stop, alive, broken) = (pipeline.control(), pipeline.control(), pipeline.control());
     let _panics = panics::on_panic(move |e| broken.fail(e));
     let (again, terminal) = (ctx.clone(), Terminal::now());
-    let signals = Signals::start(Orders {
+    // Until all is printed: a reader that stands still must not keep the program from being ended.
+    let _signals = Signals::start(Orders {
         stop: move || stop.stop(),
         reload: move || terminal.is_closed() || reload(&again),
         alive: move || alive.probe(),
     })?;
     let ended = pipeline.join();
-    drop(signals);
     if args.report {
         let report = report.lock().unwrap_or_else(|p| p.into_inner());
         if args.json {

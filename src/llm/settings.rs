@@ -74,7 +74,7 @@ impl PackingChoice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmbeddingPlace {
-    /// In the mapped file: each token's row is sent along.
+    /// In the file: each token's row is sent along.
     #[default]
     File,
     /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.

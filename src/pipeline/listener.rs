@@ -167,6 +167,10 @@ impl Worker {
             Ok(events) => events,
             Err(e) => {
                 trouble(&self.out, "ears", &e);
+                if !self.control.hears() {
+                    // Deaf, and not about to hear again.
+                    let _ = self.out.send(Msg::Fatal(e));
+                }
                 return;
             }
         };

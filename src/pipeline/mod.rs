@@ -11,7 +11,7 @@
 //! | coordinator | the dialog, the memory, timers | 256 messages | senders wait |
 //!
 //! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. A part that failed for good ends
-//! the pipeline, once the apology has been heard. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
+//! the pipeline, once the apology has been heard; a panic in any of them ends it at once. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
 
 mod archive;
 mod cancel;
