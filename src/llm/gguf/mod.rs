@@ -16,6 +16,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 use crate::error::{Error, Kind, Result};
 
 mod cursor;
+mod guard;
 mod meta;
 mod tensor;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use tensor::{TensorInfo, TensorType};
 pub use write::{Draft, MetaValue, Writer};
 
 use cursor::Cursor;
+use guard::Guard;
 
 /// What the magic and version promise.
 const MAGIC: [u8; 4] = *b"GGUF";
@@ -39,6 +41,8 @@ pub struct Gguf {
     file: File,
     /// The file's size and time of change when it was opened.
     opened: Stamp,
+    /// Goes before the map does.
+    _guard: Guard,
     map: Mmap,
     version: u32,
     alignment: u64,
@@ -70,13 +74,13 @@ impl Gguf {
         }
         // SAFETY: the map is read-only and private to this value. As with every mapped file, the contents could change
         // if another process writes the file while it is open; all reads go through bounds-checked slices of plain
-        // bytes, so that changes numbers, never memory safety. (Reading the map of a file that was cut short raises
-        // SIGBUS: the map is read only while loading; what is read later goes through [`Gguf::read`].)
+        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] tells. What is cut off reads as zeros.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
         Self::parse(path.to_owned(), file, stamp(&size), map)
     }
 
     fn parse(path: PathBuf, file: File, opened: Stamp, map: Mmap) -> Result<Self> {
+        let _guard = Guard::new(&map);
         let header = Header::parse(&map).map_err(|p| p.into_error(&path))?;
         let Header { version, alignment, meta, tensors } = header;
         let index = |names: &mut dyn Iterator<Item = String>| -> HashMap<String, usize> {
@@ -84,7 +88,7 @@ impl Gguf {
         };
         let meta_index = index(&mut meta.iter().map(|(k, _)| k.clone()));
         let tensor_index = index(&mut tensors.iter().map(|t| t.name.clone()));
-        Ok(Self { path, file, opened, map, version, alignment, meta, meta_index, tensors, tensor_index })
+        Ok(Self { path, file, opened, _guard, map, version, alignment, meta, meta_index, tensors, tensor_index })
     }
 
     /// The file's path, for messages.
