@@ -57,6 +57,7 @@ pub(super) fn configured(level: &str) {
 }
 
 /// Whether [`configured`] changes anything.
+#[cfg(feature = "voice")]
 pub(super) fn is_configurable() -> bool {
     LOG.get().is_some_and(|l| !l.decided)
 }

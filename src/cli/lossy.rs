@@ -16,6 +16,7 @@ const PIECE_BYTES: usize = 4096;
 /// The log, notes and errors.
 pub(super) static STDERR: Lossy = Lossy::new(libc::STDERR_FILENO);
 /// What happens, told while it happens.
+#[cfg(feature = "voice")]
 pub(super) static STDOUT: Lossy = Lossy::new(libc::STDOUT_FILENO);
 
 /// A descriptor that lines are written to as long as that works.
@@ -38,6 +39,7 @@ struct State {
 }
 
 /// What became of the lines so far.
+#[cfg_attr(not(feature = "voice"), allow(dead_code))] // of its events the daemon wants to know
 pub(super) struct Losses {
     pub(super) lines: u64,
     /// Why the last one was lost; [`ErrorKind::TimedOut`] for a reader that stood still.
@@ -78,6 +80,7 @@ impl Lossy {
         self.write(&[notice.as_bytes(), lines].concat());
     }
 
+    #[cfg_attr(not(feature = "voice"), allow(dead_code))]
     pub(super) fn losses(&self) -> Losses {
         let s = self.lock();
         Losses { lines: s.lost_in_all, why: s.failure }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use super::lossy::{Losses, STDERR, STDOUT};
+use super::lossy::STDERR;
+#[cfg(feature = "voice")]
+use super::lossy::{Losses, STDOUT};
 use crate::error::{Error, Kind, Result};
 
 /// Prints one line of result. A reader that closed the pipe ends the command quietly ([`Kind::Cancelled`]).
@@ -42,11 +44,13 @@ pub(super) fn raw_note(text: &str) {
 }
 
 /// Tells events while they happen: what cannot be written, or only later, is lost, so that nothing waits for a reader.
+#[cfg(feature = "voice")]
 #[derive(Debug, Default)]
 pub(super) struct Events {
     complained: bool,
 }
 
+#[cfg(feature = "voice")]
 impl Events {
     pub(super) fn line(&mut self, text: &str) {
         STDOUT.write(format!("{text}\n").as_bytes());

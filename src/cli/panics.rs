@@ -39,15 +39,18 @@ pub(super) fn install() {
 }
 
 /// A panic in any thread now ends what runs, by `how`, until the guard is dropped.
+#[cfg(feature = "voice")]
 pub(super) fn on_panic(how: impl Fn(Error) + Send + 'static) -> Guard {
     *end() = Some(Box::new(how));
     Guard
 }
 
 /// See [`on_panic`].
+#[cfg(feature = "voice")]
 #[must_use]
 pub(super) struct Guard;
 
+#[cfg(feature = "voice")]
 impl Drop for Guard {
     fn drop(&mut self) {
         *end() = None;
@@ -69,7 +72,7 @@ fn error_of(info: &PanicHookInfo<'_>) -> Error {
         .remedy("start tercet again, and report this")
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "voice"))]
 mod tests {
     use super::*;
     use std::sync::mpsc::sync_channel;

@@ -34,6 +34,9 @@ pub(super) fn cache_error(doing: &str, path: &Path, e: std::io::Error) -> Error 
     }
 }
 
+/// How the names of files begin and end that are not finished.
+const UNFINISHED: (&str, &str) = (".tercet-", ".new");
+
 /// Writes `bytes` to `path` so that a reader, or the next start after a power cut, finds the old file or the new one and
 /// never a part: into a temporary file beside it, synced and renamed. Its folder is created where there is none. A symbolic
 /// link is followed, a device or a pipe is written to as it is, and the permissions of a file that is replaced are kept.
@@ -53,7 +56,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     // A name of its own for every write of every process: two writers never share a temporary file.
     static WRITES: AtomicU64 = AtomicU64::new(0);
     let write = WRITES.fetch_add(1, Ordering::Relaxed);
-    let temporary = folder.join(format!(".tercet-{}-{write}.new", std::process::id()));
+    let temporary = folder.join(format!("{}{}-{write}{}", UNFINISHED.0, std::process::id(), UNFINISHED.1));
     let write = || -> std::io::Result<()> {
         let mut file = File::create_new(&temporary)?;
         file.write_all(bytes)?;
@@ -69,6 +72,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(&temporary);
         failed(e)
     })
+}
+
+/// Takes away what the interrupted writes of processes that are gone left in `folder`, which nobody else writes to.
+pub(super) fn sweep(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_left = |name: &str| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);
+    for left in entries.filter(|e| e.file_name().to_str().is_some_and(is_left)) {
+        let _ = std::fs::remove_file(left.path());
+    }
 }
 
 pub(super) fn hex(digest: &[u8]) -> String {

@@ -35,6 +35,7 @@ impl StateFolder {
         let Ok(mut file) = lock else { return Ok(Self { path, _lock: None }) };
         match file.try_lock() {
             Ok(()) => {
+                super::file::sweep(&path);
                 // Only for messages; a folder that cannot be written to has no such file.
                 let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
                 Ok(Self { path, _lock: Some(file) })
@@ -94,9 +95,12 @@ mod tests {
         drop(first);
         // A longer number of an owner that is gone does not stay.
         std::fs::write(path.join(LOCK), "999999999999\n").expect("written");
+        // Nor does what it had begun to write.
+        std::fs::write(path.join(".tercet-1-0.new"), "").expect("written");
         let again = StateFolder::own(path.clone()).expect("it is free again");
         assert_eq!(std::fs::read_to_string(path.join(LOCK)).expect("read"), format!("{}\n", std::process::id()));
         assert_eq!(again.path(), path);
+        assert_eq!(std::fs::read_dir(&path).expect("a folder").count(), 1, "the lock");
     }
 
     #[test]
