@@ -74,12 +74,14 @@ impl Events {
     /// # Errors
     /// [`Kind::Io`] where events were lost that somebody might have wanted to read.
     pub(super) fn all_written() -> Result<()> {
-        let Losses { lines, why } = STDOUT.losses();
-        match why {
-            None => Ok(()),
+        match STDOUT.losses() {
+            Losses { lines: 0, .. } => Ok(()),
             // Whoever closed the pipe had read enough.
-            Some(ErrorKind::BrokenPipe) => Ok(()),
-            Some(why) => Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing"))),
+            Losses { why: Some(ErrorKind::BrokenPipe), .. } => Ok(()),
+            Losses { lines, why } => {
+                let why = why.unwrap_or(ErrorKind::TimedOut);
+                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing: run it again")))
+            }
         }
     }
 }
