@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -31,6 +32,43 @@ pub(super) fn cache_error(doing: &str, path: &Path, e: std::io::Error) -> Error 
         Some(r) => error.remedy(r),
         None => error,
     }
+}
+
+/// Writes `bytes` to `path` so that a reader, or the next start after a power cut, finds the old file or the new one and
+/// never a part: into a temporary file beside it, synced and renamed. Its folder is created where there is none. A symbolic
+/// link is followed, a device or a pipe is written to as it is, and the permissions of a file that is replaced are kept.
+///
+/// # Errors
+/// [`Kind::Io`] or [`Kind::NotFound`], with the path; nothing of the temporary file is left then.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    // Errors name the path that was asked for, whatever it links to.
+    let failed = |e| Error::io("write", path, e);
+    let there = std::fs::metadata(path).ok();
+    if there.as_ref().is_some_and(|m| !m.is_file()) {
+        return File::create(path).and_then(|mut f| f.write_all(bytes)).map_err(failed);
+    }
+    let target = if there.is_some() { path.canonicalize().map_err(failed)? } else { path.to_owned() };
+    let folder = target.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create the folder", folder, e))?;
+    // A name of its own for every write of every process: two writers never share a temporary file.
+    static WRITES: AtomicU64 = AtomicU64::new(0);
+    let write = WRITES.fetch_add(1, Ordering::Relaxed);
+    let temporary = folder.join(format!(".tercet-{}-{write}.new", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut file = File::create_new(&temporary)?;
+        file.write_all(bytes)?;
+        if let Some(there) = there {
+            file.set_permissions(there.permissions())?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&temporary, &target)?;
+        // The name itself must survive a power cut too.
+        File::open(folder)?.sync_all()
+    };
+    write().map_err(|e| {
+        let _ = std::fs::remove_file(&temporary);
+        failed(e)
+    })
 }
 
 pub(super) fn hex(digest: &[u8]) -> String {
@@ -138,4 +176,60 @@ pub(crate) fn free_bytes(dir: &Path) -> Option<u64> {
     let stat = unsafe { stat.assume_init() };
     #[allow(clippy::unnecessary_cast)] // the fields' widths differ between targets
     Some((stat.f_bavail as u64).saturating_mul(stat.f_frsize as u64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = std::fs::read_dir(folder)
+            .expect("a folder")
+            .map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_with_its_permissions() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("new/deep/file.json");
+        write_whole(&path, b"one").expect("written");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("permissions");
+        write_whole(&path, b"two").expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), b"two");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o640);
+        assert_eq!(names(path.parent().expect("a folder")), ["file.json"]);
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_not_replaced() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        std::fs::write(&real, b"old").expect("written");
+        std::os::unix::fs::symlink(&real, &link).expect("a link");
+        write_whole(&link, b"new").expect("written through the link");
+        assert_eq!(std::fs::read(&real).expect("read"), b"new");
+        assert!(std::fs::symlink_metadata(&link).expect("there").is_symlink());
+        write_whole(Path::new("/dev/null"), b"gone").expect("written");
+        assert_eq!(write_whole(Path::new("/dev/full"), b"x").expect_err("full").kind(), Kind::Io);
+        // A folder is nobody's file.
+        assert!(write_whole(dir.path(), b"x").is_err());
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        std::os::unix::fs::symlink(dir.path().join("nowhere/file"), &path).expect("a dangling link");
+        write_whole(&path, b"x").expect("a link to nothing is replaced");
+        assert_eq!(names(dir.path()), ["file"]);
+        // The last step, the renaming, is what fails.
+        let long = dir.path().join("x".repeat(256));
+        let e = write_whole(&long, b"x").expect_err("no such name is possible");
+        assert!(e.to_string().contains("xxx"), "{e}");
+        assert_eq!(names(dir.path()), ["file"]);
+    }
 }

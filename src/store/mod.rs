@@ -10,7 +10,7 @@ use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
 mod fetch;
-mod file;
+pub mod file;
 mod manifest;
 mod paths;
 mod pip;

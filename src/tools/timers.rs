@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::store::file::write_whole;
 
 use super::clock::Clock;
 use super::duration;
@@ -193,7 +194,10 @@ impl Timers {
                 Some(Saved { label: t.label.clone(), total_s: t.total_s, due_unix_ms })
             })
             .collect();
-        if let Err(e) = write_whole(file, &saved) {
+        let written = serde_json::to_vec(&saved)
+            .map_err(|e| Error::new(Kind::Internal, "timers cannot be written as JSON").because(e))
+            .and_then(|bytes| write_whole(file, &bytes));
+        if let Err(e) = &written {
             tracing::warn!(error = %e, "timers are not saved: a restart would lose them");
         }
     }
@@ -322,24 +326,6 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
             Some(Timer { label, total_s: s.total_s, due: now + left_s, missed: left.is_negative() })
         })
         .collect()
-}
-
-/// Writes to a temporary name, syncs and renames: the file is the old one or the new one.
-fn write_whole(file: &Path, saved: &[Saved]) -> Result<()> {
-    if let Some(dir) = file.parent() {
-        std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
-    }
-    let bytes = serde_json::to_vec(saved)
-        .map_err(|e| Error::new(Kind::Internal, "timers cannot be written as JSON").because(e))?;
-    let temporary = file.with_extension("json.new");
-    let write = || -> std::io::Result<()> {
-        use std::io::Write;
-        let mut f = std::fs::File::create(&temporary)?;
-        f.write_all(&bytes)?;
-        f.sync_all()?;
-        std::fs::rename(&temporary, file)
-    };
-    write().map_err(|e| Error::io("write", file, e))
 }
 
 #[cfg(test)]
