@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Context, out, show};
+use super::{Context, input, out, show};
 use crate::audio;
-use crate::audio::file::{Cue, Script};
+use crate::audio::file::{Cue, Script, Sound, When};
 use crate::budget::{Budget, Line, resident_now};
 use crate::daemon::{self, Signals};
 use crate::error::Result;
@@ -22,7 +22,7 @@ use crate::units::Bytes;
 /// further one when the reply to the one before is over; then it ends.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hear these recordings (WAV or FLAC) in place of the microphone
+    /// Hear these recordings (WAV or FLAC) in place of the microphone; "-" reads one from standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
     /// Write what is said to this WAV in place of the loudspeaker (only with --input)
@@ -50,6 +50,8 @@ pub struct Args {
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let settings = ctx.settings()?;
+    // What cannot be read is said before the models are loaded.
+    let script = script(&args)?;
     let paths = Paths::from_env();
     let loaded = daemon::load(&settings, &paths, |part| {
         tracing::info!("loading: {part}");
@@ -60,7 +62,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let room = if args.input.is_empty() {
         loaded.open_devices(&settings)?
     } else {
-        let room = audio::file::open(script(&args))?;
+        let room = audio::file::open(script)?;
         (room.source, room.output)
     };
     let budget = loaded.budget.clone();
@@ -101,19 +103,22 @@ impl Report {
     }
 }
 
-fn script(args: &Args) -> Script {
-    let pause = Duration::from_millis(args.pause_ms);
-    let cue = |(i, path): (usize, &PathBuf)| match i {
-        0 => Cue::after_start(path, Duration::from_millis(500)),
-        _ => Cue::after_reply(path, pause),
+fn script(args: &Args) -> Result<Script> {
+    input::stdin_once(&args.input)?;
+    let when = |i| match i {
+        0 => When::AfterStart { delay: Duration::from_millis(500) },
+        _ => When::AfterReply { delay: Duration::from_millis(args.pause_ms) },
     };
-    Script {
-        cues: args.input.iter().enumerate().map(cue).collect(),
+    let cue = |(i, path): (usize, &PathBuf)| -> Result<Cue> {
+        Ok(Cue { sound: Sound::Samples(input::clip_16k(path)?), when: when(i) })
+    };
+    Ok(Script {
+        cues: args.input.iter().enumerate().map(cue).collect::<Result<_>>()?,
         echo_db: args.echo_db,
         replies_wav: args.replies.clone(),
         mixed_wav: args.mixed.clone(),
         ..Script::default()
-    }
+    })
 }
 
 /// Prints, logs and collects what happens.
