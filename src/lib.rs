@@ -1,7 +1,7 @@
 //! tercet: a voice agent that lives on one small machine.
 //!
 //! The map, in the order modules may depend on each other (a test enforces it):
-//! `units, error, schema ← budget ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ← pipeline ←
+//! `units, error, schema ← budget, whisper ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ← pipeline ←
 //! config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`, `error`, `schema`.
 
 pub mod error;
@@ -9,6 +9,7 @@ pub mod schema;
 pub mod units;
 
 pub mod budget;
+pub mod whisper;
 
 #[cfg(feature = "voice")]
 pub mod onnx;

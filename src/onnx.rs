@@ -4,11 +4,11 @@
 //! pattern, no spinning threads. [`load_measured`] is how anything that allocates behind our back (ONNX Runtime,
 //! whisper.cpp) is put on the ledger: reserved before, measured around the load.
 
-use std::ffi::{CStr, CString};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::CStr;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, OnceLock};
 
+use libloading::Library;
 use ort::environment::Environment;
 use ort::ep;
 use ort::logging::LogLevel;
@@ -200,28 +200,20 @@ fn check_library(dylib: &Path) -> Result<()> {
             .remedy("run `tercet models verify`, then `tercet models fetch` to get it again")
             .because(why)
     };
-    let path =
-        CString::new(dylib.as_os_str().as_bytes()).map_err(|_| not_loadable("its path holds a zero byte".into()))?;
-    // SAFETY: the path is a valid C string; running a shared library's constructors is what the user asked for by
-    // installing it. The handle is never closed, so nothing of the library can dangle.
-    let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL) };
-    if handle.is_null() {
-        return Err(not_loadable(dl_error()));
-    }
-    // SAFETY: the handle is live and the name is a valid C string.
-    let entry = unsafe { libc::dlsym(handle, c"OrtGetApiBase".as_ptr()) };
-    if entry.is_null() {
-        return Err(not_loadable("it has no OrtGetApiBase".into()));
-    }
+    type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
+    // SAFETY: running a shared library's constructors is what the user asked for by installing it.
+    let library = unsafe { Library::new(dylib) }.map_err(|e| not_loadable(e.to_string()))?;
     // SAFETY: every ONNX Runtime exports OrtGetApiBase with this signature; it returns a static table or null.
     let version = unsafe {
-        let get_base: unsafe extern "C" fn() -> *const ort::sys::OrtApiBase = std::mem::transmute(entry);
+        let get_base = library.get::<GetApiBase>(c"OrtGetApiBase").map_err(|e| not_loadable(e.to_string()))?;
         let base = get_base();
         if base.is_null() {
             return Err(not_loadable("it offers no interface".into()));
         }
         CStr::from_ptr(((*base).GetVersionString)()).to_string_lossy().into_owned()
     };
+    // `ort` opens it again; nothing of it may dangle meanwhile.
+    std::mem::forget(library);
     let minor = version.split('.').nth(1).and_then(|m| m.parse::<u32>().ok());
     match minor {
         Some(minor) if version.starts_with("1.") && minor >= OLDEST_MINOR => Ok(()),
@@ -230,14 +222,6 @@ fn check_library(dylib: &Path) -> Result<()> {
             format!("{} is ONNX Runtime {version}; tercet needs 1.{OLDEST_MINOR} or newer", dylib.display()),
         )
         .remedy(fetch)),
-    }
-}
-
-fn dl_error() -> String {
-    // SAFETY: dlerror returns null or a C string that lives until this thread's next dl call.
-    unsafe {
-        let text = libc::dlerror();
-        if text.is_null() { "unknown loader error".into() } else { CStr::from_ptr(text).to_string_lossy().into_owned() }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Hearing with the real models, on recordings of real people where those are at hand.
+//! Hearing with the real models, on recordings of real people.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,19 +31,28 @@ fn hearing_models(test: &str) -> Option<Paths> {
     None
 }
 
-/// The recordings whose name starts with `prefix`, sorted; `None` and a printed skip where there are none.
+/// The recordings whose name starts with `prefix`, sorted by name: those kept in the repository, which may not be missing,
+/// and those of a larger collection where it is at hand. `None` where only the collection has any; a skip is printed for
+/// what is not heard.
 fn recordings(test: &str, prefix: &str) -> Option<Vec<PathBuf>> {
-    let folder = std::env::var_os("TERCET_SPEECH_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/audio"), PathBuf::from);
-    let files = std::fs::read_dir(&folder).into_iter().flatten().flatten().map(|e| e.path());
-    let mut found: Vec<PathBuf> =
-        files.filter(|p| name(p).starts_with(prefix) && p.extension().is_some_and(|e| e == "flac")).collect();
-    found.sort();
-    if found.is_empty() {
-        skip(test, "no recordings of people here; TERCET_SPEECH_DIR names their folder");
-        return None;
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let kept = here.join("tests/data/speech");
+    let more = std::env::var_os("TERCET_SPEECH_DIR").map_or_else(|| here.join("../shared/audio"), PathBuf::from);
+    let mut found = BTreeMap::new();
+    for folder in [&kept, &more] {
+        let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+        found.extend(files.filter(|p| p.extension().is_some_and(|e| e == "flac")).map(|p| (name(&p), p)));
     }
-    Some(found)
+    let few = found.values().all(|p| p.starts_with(&kept));
+    assert!(found.values().filter(|p| kept.join(name(p)).is_file()).count() >= 15, "tests/data/speech is not complete");
+    found.retain(|name, _| name.starts_with(prefix));
+    if few {
+        skip(
+            test,
+            &format!("only {} recordings of people are here; TERCET_SPEECH_DIR names a folder of more", found.len()),
+        );
+    }
+    (!found.is_empty()).then(|| found.into_values().collect())
 }
 
 fn name(file: &Path) -> String {
@@ -148,7 +157,7 @@ fn wake_scores_are_those_of_the_reference_implementation() {
         }
     }
     println!("{compared} scores compared, largest difference {:.6}: {}", worst.0, worst.1);
-    assert!(compared > 1000 && worst.0 < 1e-3, "{compared} scores, worst {worst:?}");
+    assert!(compared > 900 && worst.0 < 1e-3, "{compared} scores, worst {worst:?}");
 }
 
 #[test]
@@ -215,6 +224,48 @@ fn recordings_of_people_are_transcribed_to_the_word() {
         let said = hear(&mut ears, &mut stt, &pcm, false).join(" ");
         if normal(&said) != expected {
             wrong.push(format!("{}: {said:?}", name(&file)));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// `text` as flite's `voice` says it; `None` and a printed skip where there is no flite.
+fn flite(test: &str, voice: &str, text: &str) -> Option<Vec<f32>> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("said.wav");
+    let said = std::process::Command::new("flite").args(["-voice", voice, "-t", text, "-o"]).arg(&file).status();
+    match said {
+        Ok(s) if s.success() => Some(read(&file)),
+        _ => {
+            assert!(std::env::var_os("TERCET_REQUIRE_MODELS").is_none(), "{test} needs flite");
+            skip(test, "needs flite (apt-get install flite)");
+            None
+        }
+    }
+}
+
+#[test]
+fn a_word_said_many_times_is_heard_many_times() {
+    let test = "a_word_said_many_times_is_heard_many_times";
+    let Some(paths) = hearing_models(test) else { return };
+    let _one = alone();
+    let (mut ears, mut stt) = (ears(&paths, &["alexa"]), stt(&paths));
+    let mut wrong = Vec::new();
+    for voice in ["slt", "rms"] {
+        for (word, times) in [("stop", 6), ("five", 6), ("no", 6), ("yes", 8)] {
+            let text = vec![word; times].join(", ");
+            let Some(pcm) = flite(test, voice, &text) else { return };
+            let said = hear(&mut ears, &mut stt, &joined(&[&silence(800), &pcm, &silence(1500)]), false).join(" ");
+            let same = |w: &String| *w == word || (word == "five" && w == "5");
+            let words: Vec<String> = match word {
+                "five" => {
+                    said.replace("55", "5 5").replace("55", "5 5").split_inclusive('5').flat_map(text::words).collect()
+                }
+                _ => text::words(&said),
+            };
+            if words.len() != times || !words.iter().all(same) {
+                wrong.push(format!("{voice}, {text:?}: {said:?}"));
+            }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");

@@ -20,16 +20,18 @@ mod device;
 pub mod file;
 #[cfg(feature = "sound")]
 mod line;
+mod pcm;
 #[cfg(feature = "sound")]
 mod playback;
 mod queue;
 mod read;
 mod resample;
+mod riff;
 mod wav;
 
 #[cfg(feature = "sound")]
 pub use device::{Chosen, DeviceInfo, Formats, devices};
-pub use read::{Clip, MAX_FILE, read_16k, read_file};
+pub use read::{Clip, MAX_FILE, read_16k, read_file, read_stream, read_stream_16k};
 pub use resample::{Resampler, resample};
 pub use wav::WavWriter;
 

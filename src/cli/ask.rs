@@ -1,11 +1,11 @@
 //! `tercet ask`: one question, one answer, streamed.
 
-use std::io::Read;
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::model::{Answer, TalkArgs};
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
 
@@ -64,18 +64,7 @@ fn report(a: &Answer) -> Report<'_> {
 
 fn question(text: String) -> Result<String> {
     let text = match text.as_str() {
-        "-" => {
-            let mut read = String::new();
-            std::io::stdin()
-                .lock()
-                .take(MAX_QUESTION_BYTES + 1)
-                .read_to_string(&mut read)
-                .map_err(|e| Error::new(Kind::Io, "cannot read the question from standard input").because(e))?;
-            if read.len() as u64 > MAX_QUESTION_BYTES {
-                return Err(Error::new(Kind::Usage, "the question on standard input is longer than 1 MiB"));
-            }
-            read
-        }
+        "-" => input::text(Path::new("-"), MAX_QUESTION_BYTES, "give a question in UTF-8")?,
         _ => text,
     };
     match text.trim() {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use indicatif::ProgressBar;
 
 use super::interrupt::{ASKED_TO_END, Interrupt};
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::convert::synthetic::{Plan, Preset};
 use crate::llm::convert::{self, Conversion, LinearType, Request, TableType, Watch};
@@ -98,6 +98,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 }
 
 fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
+    input::no_stdin(source, "a checkpoint")?;
     let request = Request {
         linears: args.synthetic.ty,
         embeddings: args.embeddings,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::audio::{self, Read, Settings, WavWriter};
 use crate::budget::Budget;
 use crate::config;
@@ -39,7 +39,7 @@ struct Test {
     /// Keep the recording in FILE and do not play it
     #[arg(long, value_name = "FILE", conflicts_with = "play")]
     record: Option<PathBuf>,
-    /// Play FILE (WAV or FLAC) and do not record
+    /// Play FILE (WAV or FLAC; "-" reads standard input) and do not record
     #[arg(long, value_name = "FILE")]
     play: Option<PathBuf>,
     /// Microphone, in place of the configured one
@@ -121,7 +121,7 @@ impl Test {
         settings.output = self.output.clone().unwrap_or(settings.output);
         let report = Report { as_json, quiet: ctx.global.quiet, start: Instant::now() };
         if let Some(path) = &self.play {
-            let clip = audio::read_file(path)?;
+            let clip = input::clip(path)?;
             return self.play(&settings, &clip.samples, clip.rate, &report);
         }
         let pcm = self.record(&settings, self.record.as_deref(), &report)?;

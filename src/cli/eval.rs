@@ -1,12 +1,11 @@
 //! `tercet eval`: how well the language model does, by itself: no fast path, no repair.
 
-use std::io::BufRead;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::model::{EngineArgs, Talker};
-use super::{Context, out, perplexity};
+use super::{Context, input, out, perplexity};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Sampling;
 use crate::llm::reply::{Reply, parse_reply};
@@ -14,6 +13,9 @@ use crate::schema::{Message, Role};
 
 /// Longest assistant turn; a call takes about 40 tokens.
 const MAX_TURN_TOKENS: usize = 200;
+
+/// Most that is taken of a file.
+const MAX_CASES_BYTES: u64 = 256 << 20;
 
 /// Remedy for a file that is no file of conversations.
 const WRITE: &str = r#"give a file with one {"messages": [{"role": …, "content": …}, …]} a line"#;
@@ -34,7 +36,7 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Tools {
-    /// Conversations, one JSON object `{"messages": [{"role", "content"}, …]}` a line
+    /// Conversations, one JSON object `{"messages": [{"role", "content"}, …]}` a line; "-" reads standard input
     #[arg(value_name = "FILE.jsonl")]
     file: PathBuf,
     #[command(flatten)]
@@ -141,31 +143,29 @@ impl Score {
 fn split<'a>(case: &'a Case, line: usize, file: &Path) -> Result<(&'a [Message], &'a str)> {
     let at = case.messages.iter().position(|m| m.role == Role::Assistant);
     at.map(|at| (&case.messages[..at], case.messages[at].content.as_str())).ok_or_else(|| {
-        Error::new(Kind::Corrupt, format!("{}, line {line}: there is no assistant turn", file.display()))
+        Error::new(Kind::Corrupt, format!("{}, line {line}: there is no assistant turn", input::name(file)))
     })
 }
 
 /// Conversations with their line numbers.
 fn read_cases(file: &Path, limit: usize) -> Result<Vec<(usize, Case)>> {
-    let open = std::fs::File::open(file).map_err(|e| Error::io("open", file, e).if_missing(WRITE))?;
+    let text = input::text(file, MAX_CASES_BYTES, WRITE)?;
+    let name = input::name(file);
     let mut cases = Vec::new();
-    for (i, line) in std::io::BufReader::new(open).lines().enumerate() {
-        let line = line.map_err(|e| Error::io("read", file, e))?;
+    for (i, line) in text.lines().enumerate() {
         if cases.len() == limit {
             break;
         }
         if line.trim().is_empty() {
             continue;
         }
-        let case = serde_json::from_str(&line).map_err(|e| {
-            Error::new(Kind::Corrupt, format!("{}, line {}: not a conversation", file.display(), i + 1))
-                .remedy(WRITE)
-                .because(e)
+        let case = serde_json::from_str(line).map_err(|e| {
+            Error::new(Kind::Corrupt, format!("{name}, line {}: not a conversation", i + 1)).remedy(WRITE).because(e)
         })?;
         cases.push((i + 1, case));
     }
     match cases.is_empty() {
-        true => Err(Error::new(Kind::Corrupt, format!("{} holds no conversations", file.display())).remedy(WRITE)),
+        true => Err(Error::new(Kind::Corrupt, format!("{name} holds no conversations")).remedy(WRITE)),
         false => Ok(cases),
     }
 }

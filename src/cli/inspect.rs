@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::error::Result;
 use crate::llm::gguf::{Gguf, TensorInfo, Value};
 use crate::llm::{self, Hyper};
@@ -74,6 +74,7 @@ impl<'a> Tensor<'a> {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    input::no_stdin(&args.file, "a model")?;
     let file = Gguf::open(&args.file)?;
     let mut types = BTreeMap::<String, Share>::new();
     for t in file.tensors() {

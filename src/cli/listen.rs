@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Context, out};
-use crate::audio;
+use super::{Context, input, out};
 use crate::budget::Budget;
 use crate::config::{self, Request};
 use crate::error::{Error, Result};
@@ -18,7 +17,7 @@ use crate::store::Paths;
 /// before and after it. Times are seconds from the start of the recording.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recordings
+    /// Recordings; "-" reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Wake words to listen for, separated by commas (alexa, hey_jarvis, hey_mycroft, hey_marvin), or model files
@@ -41,6 +40,7 @@ struct Found<'a> {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    input::stdin_once(&args.files)?;
     let mut settings = settings(ctx)?;
     if let Some(words) = args.wake {
         settings.wake.models = words.into_iter().filter(|w| !w.is_empty()).collect();
@@ -49,7 +49,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let mut table = out::Table::new(["file", "event", "start", "end", "model", "score"]);
     each_file(&args.files, |file| {
         let name = file.display().to_string();
-        for found in find(&mut ears, &name, &audio::read_16k(file)?)? {
+        for found in find(&mut ears, &name, &input::clip_16k(file)?)? {
             if args.json {
                 out::json(&found)?;
                 continue;

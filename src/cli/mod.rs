@@ -15,6 +15,7 @@ pub mod config;
 pub mod convert;
 pub mod devices;
 pub mod eval;
+mod input;
 pub mod inspect;
 mod interrupt;
 pub mod kernels;
@@ -54,7 +55,7 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Configuration file, in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
+    /// Configuration file ("-": standard input), in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
     #[arg(long, global = true, value_name = "FILE", env = "TERCET_CONFIG")]
     pub config: Option<PathBuf>,
     /// Override one setting, for example --set llm.threads=2 (repeatable)

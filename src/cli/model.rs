@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::Context;
+use super::{Context, input};
 use crate::budget::Budget;
 use crate::config::Settings;
 use crate::error::{Kind, Result};
@@ -90,7 +90,10 @@ impl EngineArgs {
     /// Loads the model. The command holds one and ends: accounted, never refused.
     pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
         let path = match &self.model {
-            Some(path) => path.clone(),
+            Some(path) => {
+                input::no_stdin(path, "a model")?;
+                path.clone()
+            }
             None => settings.model_path(&store::Paths::from_env())?,
         };
         Engine::load(&path, options, &Budget::unlimited())

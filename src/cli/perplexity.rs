@@ -5,15 +5,18 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::model::EngineArgs;
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::tokenizer::Specials;
 use crate::llm::{Options, Session};
 use crate::units::TokenId;
 
+/// Longest text taken.
+const MAX_TEXT_BYTES: u64 = 256 << 20;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Ppl {
-    /// Text, UTF-8
+    /// Text, UTF-8; "-" reads standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
@@ -45,10 +48,7 @@ struct Score {
 }
 
 pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
-    let text = std::fs::read(&args.file)
-        .map_err(|e| Error::io("read", &args.file, e).if_missing("give the path of a text in UTF-8"))?;
-    let text = String::from_utf8(text)
-        .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no UTF-8 text", args.file.display())).because(e))?;
+    let text = input::text(&args.file, MAX_TEXT_BYTES, "give the path of a text in UTF-8")?;
     let settings = args.engine.settings(ctx)?.llm;
     let options = Options { context_tokens: args.window as usize, ..settings.options() };
     let engine = args.engine.load(&settings, &options)?;
@@ -58,7 +58,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     let window = (args.window as usize).min(engine.context());
     let body = window - usize::from(bos.is_some());
     if tokens.len() < 2 {
-        let what = format!("{} has {} tokens; two are needed", args.file.display(), tokens.len());
+        let what = format!("{} has {} tokens; two are needed", input::name(&args.file), tokens.len());
         return Err(Error::new(Kind::Usage, what).remedy("give a text of a few hundred words or more"));
     }
     // A text shorter than a window is one; else what is left behind the last whole window is not scored.

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{Context, log, out, panics, show};
+use super::{Context, input, log, out, panics, show};
 use crate::audio;
-use crate::audio::file::{Cue, Script};
+use crate::audio::file::{Cue, Script, Sound, When};
 use crate::budget::{Budget, Line, resident_now};
 use crate::daemon::{self, Orders, Signals};
 use crate::error::{Error, Kind, Result};
@@ -23,7 +23,7 @@ use crate::units::Bytes;
 /// further one when the reply to the one before is over; then it ends.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hear these recordings (WAV or FLAC) in place of the microphone
+    /// Hear these recordings (WAV or FLAC) in place of the microphone; "-" reads one from standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
     /// Write what is said to this WAV in place of the loudspeaker (only with --input)
@@ -59,6 +59,8 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
     Signals::hold_reload();
     let settings = ctx.settings()?;
+    // What cannot be read is said before the models are loaded.
+    let script = script(&args)?;
     let paths = Paths::from_env();
     let state = StateFolder::own(paths.state_dir())?;
     let loaded = daemon::load(&settings, &paths, state, |part| {
@@ -70,7 +72,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let room = if args.input.is_empty() {
         loaded.open_devices(&settings)?
     } else {
-        let room = audio::file::open(script(&args))?;
+        let room = audio::file::open(script)?;
         (room.source, room.output)
     };
     let budget = loaded.budget.clone();
@@ -145,19 +147,22 @@ impl Report {
     }
 }
 
-fn script(args: &Args) -> Script {
-    let pause = Duration::from_millis(args.pause_ms);
-    let cue = |(i, path): (usize, &PathBuf)| match i {
-        0 => Cue::after_start(path, Duration::from_millis(500)),
-        _ => Cue::after_reply(path, pause),
+fn script(args: &Args) -> Result<Script> {
+    input::stdin_once(&args.input)?;
+    let when = |i| match i {
+        0 => When::AfterStart { delay: Duration::from_millis(500) },
+        _ => When::AfterReply { delay: Duration::from_millis(args.pause_ms) },
     };
-    Script {
-        cues: args.input.iter().enumerate().map(cue).collect(),
+    let cue = |(i, path): (usize, &PathBuf)| -> Result<Cue> {
+        Ok(Cue { sound: Sound::Samples(input::clip_16k(path)?), when: when(i) })
+    };
+    Ok(Script {
+        cues: args.input.iter().enumerate().map(cue).collect::<Result<_>>()?,
         echo_db: args.echo_db,
         replies_wav: args.replies.clone(),
         mixed_wav: args.mixed.clone(),
         ..Script::default()
-    }
+    })
 }
 
 /// Prints, logs and collects what happens.

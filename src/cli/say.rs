@@ -1,13 +1,12 @@
 //! `tercet say`: text to speech, into a file or out of the loudspeaker.
 
-use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::{Context, out};
+use super::{Context, input, out};
 use crate::audio::{self, Output, WavWriter};
 use crate::budget::{Budget, Component, resident_now, resident_peak};
 use crate::error::{Error, Kind, Result};
@@ -120,19 +119,7 @@ fn text(args: &[String]) -> Result<String> {
     if args != ["-"] {
         return Ok(args.join(" "));
     }
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(MAX_TEXT_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| Error::new(Kind::Io, "cannot read the text from standard input").because(e))?;
-    if bytes.len() as u64 > MAX_TEXT_BYTES {
-        return Err(Error::new(Kind::Unsupported, format!("the text is longer than {}", Bytes(MAX_TEXT_BYTES)))
-            .remedy("say it in parts"));
-    }
-    String::from_utf8(bytes).map_err(|e| {
-        Error::new(Kind::Corrupt, "the text on standard input is not UTF-8").remedy("convert it with iconv").because(e)
-    })
+    input::text(Path::new("-"), MAX_TEXT_BYTES, "give a text in UTF-8")
 }
 
 /// Where the speech goes.

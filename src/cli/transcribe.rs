@@ -7,8 +7,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::listen::{each_file, settings};
-use super::{Context, out};
-use crate::audio;
+use super::{Context, input, out};
 use crate::budget::Budget;
 use crate::error::Result;
 use crate::hear::RATE;
@@ -20,7 +19,7 @@ use crate::store::Paths;
 /// Recordings are WAV or FLAC of any rate. Prints the text, one line a recording; nothing where nobody speaks.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Recordings
+    /// Recordings; "-" reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Print one JSON object a recording: file, text, duration_s, took_s, segments (start_s, end_s, text)
@@ -45,10 +44,11 @@ struct Piece {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
+    input::stdin_once(&args.files)?;
     let mut transcriber = Transcriber::load(&settings(ctx)?, &Paths::from_env(), &Budget::unlimited())?;
     let never = AtomicBool::new(false);
     each_file(&args.files, |file| {
-        let samples = audio::read_16k(file)?;
+        let samples = input::clip_16k(file)?;
         let name = file.display().to_string();
         let bar = out::progress_steps((samples.len() / RATE) as u64, &name, ctx.global.quiet || args.json);
         let started = Instant::now();

@@ -23,12 +23,14 @@ const MAX_DEPTH: usize = 8;
 pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Node {
     let shared = Arc::new(path.to_owned());
     let trouble = |kind, text: String| Problem { origin: Origin::file(&shared, 1), key: String::new(), text, kind };
-    match std::fs::metadata(path) {
+    // "-" is standard input, here as everywhere.
+    let source = if path.as_os_str() == "-" { Path::new("/dev/stdin") } else { path };
+    match std::fs::metadata(source) {
         Ok(m) if m.is_dir() => problems.push(trouble(Kind::Io, "is a folder, not a configuration file".into())),
         Ok(m) if m.len() > MAX_FILE_BYTES => {
             problems.push(trouble(Kind::Config, format!("is {} bytes: too large for a configuration file", m.len())));
         }
-        Ok(_) => match std::fs::read(path) {
+        Ok(_) => match std::fs::read(source) {
             Ok(bytes) => match String::from_utf8(bytes) {
                 Ok(s) => return text(&s, &shared, problems),
                 Err(e) => {

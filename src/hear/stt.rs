@@ -169,14 +169,22 @@ impl Stt {
         self.padded.resize(samples.len().max(RATE + RATE / 10), 0.0);
 
         let context = audio_context(self.padded.len());
-        let mut heard = self.run(pass, context, cancel)?;
+        let (mut heard, mut ended) = self.run(pass, context, cancel)?;
+        let mut agreed = context >= SECOND_CONTEXT;
         let suspicious = text::repeats_itself(&heard.text)
             || text::is_looping(&heard.text)
             || (heard.logprob < self.settings.min_logprob && !heard.text.is_empty());
         if pass == Pass::Final && context < SECOND_CONTEXT && suspicious {
-            heard = self.run(pass, SECOND_CONTEXT, cancel)?;
+            let (again, ended_again) = self.run(pass, SECOND_CONTEXT, cancel)?;
+            agreed = text::agree(&heard.text, &again.text);
+            (heard, ended) = (again, ended_again);
         }
-        heard.text = text::once(&heard.text).to_owned();
+        // A decoder that is stuck goes on until it is stopped, at one context and not at another, and writes more than
+        // can be said in the time. What is repeated and is none of these was said so.
+        let repeated = ended && agreed && text::fits(&heard.text, speech_ms);
+        if !repeated {
+            heard.text = text::once(&heard.text).to_owned();
+        }
         for phrase in &self.phrases {
             heard.text = text::without_phrase(&heard.text, phrase);
         }
@@ -186,14 +194,18 @@ impl Stt {
             speech_ms,
             no_speech = heard.no_speech,
             logprob = heard.logprob,
+            ended,
+            agreed,
             ?pass,
             "transcribed"
         );
-        Ok(is_speech(&heard, speech_ms, &self.settings).then_some(heard))
+        let stuck = !repeated && text::is_looping(&heard.text);
+        Ok((!stuck && is_speech(&heard, speech_ms, &self.settings)).then_some(heard))
     }
 
-    /// One run of the model over `self.padded` with so many positions of context.
-    fn run(&mut self, pass: Pass, context: usize, cancel: &AtomicBool) -> Result<Transcript> {
+    /// One run of the model over `self.padded` with so many positions of context: what it wrote, and whether it ended
+    /// that by itself.
+    fn run(&mut self, pass: Pass, context: usize, cancel: &AtomicBool) -> Result<(Transcript, bool)> {
         let threads = if pass == Pass::Partial { 1 } else { self.settings.threads };
         let mut params = parameters(pass, threads, self.padded.len(), context);
         // SAFETY: the callback reads one atomic through the pointer, which outlives the call of `full` below; `params`
@@ -207,10 +219,14 @@ impl Stt {
             return Err(Error::new(Kind::Cancelled, "the transcript was cancelled"));
         }
         outcome.map_err(|e| Error::new(Kind::Internal, "speech recognition failed").because(e))?;
-        Ok(self.read())
+        let (heard, tokens) = self.read();
+        let cap = token_cap(self.padded.len()) as u32;
+        tracing::trace!(context, tokens, cap, text = heard.text, "decoded");
+        Ok((heard, tokens < cap))
     }
 
-    fn read(&self) -> Transcript {
+    /// What the last run wrote, and of how many tokens.
+    fn read(&self) -> (Transcript, u32) {
         let (mut raw, mut no_speech) = (String::new(), 0.0_f32);
         let (mut sum, mut count) = (0.0_f32, 0_u32);
         for segment in self.state.as_iter() {
@@ -222,13 +238,13 @@ impl Stt {
             }
         }
         let logprob = if count == 0 { 0.0 } else { sum / count as f32 };
-        Transcript { text: text::clean(&raw), no_speech, logprob }
+        (Transcript { text: text::clean(&raw), no_speech, logprob }, count)
     }
 }
 
-/// Whether somebody said this: the text, Whisper's own doubts and the VAD's evidence taken together.
+/// Whether somebody said this, where it is no loop: the text, Whisper's own doubts and the VAD's evidence taken together.
 fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
-    if heard.text.is_empty() || text::is_looping(&heard.text) || heard.logprob < settings.min_logprob {
+    if heard.text.is_empty() || heard.logprob < settings.min_logprob {
         return false;
     }
     if heard.no_speech > 0.6 && heard.logprob < -0.5 {
@@ -365,7 +381,6 @@ mod tests {
             (heard("you", 0.7, -0.6), 900),
             (heard("Thank you.", 0.1, -0.2), 120),
             (heard("Okay so it is", 0.2, -1.4), 900),
-            (heard("no no no no no no no no", 0.1, -0.2), 900),
         ] {
             assert!(!is_speech(&h, ms, &s), "{h:?}");
         }

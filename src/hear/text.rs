@@ -59,13 +59,20 @@ const HALLUCINATIONS: [&str; 22] = [
 /// Whether this is something Whisper also writes when nobody spoke; believe it only with good evidence of speech.
 pub fn is_doubtful(text: &str) -> bool {
     let words = words(text);
-    let joined = words.join(" ");
+    // "Thank you. Thank you. Thank you." is no better than one of them.
+    let joined = words[..period(&words)].join(" ");
     HALLUCINATIONS.contains(&joined.as_str())
         || joined.starts_with("subtitles by")
         || joined.starts_with("please subscribe")
 }
 
-/// Whether the text goes round in circles: the decoder was stuck, whatever was said.
+/// The fewest words of which `words` are a repetition; all of them where they are none.
+fn period(words: &[String]) -> usize {
+    let repeats = |n: &usize| words.len().is_multiple_of(*n) && words.chunks(*n).all(|c| c == &words[..*n]);
+    (1..words.len()).find(repeats).unwrap_or(words.len())
+}
+
+/// Whether the text goes round in circles: the decoder was stuck, or somebody says one thing many times.
 pub fn is_looping(text: &str) -> bool {
     let words = words(text);
     (1..=6).any(|n| {
@@ -78,6 +85,34 @@ pub fn is_looping(text: &str) -> bool {
 pub fn repeats_itself(text: &str) -> bool {
     let words = words(text);
     (3..=words.len() / 2).any(|n| words.windows(2 * n).any(|w| w[..n] == w[n..]))
+}
+
+/// Whether two transcripts of one utterance say the same, but for a word in eight (one at least): a recogniser that
+/// miscounts a word said six times is not stuck.
+pub fn agree(a: &str, b: &str) -> bool {
+    let (a, b) = (words(a), words(b));
+    edit_distance(&a, &b) <= (a.len().max(b.len()) / 8).max(1)
+}
+
+/// Whether a person can say this in so much time: the fastest repeat about nine syllables a second.
+pub fn fits(text: &str, speech_ms: u32) -> bool {
+    let syllables: usize = words(text).iter().map(|w| syllables(w)).sum();
+    syllables * FASTEST_SYLLABLE_MS <= speech_ms as usize
+}
+
+/// Below this nobody articulates.
+const FASTEST_SYLLABLE_MS: usize = 110;
+
+/// Syllables of a word at least: its groups of vowels, less a last "e" that is not spoken; a digit is one.
+fn syllables(word: &str) -> usize {
+    let vowel = |c: char| "aeiouyáéíóúàèäöü".contains(c);
+    let spoken = word.strip_suffix('e').filter(|w| w.chars().any(vowel)).unwrap_or(word);
+    let (mut groups, mut within) = (0, false);
+    for c in spoken.chars() {
+        groups += usize::from(c.is_ascii_digit() || (vowel(c) && !within));
+        within = vowel(c);
+    }
+    groups.max(1)
 }
 
 /// A text that consists of the same three words or more twice, once: "Stop the music. Stop the music."
@@ -183,6 +218,33 @@ mod tests {
         assert!(is_looping("of the city of the city of the city of the city of"));
         assert!(!is_looping("no no no, not that one"));
         assert!(!is_looping("row row row your boat gently down the stream"));
+    }
+
+    #[test]
+    fn a_stock_phrase_said_many_times_is_as_doubtful_as_once() {
+        assert!(
+            is_doubtful("Thank you. Thank you. Thank you. Thank you.") && is_doubtful("Bye. Bye. Bye. Bye. Bye. Bye.")
+        );
+        assert!(!is_doubtful("Stop. Stop. Stop. Stop. Stop. Stop.") && !is_doubtful("no no no no no no"));
+    }
+
+    #[test]
+    fn only_what_can_be_said_in_the_time_fits() {
+        assert!(fits("stop stop stop stop stop stop", 1400) && !fits("stop stop stop stop stop stop", 500));
+        assert!(fits("5, 5, 5, 5, 5, 5", 700) && fits("555555", 700) && !fits("555555", 600));
+        // A loop that filled three seconds' tokens.
+        let stuck = "of the city ".repeat(12);
+        assert!(!fits(&stuck, 3000) && fits("", 0));
+        for (word, count) in [("stop", 1), ("time", 1), ("seven", 2), ("the", 1), ("alarm", 2), ("americano", 5)] {
+            assert_eq!(syllables(word), count, "{word}");
+        }
+    }
+
+    #[test]
+    fn transcripts_that_differ_in_little_agree() {
+        assert!(agree("Stop stop stop stop stop stop.", "stop, stop, stop, stop, stop, stop, stop"));
+        assert!(!agree("no no no no no no", "turn on the light"));
+        assert!(!agree("no no no no no no", "no no no no no no no no no no no no"));
     }
 
     #[test]

@@ -15,9 +15,10 @@ use super::manifest::{Conversion, FileEntry, Manifest, Model, Origin, Package, W
 use super::paths::Paths;
 use super::state::{State, state, verify, write_stamp};
 use super::wheel::Archive;
-use super::{by_hand_remedy, how_to_get, pip, whisper};
+use super::{by_hand_remedy, how_to_get, pip};
 use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
+use crate::whisper;
 
 /// Where fetched files come from.
 #[derive(Debug, Clone, Default)]

@@ -100,7 +100,7 @@ pub enum Origin {
 /// Files of a wheel that are turned into the model's main file.
 #[derive(Debug, Clone)]
 pub struct Conversion {
-    pub format: super::whisper::Format,
+    pub format: crate::whisper::Format,
     pub inputs: Vec<FileEntry>,
 }
 
@@ -141,7 +141,7 @@ struct RawModel {
     #[serde(default)]
     shipped: bool,
     by_hand: Option<RawByHand>,
-    convert: Option<super::whisper::Format>,
+    convert: Option<crate::whisper::Format>,
     #[serde(default)]
     inputs: Vec<FileEntry>,
     #[serde(default)]

@@ -17,7 +17,6 @@ mod paths;
 mod pip;
 mod state;
 mod wheel;
-pub mod whisper;
 
 pub use fetch::{Event, Options, Outcome, fetch};
 pub(crate) use file::free_bytes;

@@ -9,7 +9,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::file::{cache_error, sha256_of};
+use super::file::{sha256_of, write_whole};
 use super::manifest::{FileEntry, Manifest, Model, Origin};
 use super::paths::Paths;
 use crate::error::{Error, Kind, Result};
@@ -174,12 +174,7 @@ pub(super) fn write_stamp(paths: &Paths, model: &Model) -> Result<()> {
         model.files().filter_map(|f| Some((f.name.clone(), observe(&paths.file(model, f), &f.sha256)?))).collect();
     let text = serde_json::to_string_pretty(&Stamp { files })
         .map_err(|e| Error::new(Kind::Internal, "cannot write a stamp").because(e))?;
-    let path = paths.model_dir(&model.id).join(STAMP);
-    let fresh = path.with_extension(format!("{}.tmp", std::process::id()));
-    std::fs::write(&fresh, text).and_then(|()| std::fs::rename(&fresh, &path)).map_err(|e| {
-        let _ = std::fs::remove_file(&fresh);
-        cache_error("write", &path, e)
-    })
+    write_whole(&paths.model_dir(&model.id).join(STAMP), text.as_bytes())
 }
 
 /// The GGUF that a person put into the model's folder; none where there are several to choose from and none has

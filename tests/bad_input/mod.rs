@@ -1,8 +1,9 @@
 //! What the real program says to wrong configuration and unreadable files: every problem named, a remedy, an exit status that means
 //! something.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::support::skip;
 
@@ -14,7 +15,12 @@ struct Ran {
 
 /// Runs tercet with no configuration but what is given.
 fn tercet(dir: &Path, env: &[(&str, &str)], args: &[&str]) -> Ran {
-    let out = Command::new(env!("CARGO_BIN_EXE_tercet"))
+    piped(dir, env, args, b"")
+}
+
+/// As [`tercet`], with `input` on standard input.
+fn piped(dir: &Path, env: &[(&str, &str)], args: &[&str], input: &[u8]) -> Ran {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tercet"))
         .args(args)
         .current_dir(dir)
         .env_clear()
@@ -22,8 +28,14 @@ fn tercet(dir: &Path, env: &[(&str, &str)], args: &[&str]) -> Ran {
         .env("XDG_CONFIG_HOME", dir.join("xdg"))
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .envs(env.iter().copied())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the program runs");
+    // A program that ends without reading closes the pipe, which is its right.
+    let _ = child.stdin.take().expect("a pipe").write_all(input);
+    let out = child.wait_with_output().expect("the program ends");
     Ran {
         code: out.status.code().expect("it ended by itself"),
         out: String::from_utf8(out.stdout).expect("text"),
@@ -145,6 +157,84 @@ fn recordings_that_cannot_be_read_are_named_and_nothing_else_is_said() {
         bad.failed(65, &["cannot read bad.wav", "WAV or FLAC"]);
         assert_eq!((none.out.as_str(), bad.out.as_str()), ("", ""));
         assert!(bad.err.starts_with("error: "), "{}", bad.err);
+    }
+}
+
+/// A 16-bit WAV of `pcm` whose header gives these sizes.
+#[cfg(feature = "voice")]
+fn wav(pcm: &[f32], riff_size: u32, data_size: u32) -> Vec<u8> {
+    let mut bytes = [b"RIFF", &riff_size.to_le_bytes()[..], b"WAVEfmt ", &16u32.to_le_bytes()].concat();
+    bytes.extend_from_slice(&[1, 0, 1, 0, 0x80, 0x3e, 0, 0, 0, 0x7d, 0, 0, 2, 0, 16, 0]);
+    bytes.extend_from_slice(&[&b"data"[..], &data_size.to_le_bytes()].concat());
+    bytes.extend(pcm.iter().flat_map(|x| ((x * 32_767.0) as i16).to_le_bytes()));
+    bytes
+}
+
+#[cfg(feature = "voice")]
+#[test]
+fn recordings_with_wrong_sizes_are_transcribed_with_a_note_and_from_standard_input_too() {
+    let test = "recordings_with_wrong_sizes_are_transcribed_with_a_note_and_from_standard_input_too";
+    if !crate::support::models_ready(test) {
+        return;
+    }
+    let d = folder();
+    let cache = tercet::store::Paths::from_env().cache_dir().to_string_lossy().into_owned();
+    let env = [("TERCET_CACHE", cache.as_str())];
+    let person = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/speech/coffee-order.flac");
+    let pcm = tercet::audio::read_16k(&person).expect("a recording of a person");
+    let right = pcm.len() as u32 * 2;
+    let said = |ran: &Ran| tercet::hear::text::words(&ran.out).join(" ");
+    for (riff, data) in
+        [(0, right), (right + 28, right), (right + 36, 0), (u32::MAX, u32::MAX), (right + 36, 2 * right)]
+    {
+        let bytes = wav(&pcm, riff, data);
+        std::fs::write(d.path().join("odd.wav"), &bytes).expect("written");
+        let ran = tercet(d.path(), &env, &["transcribe", "odd.wav"]);
+        assert_eq!((ran.code, said(&ran).as_str()), (0, "can i have a medium double shot americano"), "{}", ran.err);
+        assert!(ran.err.contains("odd.wav: ") && ran.err.contains("read to its end"), "{riff} {data}: {}", ran.err);
+        let quiet = tercet(d.path(), &env, &["--quiet", "transcribe", "odd.wav"]);
+        assert_eq!((quiet.out.as_str(), quiet.err.as_str()), (ran.out.as_str(), ""));
+    }
+    let streamed = piped(d.path(), &env, &["transcribe", "-"], &wav(&pcm, u32::MAX, u32::MAX));
+    assert_eq!((streamed.code, streamed.err.as_str()), (0, ""));
+    assert_eq!(said(&streamed), "can i have a medium double shot americano");
+    let flac = piped(d.path(), &env, &["listen", "--json", "-"], &std::fs::read(&person).expect("reads"));
+    assert!(flac.code == 0 && flac.out.contains(r#""file":"-","event":"turn""#), "{}{}", flac.out, flac.err);
+    piped(d.path(), &env, &["transcribe", "-"], b"").failed(65, &["cannot read standard input: it is empty"]);
+    piped(d.path(), &env, &["transcribe", "-"], b"hello, world").failed(65, &["standard input", "WAV or FLAC"]);
+    piped(d.path(), &env, &["transcribe", "-", "-"], b"").failed(64, &["given twice"]);
+}
+
+#[test]
+fn standard_input_is_read_or_refused_by_whatever_takes_a_file() {
+    let d = folder();
+    for args in [&["inspect", "-"][..], &["convert", "-", "-o", "x.gguf"], &["ask", "--model", "-", "Hello"]] {
+        tercet(d.path(), &[], args).failed(64, &["cannot be read from standard input"]);
+    }
+    piped(d.path(), &[], &["config", "check", "--config", "-"], b"[budget]\ntotl_mb = 9\n")
+        .failed(78, &["2: budget.totl_mb: no such key"]);
+    piped(d.path(), &[], &["eval", "tools", "-"], b"{}\n").failed(65, &["standard input, line 1: not a conversation"]);
+    piped(d.path(), &[], &["eval", "ppl", "-"], b"\xff\xfe").failed(65, &["standard input is not UTF-8"]);
+    piped(d.path(), &[], &["ask", "-"], b"\xff\xfe").failed(65, &["standard input is not UTF-8"]);
+    piped(d.path(), &[], &["ask", "-"], b" \n").failed(64, &["empty"]);
+}
+
+#[test]
+fn files_that_are_no_files_or_no_text_are_named() {
+    let d = folder();
+    std::fs::write(d.path().join("binary"), [0xff, 0xfe, 0x00, 0x41]).expect("written");
+    std::fs::write(d.path().join("empty"), "").expect("written");
+    for command in [["eval", "tools"], ["eval", "ppl"]] {
+        let run = |file: &str| tercet(d.path(), &[], &[command.as_slice(), &[file]].concat());
+        run("none").failed(66, &["cannot read none"]);
+        run(".").failed(74, &["cannot read ."]);
+        run("binary").failed(65, &["binary is not UTF-8"]);
+    }
+    tercet(d.path(), &[], &["eval", "tools", "empty"]).failed(65, &["empty holds no conversations"]);
+    for file in ["none", ".", "binary", "empty"] {
+        let ran = tercet(d.path(), &[], &["inspect", file]);
+        assert!((65..=74).contains(&ran.code) && ran.err.contains(file), "{file}: {} {}", ran.code, ran.err);
+        ran.failed(ran.code, &[file]);
     }
 }
 

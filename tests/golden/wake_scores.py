@@ -4,7 +4,7 @@
     python3 -m venv venv && venv/bin/pip install openwakeword==0.4.0 onnxruntime==1.24.4 soundfile
     venv/bin/python tests/golden/wake_scores.py FOLDER_OF_RECORDINGS tests/data/golden/wake_scores.json
 
-The recordings themselves are not kept here; tests/hearing.rs compares where it finds them.
+Of the recordings tests/data/speech holds a few; tests/hearing.rs compares those it finds.
 Each file: fresh state, a second of silence before and after, frames of 1280 samples.
 """
 import glob

@@ -117,6 +117,15 @@ pub(crate) fn template(bytes: &[u8]) -> bool {
     rendered
 }
 
+/// A recording.
+#[allow(dead_code)] // has no fuzz target yet
+pub(crate) fn recording(bytes: &[u8]) -> bool {
+    let stream = || std::io::Cursor::new(bytes.to_vec());
+    let Ok(clip) = tercet::audio::read_stream(stream(), "it") else { return false };
+    assert!(!clip.samples.is_empty() && clip.samples.iter().all(|x| x.is_finite()));
+    true
+}
+
 fn try_tokenizer(t: &Tokenizer) {
     for specials in [Specials::AsText, Specials::Parse] {
         if let Ok(tokens) = t.encode(TEXT, specials) {

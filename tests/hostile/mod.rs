@@ -125,6 +125,50 @@ fn templates() {
     replay("template", drive::template);
 }
 
+/// Recordings are made here: a few bytes of each are all that is not sound.
+#[test]
+fn recordings() {
+    let number = |big: bool, n: u32| if big { n.to_be_bytes() } else { n.to_le_bytes() };
+    let wav = |form: &[u8; 4], bits: u8, channels: u8| {
+        let big = form == b"RIFX";
+        let rate = number(big, 16_000);
+        let short = |n: u8| if big { [0, n] } else { [n, 0] };
+        let fmt = [&short(1)[..], &short(channels), &rate, &rate, &short(bits / 8 * channels), &short(bits)].concat();
+        let ds64 = [&20_100u64.to_le_bytes()[..], &20_000u64.to_le_bytes(), &[0; 12]].concat();
+        let sound: Vec<u8> = (0..20_000u32).map(|i| (i * 7) as u8).collect();
+        let mut bytes = [&form[..], &number(big, 20_100), b"WAVE"].concat();
+        let chunks: [(&[u8; 4], &[u8]); 4] =
+            [(b"ds64", &ds64), (b"LIST", b"INFOICMT\x04\0\0\0abc\0"), (b"fmt ", &fmt), (b"data", &sound)];
+        for (id, body) in chunks {
+            bytes.extend_from_slice(&[&id[..], &number(big, body.len() as u32), body].concat());
+        }
+        bytes
+    };
+    let flac = std::fs::read(repository("tests/data/tone.flac")).expect("reads");
+    let seeds = [
+        ("RIFF", wav(b"RIFF", 16, 1)),
+        ("RIFX", wav(b"RIFX", 24, 2)),
+        ("RF64", wav(b"RF64", 8, 1)),
+        ("BW64", wav(b"BW64", 32, 2)),
+        ("FLAC", flac),
+    ];
+    for (name, sound) in seeds {
+        assert!(drive::recording(&sound), "{name} is sound, but is not read");
+        // Most changes must meet the header.
+        let (head, rest) = sound.split_at(128.min(sound.len()));
+        for change in 1..=8 * CHANGES {
+            let bytes = match change % 4 {
+                0 => changed(&sound, change),
+                _ => [&changed(head, change), rest].concat(),
+            };
+            let (peak, outcome) = meter::peak_of(|| catch_unwind(AssertUnwindSafe(|| drive::recording(&bytes))));
+            assert!(outcome.is_ok(), "{name}, change {change}, panics");
+            let allowed = BASE_BYTES + TIMES * bytes.len();
+            assert!(peak <= allowed, "{name}, change {change}, takes {peak} bytes, not {allowed}");
+        }
+    }
+}
+
 #[test]
 fn the_meter_sees_what_is_taken() {
     let (peak, len) = meter::peak_of(|| {
