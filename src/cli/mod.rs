@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{Flag, Request, Settings};
 use crate::error::{Kind, Result};
 
 pub mod ask;
@@ -74,9 +75,21 @@ impl Context {
     ///
     /// # Errors
     /// Names every problem of the configuration.
-    pub fn settings(&self) -> Result<crate::config::Settings> {
-        let request = crate::config::Request::from_process(self.global.config.as_deref(), &self.global.set);
-        Ok(crate::config::load(&request)?.settings)
+    pub fn settings(&self) -> Result<Settings> {
+        self.settings_with(Vec::new())
+    }
+
+    /// The effective settings, with the command's own flags as the uppermost layer.
+    ///
+    /// # Errors
+    /// As [`Context::settings`]; what is wrong with a flag names the flag.
+    pub fn settings_with(&self, flags: Vec<Flag>) -> Result<Settings> {
+        Ok(crate::config::load(&Request { flags, ..self.request() })?.settings)
+    }
+
+    /// Where the configuration is looked for.
+    pub fn request(&self) -> Request {
+        Request::from_process(self.global.config.as_deref(), &self.global.set)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::listen::{each_file, settings};
+use super::listen::each_file;
 use super::{Context, out};
 use crate::audio;
 use crate::budget::Budget;
@@ -45,7 +45,7 @@ struct Piece {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    let mut transcriber = Transcriber::load(&settings(ctx)?, &Paths::from_env(), &Budget::unlimited())?;
+    let mut transcriber = Transcriber::load(&ctx.settings()?.hear, &Paths::from_env(), &Budget::unlimited())?;
     let never = AtomicBool::new(false);
     each_file(&args.files, |file| {
         let samples = audio::read_16k(file)?;

@@ -11,11 +11,12 @@ use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState, whisper_rs_sys,
 };
 
-use super::{RATE, check_range, text};
+use super::{RATE, text};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
-use crate::store::{self, Paths};
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 use crate::units::Bytes;
 
 /// How speech becomes text.
@@ -32,6 +33,10 @@ pub struct Settings {
     pub min_logprob: f32,
 }
 
+/// What `model` may be.
+const MODEL: store::Reference =
+    store::Reference { noun: "a speech recognition model", role: ModelRole::Stt, prefix: "", file: Some("bin") };
+
 impl Default for Settings {
     fn default() -> Self {
         Self { model: "whisper-tiny.en".into(), threads: 2, partials: true, min_logprob: -1.0 }
@@ -39,12 +44,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn validate(&self, problems: &mut Vec<String>) {
-        check_range(problems, "stt.threads", self.threads, 1, 64);
-        check_range(problems, "stt.min_logprob", self.min_logprob, -10.0, 0.0);
-        if self.model.trim().is_empty() {
-            problems.push("stt.model: is empty".into());
-        }
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        MODEL.validate(problems, "model", &self.model);
+        problems.range("threads", self.threads, 1..=64);
+        problems.range("min_logprob", self.min_logprob, -10.0..=0.0);
+    }
+
+    pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
+        MODEL.look(problems, "model", &self.model, paths);
     }
 }
 
@@ -93,7 +100,7 @@ impl Stt {
     /// # Errors
     /// As [`store::size`], or when a model given as a file cannot be read.
     pub fn estimate(settings: &Settings, max_utterance_s: u32, paths: &Paths) -> Result<Bytes> {
-        let bytes = if settings.model.ends_with(".bin") {
+        let bytes = if MODEL.is_file(&settings.model) {
             let file = Path::new(&settings.model);
             std::fs::metadata(file).map_err(|e| Error::io("open the speech recognition model", file, e))?.len()
         } else {
@@ -107,7 +114,7 @@ impl Stt {
     /// # Errors
     /// [`Kind::NotFound`] or [`Kind::Corrupt`] naming the model, [`Kind::OverBudget`].
     pub fn load(settings: &Settings, max_utterance_s: u32, paths: &Paths, budget: &Budget) -> Result<Self> {
-        let file = if settings.model.ends_with(".bin") {
+        let file = if MODEL.is_file(&settings.model) {
             settings.model.clone().into()
         } else {
             store::locate(paths, &settings.model)?

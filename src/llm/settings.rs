@@ -8,7 +8,8 @@ use super::Sampling;
 use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
 use crate::error::Result;
-use crate::store::{self, Paths};
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 
 /// What computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +171,10 @@ pub struct Settings {
     pub sampling: Sampling,
 }
 
+/// What `model` may be.
+const MODEL: store::Reference =
+    store::Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -193,10 +198,10 @@ impl Settings {
     /// # Errors
     /// [`crate::error::Kind::NotFound`] where a model of the manifest is not installed.
     pub fn model_path(&self, paths: &Paths) -> Result<PathBuf> {
-        if self.model.ends_with(".gguf") || self.model.contains('/') {
-            return Ok(PathBuf::from(&self.model));
+        match MODEL.is_file(&self.model) {
+            true => Ok(PathBuf::from(&self.model)),
+            false => store::locate(paths, &self.model),
         }
-        store::locate(paths, &self.model)
     }
 
     pub fn options(&self) -> Options {
@@ -213,18 +218,18 @@ impl Settings {
         }
     }
 
-    /// Adds what is out of range to `problems`.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        if self.threads > 256 {
-            problems.push(format!("threads is {}; at most 256", self.threads));
-        }
-        if self.context_tokens != 0 && !(128..=1 << 20).contains(&self.context_tokens) {
-            problems.push(format!("context_tokens is {}; 0, or 128 to 1048576", self.context_tokens));
-        }
-        if !(1..=Options::MAX_PREFILL_CHUNK).contains(&self.prefill_chunk) {
-            problems.push(format!("prefill_chunk is {}; 1 to {}", self.prefill_chunk, Options::MAX_PREFILL_CHUNK));
-        }
-        self.sampling.validate(problems);
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        MODEL.validate(problems, "model", &self.model);
+        problems.range("threads", self.threads, 0..=256);
+        problems.range_or("context_tokens", self.context_tokens, 0, 128..=1 << 20);
+        problems.range("prefill_chunk", self.prefill_chunk, 1..=Options::MAX_PREFILL_CHUNK);
+        problems.within("sampling", |p| self.sampling.validate(p));
+    }
+
+    /// Adds what the settings name and this machine lacks.
+    pub fn look(&self, paths: &Paths, problems: &mut Problems) {
+        MODEL.look(problems, "model", &self.model, paths);
     }
 }
 
@@ -234,12 +239,12 @@ mod tests {
 
     #[test]
     fn the_default_is_sound_and_what_is_out_of_range_is_named() {
-        let mut problems = Vec::new();
+        let mut problems = Problems::new();
         Settings::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let bad = Settings { threads: 1000, context_tokens: 5, prefill_chunk: 0, ..Settings::default() };
         bad.validate(&mut problems);
-        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert_eq!(problems.into_vec().len(), 3);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod file;
 mod manifest;
 mod paths;
 mod pip;
+mod reference;
 mod state;
 mod wheel;
 pub mod whisper;
@@ -22,6 +23,8 @@ pub use fetch::{Event, Options, Outcome, fetch};
 pub(crate) use file::free_bytes;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
+pub(crate) use reference::neighbour;
+pub use reference::{Reference, note_missing};
 pub use state::{Check, FileCheck, State, state, verify};
 
 /// Path of a model's main file (the first that the manifest names).
