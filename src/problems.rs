@@ -209,16 +209,19 @@ pub fn any_of(known: &[&str]) -> String {
     }
 }
 
-/// The known name that `word` was probably meant to be, if any is close enough. Small and capital letters are the same.
+/// The known name that `word` was probably meant to be, if any is close enough: spelled about the same, or the beginning
+/// of the other ("integer", "int"). Small and capital letters are the same.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word: String = word.chars().take(64).flat_map(char::to_lowercase).collect();
     let letters = word.chars().count();
-    known
-        .into_iter()
-        .map(|k| (strsim::osa_distance(&word, &k.to_lowercase()), k))
-        .filter(|(edits, k)| *edits <= 1.max(k.chars().count().max(letters) / 3) && *edits < letters)
-        .min_by_key(|(edits, _)| *edits)
-        .map(|(_, k)| k)
+    let near = |known: &str| {
+        let known = known.to_lowercase();
+        let (edits, length) = (strsim::osa_distance(&word, &known), known.chars().count());
+        let about = edits <= 1.max(length.max(letters) / 3) && edits < letters;
+        let begins = length.min(letters) >= 3 && (known.starts_with(&word) || word.starts_with(&known));
+        (about || begins).then_some((!about, edits))
+    };
+    known.into_iter().filter_map(|k| Some((near(k)?, k))).min_by_key(|(rank, _)| *rank).map(|(_, k)| k)
 }
 
 /// Long text shortened for a message.
@@ -305,6 +308,8 @@ mod tests {
         for other in ["volume", "", "x"] {
             assert_eq!(nearest(other, known.into_iter().chain(["a"])), None, "{other}");
         }
+        assert_eq!(nearest("boolean", ["bool", "int"]), Some("bool"));
+        assert_eq!(nearest("whisper", ["whisper-tiny.en", "pocket"]), Some("whisper-tiny.en"));
         assert_eq!(not_one_of("integr", &["int", "integer"]), r#"must be one of int or integer, not "integr"; did you mean integer?"#);
     }
 }

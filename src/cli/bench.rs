@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
@@ -27,19 +26,19 @@ pub struct Args {
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
     Llm(Box<Llm>),
-    /// Memory: how fast threads read it when they do nothing else, which no decoding can beat
+    /// Memory: how fast threads read it when they do nothing else: the upper limit for decoding
     Memory(Memory),
 }
 
 #[derive(Debug, clap::Args)]
 struct Memory {
-    /// Threads that read; a list measures several
+    /// Threads that read; a list measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
     threads: Vec<u16>,
-    /// Times each is measured; the best counts
+    /// How many times each is measured; the best counts
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -51,34 +50,34 @@ struct Llm {
     model: Option<String>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
-    /// Threads that compute (llm.threads); 0: one for each processor; a list runs several
+    /// Threads that compute (llm.threads); 0: one per CPU; a list runs each
     #[arg(short = 't', long, value_name = "N", value_delimiter = ',', allow_negative_numbers = true)]
     threads: Vec<String>,
-    /// What computes: auto, cuda, cpu or reference (llm.backend); a list runs several
+    /// What computes: auto, cuda, cpu or reference (llm.backend); a list runs each
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     backend: Vec<String>,
-    /// How keys and values are kept: f16, or int8 in half the memory (llm.kv_precision)
+    /// Precision of the KV cache: f16, or int8 in half the memory (llm.kv_precision)
     #[arg(long, value_name = "PRECISION")]
     kv: Option<String>,
-    /// Where a GPU finds the embedding's rows: file (none of it in the GPU's memory) or device (llm.embedding)
+    /// Where a GPU finds embedding rows: file (they take no GPU memory) or device (llm.embedding)
     #[arg(long, value_name = "PLACE")]
     embedding: Option<String>,
-    /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
+    /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs each
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
-    /// Tokens to generate one by one (decode); 0 leaves the test out; a list runs several
+    /// Tokens to generate one by one (decode); 0 leaves the test out; a list runs each
     #[arg(short = 'n', long = "generate", value_name = "N", value_delimiter = ',', default_value = "64")]
     generate: Vec<usize>,
-    /// Tokens already in the context when a test begins; a list runs several
+    /// Tokens already in the context when a test begins; a list runs each
     #[arg(short = 'd', long = "depth", value_name = "N", value_delimiter = ',', default_value = "0")]
     depth: Vec<usize>,
-    /// Times each test runs
+    /// How many times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
     #[arg(long, conflicts_with = "json")]
     profile: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -223,7 +222,7 @@ fn measure_way(
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
-            format!("the longest test needs {longest} tokens, but the model's context is {}", engine.context()),
+            format!("the longest test needs {longest} tokens, and the model takes at most {}", engine.context()),
         )
         .remedy("choose smaller -p, -n and -d"));
     }

@@ -22,7 +22,7 @@ enum Action {
     /// 78: an unknown model, voice or wake word, a file or program that is not there. What is right but not here yet is
     /// a note, and the status stays 0: a known model that has not been fetched, a microphone that is not plugged in.
     Check(Format),
-    /// Print the effective configuration as TOML, each key with where its value comes from
+    /// Print the effective configuration as TOML, with the origin of each value
     Show(Format),
 }
 

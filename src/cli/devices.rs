@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print one JSON object a device
+    /// Print one JSON object per device
     #[arg(long, global = true)]
     json: bool,
 }

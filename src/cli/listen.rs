@@ -25,7 +25,7 @@ pub struct Args {
     /// model files
     #[arg(long, value_name = "NAMES")]
     wake: Option<String>,
-    /// Print one JSON object an event: file, event (wake, speech, turn), model, start_s, end_s, score
+    /// Print one JSON object per event: file, event (wake, speech, turn), model, start_s, end_s, score
     #[arg(long)]
     json: bool,
 }

@@ -50,7 +50,7 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Configuration file, in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
+    /// Configuration file, instead of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
     #[arg(long, global = true, value_name = "FILE", env = "TERCET_CONFIG")]
     pub config: Option<PathBuf>,
     /// Override one setting, for example --set llm.threads=2 (repeatable)
@@ -97,9 +97,9 @@ impl Context {
 enum Command {
     #[cfg(feature = "voice")]
     Run(run::Args),
-    /// Converse in writing
+    /// Chat in the terminal
     Chat(chat::Args),
-    /// Ask one question in writing
+    /// Ask one question and print the answer
     Ask(ask::Args),
     #[cfg(feature = "voice")]
     Listen(listen::Args),
@@ -111,13 +111,13 @@ enum Command {
     Devices(devices::Args),
     /// List, fetch and verify models
     Models(models::Args),
-    /// Show what the agent will take of memory, and whether it fits
+    /// Show how much memory the agent will use, and whether it fits
     Plan(plan::Args),
     /// Check or show the configuration
     Config(config::Args),
-    /// Measure how fast the parts are on this machine
+    /// Measure speed on this machine
     Bench(bench::Args),
-    /// Measure how well the language model does
+    /// Measure the quality of the language model
     Eval(eval::Args),
     Convert(convert::Args),
     Inspect(inspect::Args),

@@ -21,16 +21,16 @@ pub(super) struct EngineArgs {
     /// Model file (GGUF) or id, in place of the configured model (llm.model)
     #[arg(long, value_name = "FILE")]
     pub(super) model: Option<String>,
-    /// Threads that compute (llm.threads); 0: one for each processor
+    /// Threads that compute (llm.threads); 0: one per CPU
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(super) threads: Option<String>,
     /// What computes: auto, cuda, cpu or reference (llm.backend)
     #[arg(long, value_name = "NAME")]
     pub(super) backend: Option<String>,
-    /// How keys and values are kept: f16, or int8 in half the memory (llm.kv_precision)
+    /// Precision of the KV cache: f16, or int8 in half the memory (llm.kv_precision)
     #[arg(long, value_name = "PRECISION")]
     pub(super) kv: Option<String>,
-    /// Where a GPU finds the embedding's rows: file (none of it in the GPU's memory) or device (llm.embedding)
+    /// Where a GPU finds embedding rows: file (they take no GPU memory) or device (llm.embedding)
     #[arg(long, value_name = "PLACE")]
     pub(super) embedding: Option<String>,
 }
@@ -43,16 +43,16 @@ pub(super) struct TalkArgs {
     /// System message in place of the configured persona
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// 0 always takes the likeliest word; higher is more varied (llm.sampling.temperature)
+    /// 0 always takes the most likely token; higher values vary more (llm.sampling.temperature)
     #[arg(long, value_name = "T", allow_negative_numbers = true)]
     temperature: Option<String>,
-    /// Same seed, same words (llm.sampling.seed)
+    /// The same seed gives the same words (llm.sampling.seed)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     seed: Option<String>,
-    /// Longest answer
+    /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_tokens: usize,
-    /// Let it write calls of tools that are not offered, or with arguments that they do not take
+    /// Do not hold tool calls to the tools that are offered and the arguments they take
     #[arg(long)]
     free: bool,
 }

@@ -17,13 +17,13 @@ use crate::store::Paths;
 
 /// Write down what is said in recordings
 ///
-/// Recordings are WAV or FLAC of any rate. Prints the text, one line a recording; nothing where nobody speaks.
+/// Recordings are WAV or FLAC of any rate. Prints the text, one line per recording; nothing where nobody speaks.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Recordings
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print one JSON object a recording: file, text, duration_s, took_s, segments (start_s, end_s, text)
+    /// Print one JSON object per recording: file, text, duration_s, took_s, segments (start_s, end_s, text)
     #[arg(long)]
     json: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::node::{Node, Origin};
+use super::node::{Node, Origin, Value};
 use crate::error::{Error, Kind};
 use crate::problems::{Key, Problem, Step};
 
@@ -20,6 +20,7 @@ pub struct Mistake {
 impl Mistake {
     /// What a module found, with the place in `tree` of the key that is to blame.
     pub(super) fn of(problem: Problem, tree: &Node) -> Self {
+        let problem = Problem { key: as_written(tree, problem.key), ..problem };
         // A default that another key's value made wrong: who wrote that other key has something to mend.
         let keys = std::iter::once(&problem.key).chain(&problem.involved);
         let origin = keys.filter_map(|key| written(tree, key)).find(|o| *o != Origin::Default);
@@ -30,6 +31,20 @@ impl Mistake {
             kind: Kind::Config,
         }
     }
+}
+
+/// The key with the numbers that its list elements have in the file: those that were found wrong before were left out
+/// of the settings.
+fn as_written(tree: &Node, mut key: Key) -> Key {
+    let mut node = Some(tree);
+    for step in &mut key.0 {
+        if let (Step::Index(i), Some(Value::Array(items))) = (&mut *step, node.map(|n| &n.value)) {
+            let mut left = items.iter().enumerate().filter(|(_, n)| !matches!(n.value, Value::Gone));
+            *i = left.nth(*i).map_or(*i, |(written, _)| written);
+        }
+        node = node.and_then(|n| n.get(std::slice::from_ref(step)));
+    }
+    key
 }
 
 /// Where the value of `key` was written; within a list, where the element was, or the list.

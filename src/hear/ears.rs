@@ -1,6 +1,6 @@
 //! The streaming half of hearing: wake words, voice activity and turns on one sample clock, in bounded memory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::turn::Tracker;
 use super::vad::Edge;

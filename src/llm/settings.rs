@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Sampling;
 use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::problems::Problems;
 use crate::store::{self, ModelRole, Paths};
 
@@ -229,7 +229,18 @@ impl Settings {
 
     /// Adds what the settings name and this machine lacks.
     pub fn look(&self, paths: &Paths, problems: &mut Problems) {
-        MODEL.look(problems, "model", &self.model, paths);
+        if !MODEL.look(problems, "model", &self.model, paths) {
+            return;
+        }
+        // The plain backend is everywhere; a GPU is only asked after where it must be there.
+        let backend = if self.backend == BackendKind::Cuda { BackendKind::Cuda } else { BackendKind::Reference };
+        let options = Options { backend, ..self.options() };
+        let Err(e) = self.model_path(paths).and_then(|path| super::estimate(&path, &options)) else { return };
+        let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
+        match e.kind() {
+            Kind::Unavailable | Kind::Device => problems.note("backend", format!("cuda does not work here now: {e}{remedy}")),
+            _ => problems.wrong("model", format!("{e}{remedy}")),
+        }
     }
 }
 

@@ -179,7 +179,7 @@ impl Control {
 }
 
 fn no_thread(e: std::io::Error) -> Error {
-    Error::new(Kind::Unavailable, "cannot start a thread").remedy("raise the limit on processes (ulimit -u)").because(e)
+    Error::new(Kind::Unavailable, "cannot start a thread").remedy(crate::budget::thread_remedy()).because(e)
 }
 
 struct Handles {

@@ -15,9 +15,10 @@ const CHUNK_BYTES: usize = 1 << 18;
 /// A failure to write below the cache, with what to do about it.
 pub(super) fn cache_error(doing: &str, path: &Path, e: std::io::Error) -> Error {
     let remedy = match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Some(
-            "free some disk space (or raise the limit on file sizes) and run the command again, or set TERCET_CACHE to a folder on another disk",
-        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("free some disk space and run the command again, or set TERCET_CACHE to a folder on another disk")
+        }
+        ErrorKind::FileTooLarge => Some("raise the limit on file sizes (`ulimit -f`) and run the command again"),
         ErrorKind::PermissionDenied
         | ErrorKind::ReadOnlyFilesystem
         | ErrorKind::NotADirectory

@@ -52,28 +52,33 @@ impl Reference {
     }
 
     /// Adds a file that cannot be read, or a model that is not on this machine. Names that [`Reference::validate`]
-    /// refuses are left to it.
-    pub fn look(&self, problems: &mut Problems, key: &str, value: &str, paths: &Paths) {
-        if self.is_file(value) {
-            if let Err(text) = readable(Path::new(value)) {
-                problems.wrong(key, text);
-            }
-            return;
+    /// refuses are left to it. Returns whether the file is here.
+    pub fn look(&self, problems: &mut Problems, key: &str, value: &str, paths: &Paths) -> bool {
+        if !self.is_file(value) {
+            return note_missing(problems, key, &format!("{}{value}", self.prefix), paths);
         }
-        note_missing(problems, key, &format!("{}{value}", self.prefix), paths);
+        let looked = readable(Path::new(value));
+        match looked {
+            Ok(()) => true,
+            Err(text) => {
+                problems.wrong(key, text);
+                false
+            }
+        }
     }
 }
 
-/// Adds a model of the manifest that is not on this machine, as a note, or that is damaged.
-pub fn note_missing(problems: &mut Problems, key: &str, id: &str, paths: &Paths) {
-    let Ok(manifest) = Manifest::builtin() else { return };
-    let Ok(model) = manifest.model(id) else { return };
-    let Err(e) = all_here(paths, model) else { return };
+/// Adds a model of the manifest that is not on this machine, as a note, or that is damaged. Returns whether it is here.
+pub fn note_missing(problems: &mut Problems, key: &str, id: &str, paths: &Paths) -> bool {
+    let Ok(manifest) = Manifest::builtin() else { return false };
+    let Ok(model) = manifest.model(id) else { return false };
+    let Err(e) = all_here(paths, model) else { return true };
     let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
     match e.kind() {
         Kind::NotFound => problems.note(key, format!("{id} is not on this machine yet{remedy}")),
         _ => problems.wrong(key, format!("{}{remedy}", e.context())),
     }
+    false
 }
 
 fn all_here(paths: &Paths, model: &Model) -> Result<()> {
