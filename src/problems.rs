@@ -310,6 +310,9 @@ mod tests {
         }
         assert_eq!(nearest("boolean", ["bool", "int"]), Some("bool"));
         assert_eq!(nearest("whisper", ["whisper-tiny.en", "pocket"]), Some("whisper-tiny.en"));
-        assert_eq!(not_one_of("integr", &["int", "integer"]), r#"must be one of int or integer, not "integr"; did you mean integer?"#);
+        assert_eq!(
+            not_one_of("integr", &["int", "integer"]),
+            r#"must be one of int or integer, not "integr"; did you mean integer?"#
+        );
     }
 }

@@ -160,13 +160,17 @@ pub(super) fn look(problems: &mut Problems, key: &str, wanted: &str, direction: 
         return;
     }
     let here = devices().unwrap_or_default();
-    let usable = here.iter().filter(|d| if direction == Direction::In { d.input.is_some() } else { d.output.is_some() });
+    let usable =
+        here.iter().filter(|d| if direction == Direction::In { d.input.is_some() } else { d.output.is_some() });
     let names: Vec<&str> = usable.flat_map(|d| [d.name.as_str(), d.id.as_str()]).collect();
     let near = nearest(wanted, names).map(|n| format!("; did you mean {n:?}?")).unwrap_or_default();
     let noun = direction.noun();
     problems.note(
         key,
-        format!("no {noun} named {:?} is on this machine now; `tercet devices` lists those that are{near}", clip(wanted)),
+        format!(
+            "no {noun} named {:?} is on this machine now; `tercet devices` lists those that are{near}",
+            clip(wanted)
+        ),
     );
 }
 

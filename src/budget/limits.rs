@@ -36,11 +36,15 @@ impl Limits {
 
     fn for_threads(&self) -> String {
         match (self.group_tasks, self.address_space, self.user_tasks) {
-            (Some(n), ..) => format!("raise the control group's limit on tasks (TasksMax of the service), which is {n}"),
+            (Some(n), ..) => {
+                format!("raise the control group's limit on tasks (TasksMax of the service), which is {n}")
+            }
             (_, Some(bytes), _) => {
                 format!("raise the limit on address space (`ulimit -v`), which is {} kB", bytes / 1024)
             }
-            (_, _, Some(n)) => format!("end other processes, or raise the user's limit on them (`ulimit -u`), which is {n}"),
+            (_, _, Some(n)) => {
+                format!("end other processes, or raise the user's limit on them (`ulimit -u`), which is {n}")
+            }
             _ => "end other programs: the system has no room for more threads".to_owned(),
         }
     }

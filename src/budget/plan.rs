@@ -211,7 +211,10 @@ mod tests {
         let small = Inputs { machine: Some(Bytes::mb(400)), ..inputs(100) };
         assert_eq!(Plan::compute(small).advice, ["use a machine with more than 400.0 MB of memory"]);
         let confined = Inputs { group: Some(Bytes::mb(400)), ..inputs(100) };
-        assert!(Plan::compute(confined).advice[0].starts_with("raise the service's memory limit (MemoryMax), which is 400.0 MB"));
+        assert!(
+            Plan::compute(confined).advice[0]
+                .starts_with("raise the service's memory limit (MemoryMax), which is 400.0 MB")
+        );
     }
 
     proptest! {

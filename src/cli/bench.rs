@@ -189,8 +189,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
         ways.iter_mut().for_each(|way| way.model = format!("/proc/self/fd/{}", file.as_raw_fd()));
     }
     let bar = out::progress_steps((ways.len() * tests.len()) as u64, "loading", ctx.global.quiet);
-    let measured: Vec<Measured> =
-        ways.iter().map(|way| measure_way(args, way, &tests, &bar)).collect::<Result<_>>()?;
+    let measured: Vec<Measured> = ways.iter().map(|way| measure_way(args, way, &tests, &bar)).collect::<Result<_>>()?;
     bar.finish_and_clear();
     if args.json {
         return Ok(());
@@ -206,12 +205,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
 }
 
 /// Loads the model one way and runs every test; the model is gone when this returns.
-fn measure_way(
-    args: &Llm,
-    settings: &llm::Settings,
-    tests: &[(Test, usize)],
-    bar: &ProgressBar,
-) -> Result<Measured> {
+fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], bar: &ProgressBar) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
     let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
     let used_before = match options.backend {

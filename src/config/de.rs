@@ -22,8 +22,8 @@ pub(super) struct Fault {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// The key at the path is not known; these are.
-    UnknownKey(&'static [&'static str]),
+    /// This key, the last of the path or one of the table there, is not known; these are.
+    UnknownKey(String, &'static [&'static str]),
     /// The struct at the path lacks this key.
     Missing(&'static str),
     /// One of a fixed list of words was wanted.
@@ -51,7 +51,7 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::UnknownKey(_) => f.write_str("no such key"),
+            What::UnknownKey(..) => f.write_str("no such key"),
             What::Missing(key) => write!(f, "the key {key} is missing"),
             What::UnknownWord(word, known) => f.write_str(&not_one_of(word, known)),
             What::Length(s) | What::Other(s) => f.write_str(s),
@@ -78,8 +78,8 @@ impl de::Error for Fault {
         Fault::new(What::Length(format!("must be {}, not a list of {n}", plain(wanted))))
     }
 
-    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        Fault::new(What::UnknownKey(known))
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Fault::new(What::UnknownKey(name.to_owned(), known))
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
@@ -252,7 +252,7 @@ impl<'de> de::Deserializer<'de> for De<'_> {
 
     /// Only reached for keys that a struct would silently skip: no key is.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
-        Err(Fault::new(What::UnknownKey(&[])))
+        Err(Fault::new(What::UnknownKey(String::new(), &[])))
     }
 
     forward_to_deserialize_any! {

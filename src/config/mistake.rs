@@ -89,7 +89,10 @@ pub(super) fn error_of(mistakes: &[Mistake]) -> Error {
     match kind {
         Kind::Usage => e.remedy("write --set section.key=value, for example --set llm.threads=2"),
         Kind::NotFound | Kind::Io => e.remedy("give --config a file that can be read"),
-        _ => e.remedy("`tercet config show` lists every key with its value and where it comes from"),
+        // `config show` would refuse as well; an empty file has nothing wrong in it.
+        _ => {
+            e.remedy("correct what is named; `tercet config show --config /dev/null` lists every key with its default")
+        }
     }
 }
 

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Kind, Result};
-use crate::problems::{Key, Problems, Severity, Step, nearest};
+use crate::problems::{Key, Problems, Severity, Step, clip, nearest};
 use crate::store::Paths;
 use de::{De, Fault, What};
 use node::Node;
@@ -221,8 +221,16 @@ fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
 }
 
 fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
-    let What::UnknownKey(known) = fault.what else { return fault.to_string() };
-    let Some((Step::Key(name), parents)) = path.split_last() else { return fault.to_string() };
+    let What::UnknownKey(unknown, known) = &fault.what else { return fault.to_string() };
+    let (name, parents) = match path.split_last() {
+        Some((Step::Key(name), parents)) if unknown.is_empty() || name == unknown => (name, parents),
+        // The table at the path holds the key.
+        _ => {
+            let near =
+                nearest(unknown, known.iter().copied()).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            return format!("has no key {}{near}", clip(unknown));
+        }
+    };
     let section = Key(parents.to_vec()).to_string();
     let full = |key: &str| if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
     if let Some(near) = nearest(name, known.iter().copied()) {

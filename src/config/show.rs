@@ -42,8 +42,8 @@ fn probe(at: &mut Vec<Step>, found: &mut Vec<(String, String)>) {
     });
     match Settings::deserialize(De(&tree)).err() {
         // The struct at `at` names its keys.
-        Some(fault) if matches!(fault.what, What::UnknownKey(_)) && fault.path().len() == at.len() + 1 => {
-            let What::UnknownKey(known) = fault.what else { return };
+        Some(fault) if matches!(fault.what, What::UnknownKey(..)) && fault.path().len() == at.len() + 1 => {
+            let What::UnknownKey(_, known) = fault.what else { return };
             for key in known {
                 at.push(Step::Key((*key).to_owned()));
                 probe(at, found);

@@ -115,7 +115,8 @@ fn no_words_of_rust_are_shown() {
     for (section, key) in show::keys() {
         for value in ["-1", "99999999999", "0.5", "1e30", "\"\"", "\"zzz\"", "[]", "[[3]]", "{ a = 1 }", "true"] {
             for text in problems(&format!("[{section}]\n{key} = {value}\n"), &[], &[]) {
-                let rust = ["..", "::", "Some(", "None", "struct", "variant", "enum", "u8", "u32", "f32", "usize", "expected"];
+                let rust =
+                    ["..", "::", "Some(", "None", "struct", "variant", "enum", "u8", "u32", "f32", "usize", "expected"];
                 let shown = text.replace("hear.wake.models", "").replace("tools.command", "");
                 assert!(!rust.iter().any(|r| shown.contains(r)), "{text}");
                 assert!(text.starts_with("t.toml:2: "), "{text}");
@@ -341,6 +342,23 @@ exec = [\"/bin/true\"]
     assert_eq!(found.len(), wanted.len() + 1, "{}", found.join("\n"));
     let fourth = "t.toml:16: tools.command[3].name: must be a lowercase letter, then";
     assert!(found.iter().any(|f| f.starts_with(fourth) && f.ends_with("not \"D d\"")), "{}", found.join("\n"));
+}
+
+#[test]
+fn a_key_that_an_argument_does_not_take_is_told_at_the_argument() {
+    let command = |param: &str| format!("[[tools.command]]\nname = \"a\"\nexec = [\"x\"]\nparams = [\n{param}]\n");
+    let told = |param: &str| problems(&command(param), &[], &[]);
+    let text = told("{ name = \"n\", type = \"int\", mn = 3 },\n");
+    assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: has no key mn; did you mean min?"]);
+    let text = told("{ name = \"n\", type = \"int\", min = 3, max = 2 },\n");
+    assert_eq!(
+        text,
+        ["t.toml:5: tools.command[0].params[0].min: must be at most tools.command[0].params[0].max (2), not 3"]
+    );
+    let text = told("{ name = \"n\", type = \"enum\" },\n");
+    assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: the key values is missing"]);
+    let text = told("3,\n");
+    assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: must be a table, not 3"]);
 }
 
 #[test]

@@ -96,7 +96,9 @@ impl Settings {
         problems.range("forget_after_min", self.forget_after_min, 0..=24 * 60);
         problems.range("reply_tokens", self.reply_tokens, 16..=4_096);
         match self.persona.lines().count() {
-            _ if self.persona.trim().is_empty() => problems.wrong("persona", "must not be empty: write one line of text"),
+            _ if self.persona.trim().is_empty() => {
+                problems.wrong("persona", "must not be empty: write one line of text")
+            }
             0 | 1 => {}
             lines => problems.wrong("persona", format!("must be one line of text, not {lines} lines")),
         }

@@ -1,6 +1,7 @@
 //! Speech to text: whisper.cpp on one utterance at a time, and the guard that makes nothing of what is no speech.
 
 use std::ffi::{c_char, c_void};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,9 @@ pub struct Settings {
     pub min_logprob: f32,
 }
 
+/// What files of whisper.cpp begin with.
+const GGML: [u8; 4] = *b"lmgg";
+
 /// What `model` may be.
 const MODEL: store::Reference =
     store::Reference { noun: "a speech recognition model", role: ModelRole::Stt, prefix: "", file: Some("bin") };
@@ -51,7 +55,13 @@ impl Settings {
     }
 
     pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
-        MODEL.look(problems, "model", &self.model, paths);
+        if MODEL.look(problems, "model", &self.model, paths) && MODEL.is_file(&self.model) {
+            let mut magic = [0; 4];
+            let read = std::fs::File::open(&self.model).and_then(|mut f| f.read_exact(&mut magic));
+            if read.is_err() || magic != GGML {
+                problems.wrong("model", format!("{} is no model of whisper.cpp", self.model));
+            }
+        }
     }
 }
 

@@ -70,7 +70,9 @@ impl Settings {
 
     pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
         for (i, model) in self.models.iter().enumerate() {
-            problems.element("models", i, |p| WORDS.look(p, "", model, paths));
+            problems.element("models", i, |p| {
+                WORDS.look(p, "", model, paths);
+            });
         }
         if !self.models.is_empty() {
             store::note_missing(problems, "models", "openwakeword", paths);

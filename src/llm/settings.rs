@@ -37,17 +37,6 @@ impl BackendKind {
     }
 }
 
-impl std::str::FromStr for BackendKind {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu, BackendKind::Cuda]
-            .into_iter()
-            .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is not a backend; auto, cuda, cpu and reference are"))
-    }
-}
-
 /// How weights are packed on a GPU.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -80,18 +69,6 @@ pub enum EmbeddingPlace {
     File,
     /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.
     Device,
-}
-
-impl std::str::FromStr for EmbeddingPlace {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "file" => Ok(EmbeddingPlace::File),
-            "device" => Ok(EmbeddingPlace::Device),
-            _ => Err(format!("{s} is not a place for the embedding; file and device are")),
-        }
-    }
 }
 
 /// How an engine is loaded.
@@ -238,7 +215,9 @@ impl Settings {
         let Err(e) = self.model_path(paths).and_then(|path| super::estimate(&path, &options)) else { return };
         let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
         match e.kind() {
-            Kind::Unavailable | Kind::Device => problems.note("backend", format!("cuda does not work here now: {e}{remedy}")),
+            Kind::Unavailable | Kind::Device => {
+                problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
+            }
             _ => problems.wrong("model", format!("{e}{remedy}")),
         }
     }
@@ -265,7 +244,5 @@ mod tests {
         assert_eq!(Options { context_tokens: 0, ..o.clone() }.context(8192), 8192);
         assert_eq!(o.chunk(64), 64);
         assert!(Options { threads: 0, ..o }.thread_count() >= 1);
-        assert_eq!("cpu".parse(), Ok(BackendKind::Cpu));
-        assert!("gpu".parse::<BackendKind>().is_err());
     }
 }

@@ -118,9 +118,9 @@ mod tests {
     use super::*;
     use crate::problems::Severity;
 
-    const LLM: Reference =
-        Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
-    const WAKE: Reference = Reference { noun: "a wake word", role: ModelRole::Wake, prefix: "wake-", file: Some("onnx") };
+    const LLM: Reference = Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
+    const WAKE: Reference =
+        Reference { noun: "a wake word", role: ModelRole::Wake, prefix: "wake-", file: Some("onnx") };
     const VOICE: Reference = Reference { noun: "a voice", role: ModelRole::Tts, prefix: "", file: None };
 
     fn judged(of: Reference, value: &str) -> Option<String> {

@@ -81,7 +81,10 @@ impl Command {
                 Ok(pieces) => {
                     for name in pieces.iter().filter_map(Piece::name) {
                         if !self.params.iter().any(|p| p.name == name) {
-                            problems.wrong("", format!("{{{name}}} is no argument of the command: `params` has none of that name"));
+                            problems.wrong(
+                                "",
+                                format!("{{{name}}} is no argument of the command: `params` has none of that name"),
+                            );
                         }
                     }
                 }
@@ -221,7 +224,10 @@ fn identifier(problems: &mut Problems, key: &str, name: &str) {
     if !plain {
         problems.wrong(
             key,
-            format!("must be a lowercase letter, then lowercase letters, digits and _, 40 in all, not {:?}", clip(name)),
+            format!(
+                "must be a lowercase letter, then lowercase letters, digits and _, 40 in all, not {:?}",
+                clip(name)
+            ),
         );
     }
 }
@@ -229,7 +235,9 @@ fn identifier(problems: &mut Problems, key: &str, name: &str) {
 /// An argument that no value would fit.
 fn bounds(problems: &mut Problems, kind: &ParamType) {
     match kind {
-        ParamType::Enum { values } if values.is_empty() => problems.wrong("values", "must not be empty: list the words"),
+        ParamType::Enum { values } if values.is_empty() => {
+            problems.wrong("values", "must not be empty: list the words")
+        }
         ParamType::Int { min: Some(min), max: Some(max) } => problems.at_most("min", *min, "max", *max),
         ParamType::Number { min: Some(min), max: Some(max) } => problems.at_most("min", *min, "max", *max),
         ParamType::String { max_chars: Some(0) } => problems.wrong("max_chars", "must be at least 1, not 0"),

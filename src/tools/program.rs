@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 use crate::problems::nearest;
 
 /// The kernel reads no more of a script's first line.
-const SHEBANG_MAX: usize = 256;
+const SHEBANG_MAX: u64 = 256;
 
 /// What is wrong with `program`, as it reads after its key; `None` where it can be started. A name without a slash is
 /// looked for along `path`, as the kernel's `execvp` does.
 pub(super) fn trouble(program: &str, path: &std::ffi::OsStr) -> Option<String> {
     if program.contains('/') {
-        return unstartable(Path::new(program)).map(|what| format!("{program} {what}"));
+        // Found along the PATH such a script is run by sh; named by its path it is refused.
+        let nameless = || is_text_without_shebang(Path::new(program));
+        let what = unstartable(Path::new(program)).or_else(|| {
+            nameless().then(|| "is a script that does not say what runs it; begin it with #!/bin/sh".to_owned())
+        });
+        return what.map(|what| format!("{program} {what}"));
     }
     let folders: Vec<PathBuf> = std::env::split_paths(path).collect();
     let found: Vec<PathBuf> = folders.iter().map(|f| f.join(program)).filter(|p| p.exists()).collect();
@@ -66,10 +71,20 @@ fn executable(path: &Path) -> bool {
     unsafe { libc::access(name.as_ptr(), libc::X_OK) == 0 }
 }
 
+/// The start of a file; `None` where it cannot be read, which a program need not be.
+fn start(path: &Path) -> Option<Vec<u8>> {
+    let mut start = Vec::new();
+    File::open(path).ok()?.take(SHEBANG_MAX).read_to_end(&mut start).ok()?;
+    Some(start)
+}
+
+fn is_text_without_shebang(path: &Path) -> bool {
+    start(path).is_some_and(|s| !s.starts_with(b"#!") && s.is_ascii() && !s.contains(&0) && !s.starts_with(b"\x7fELF"))
+}
+
 /// What a script names after `#!`.
 fn interpreter(path: &Path) -> Option<PathBuf> {
-    let mut start = Vec::new();
-    File::open(path).ok()?.take(SHEBANG_MAX as u64).read_to_end(&mut start).ok()?;
+    let start = start(path)?;
     let line = start.strip_prefix(b"#!")?.split(|b| *b == b'\n').next()?;
     let word = line.split(|b| *b == b' ' || *b == b'\t').find(|w| !w.is_empty())?;
     Some(PathBuf::from(std::ffi::OsStr::from_bytes(word)))
@@ -106,6 +121,9 @@ mod tests {
         ends("plain.sh", &format!("is not executable; run `chmod +x {plain}`"));
         let orphan = script("orphan", "#! /no/such/python3 -u\n", 0o755);
         ends(&orphan, "names /no/such/python3 in its first line as what runs it, and that cannot be started");
+        let bare = script("bare", "echo hello\n", 0o755);
+        ends(&bare, "is a script that does not say what runs it; begin it with #!/bin/sh");
+        assert_eq!(of("bare"), None, "sh runs it where it is found along the PATH");
         ends("zzzzzzzzzzzzzzzz", "there is no program zzzzzzzzzzzzzzzz on the PATH");
     }
 }

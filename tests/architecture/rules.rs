@@ -208,7 +208,13 @@ mod caught {
         bad(direction("src/budget/mod.rs", "fn f() { crate::helper(); }"), 1);
         bad(direction("src/misc/mod.rs", ""), 1);
         bad(direction("src/pipeline/mod.rs", "use crate::{audio, hear, llm, speak, dialog, tools, budget};"), 0);
-        bad(direction("src/dialog/mod.rs", "use crate::{units::TurnId, error::Result, problems, schema, dialog::words};"), 0);
+        bad(
+            direction(
+                "src/dialog/mod.rs",
+                "use crate::{units::TurnId, error::Result, problems, schema, dialog::words};",
+            ),
+            0,
+        );
         bad(direction("src/hear/mod.rs", "#[cfg(test)]\nmod tests { use crate::audio::read_16k; }"), 0);
         bad(direction("src/error.rs", "use crate::units::Bytes;"), 0);
     }

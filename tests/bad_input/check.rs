@@ -87,7 +87,11 @@ fn voices_wake_words_and_recognisers_are_known_or_refused() {
     let d = folder();
     for (key, value, near) in [
         ("hear.wake.models", "alexia", "did you mean alexa?"),
-        ("hear.wake.models", "hey_jarvis,computer", "must be a wake word (one of alexa, hey_jarvis, hey_mycroft or hey_marvin)"),
+        (
+            "hear.wake.models",
+            "hey_jarvis,computer",
+            "must be a wake word (one of alexa, hey_jarvis, hey_mycroft or hey_marvin)",
+        ),
         ("hear.wake.models", "/no/such.onnx", "there is no file /no/such.onnx"),
         ("hear.stt.model", "whisper-tiny", "did you mean whisper-tiny.en?"),
         ("hear.stt.model", "/no/such.bin", "there is no file /no/such.bin"),
@@ -108,7 +112,13 @@ fn what_is_not_here_yet_is_a_note() {
     let args = ["config", "check", "--set", set, "--set", "llm.model=ternary-bonsai-8b"];
     let ran = tercet(d.path(), &[], &args);
     assert_eq!((ran.code, ran.out.as_str()), (0, "ok: no configuration file, built-in defaults\n"), "{}", ran.err);
-    assert!(ran.err.contains("note: --set llm.model=ternary-bonsai-8b: llm.model: ternary-bonsai-8b is not on this machine yet; get "), "{}", ran.err);
+    assert!(
+        ran.err.contains(
+            "note: --set llm.model=ternary-bonsai-8b: llm.model: ternary-bonsai-8b is not on this machine yet; get "
+        ),
+        "{}",
+        ran.err
+    );
     if cfg!(feature = "voice") {
         assert!(ran.err.contains("run `tercet models fetch wake-hey_marvin`"), "{}", ran.err);
     }

@@ -3,6 +3,7 @@
 
 mod check;
 mod flags;
+mod hints;
 
 use std::path::Path;
 use std::process::Command;
