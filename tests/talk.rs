@@ -80,7 +80,7 @@ fn chat_survives_more_than_its_context_holds() {
     let answers = text(&o);
     assert_eq!(answers.lines().count(), 9, "{answers:?}");
     let notes = String::from_utf8_lossy(&o.stderr);
-    assert!(notes.contains("longer than the 1024 tokens"), "{notes}");
+    assert!(notes.contains("does not fit the model's context of 1024 tokens"), "{notes}");
 }
 
 #[test]

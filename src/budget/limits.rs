@@ -9,6 +9,8 @@ struct Limits {
     address_space: Option<u64>,
     /// Processes and threads of the user (`ulimit -u`); root has no such limit.
     user_tasks: Option<u64>,
+    /// Size of a file in bytes (`ulimit -f`).
+    file_size: Option<u64>,
     /// Processes and threads of the control group (`TasksMax`), where no more are left.
     group_tasks: Option<u64>,
 }
@@ -23,6 +25,11 @@ pub fn memory_remedy() -> String {
     Limits::now().for_memory()
 }
 
+/// What to do where a file may not grow, as an imperative.
+pub fn file_size_remedy() -> String {
+    Limits::now().for_file_size()
+}
+
 impl Limits {
     fn now() -> Self {
         // SAFETY: takes nothing, returns a number.
@@ -30,6 +37,7 @@ impl Limits {
         Self {
             address_space: limit(libc::RLIMIT_AS),
             user_tasks: limit(libc::RLIMIT_NPROC).filter(|_| !root),
+            file_size: limit(libc::RLIMIT_FSIZE),
             group_tasks: group_tasks(Path::new("/proc/self/cgroup"), Path::new("/sys/fs/cgroup")),
         }
     }
@@ -46,6 +54,13 @@ impl Limits {
                 format!("end other processes, or raise the user's limit on them (`ulimit -u`), which is {n}")
             }
             _ => "end other programs: the system has no room for more threads".to_owned(),
+        }
+    }
+
+    fn for_file_size(&self) -> String {
+        match self.file_size {
+            Some(bytes) => format!("raise the limit on file sizes (`ulimit -f`), which is {} kB", bytes / 1024),
+            None => "write to another disk: the file system here takes no larger files".to_owned(),
         }
     }
 
@@ -85,6 +100,8 @@ mod tests {
         assert!(space.for_memory().contains("`ulimit -v`), which is 1024 kB"));
         assert!(space.for_threads().contains("`ulimit -v`"));
         assert!(Limits { user_tasks: Some(50), ..none }.for_threads().contains("`ulimit -u`), which is 50"));
+        assert!(Limits { file_size: Some(2048), ..none }.for_file_size().contains("`ulimit -f`), which is 2 kB"));
+        assert!(none.for_file_size().contains("another disk"));
         assert!(Limits { group_tasks: Some(9), ..space }.for_threads().contains("TasksMax"));
     }
 

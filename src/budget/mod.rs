@@ -20,7 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use limits::{memory_remedy, thread_remedy};
+pub use limits::{file_size_remedy, memory_remedy, thread_remedy};
 pub use measure::{resident_now, resident_peak};
 pub use plan::{Inputs, Plan, PlanItem, Saving};
 pub use pressure::{Gauge, Pressure, Reading};
