@@ -155,8 +155,8 @@ fn what_cannot_be_said_is_refused_with_a_reason() {
         assert!(!wav.exists(), "{args:?} left a file");
     };
     fails(&["..."], 64, "nothing to say");
-    fails(&["Hi.", "--speed", "9"], 64, "speed");
-    fails(&["Hi.", "--set", "speak.voice=no-such-voice"], 64, "no-such-voice");
+    fails(&["Hi.", "--speed", "9"], 78, "flag --speed: speak.speed: must be between 0.5 and 2, not 9");
+    fails(&["Hi.", "--set", "speak.voice=no-such-voice"], 78, "no-such-voice");
     if models("what_cannot_be_said_is_refused_with_a_reason", &VOICE) {
         fails(&["Hi.", "--set", "speak.espeak_data=/nowhere"], 66, "apt-get install espeak-ng-data");
         fails(&["Hi.", "--set", "speak.speaker=7"], 78, "speaker");

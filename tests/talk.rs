@@ -80,7 +80,7 @@ fn chat_survives_more_than_its_context_holds() {
     let answers = text(&o);
     assert_eq!(answers.lines().count(), 9, "{answers:?}");
     let notes = String::from_utf8_lossy(&o.stderr);
-    assert!(notes.contains("longer than the 1024 tokens"), "{notes}");
+    assert!(notes.contains("does not fit the model's context of 1024 tokens"), "{notes}");
 }
 
 #[test]
@@ -129,7 +129,8 @@ fn what_cannot_be_asked_is_said() {
     assert!(code == 65 && why.contains("Cargo.toml"), "{code} {why}");
     assert_eq!(fails(&["ask", " "], "").0, 64);
     assert_eq!(fails(&["ask", "-"], "\n").0, 64);
-    assert_eq!(fails(&["ask", "Hello.", "--backend", "gpu"], "").0, 64);
+    let (code, err) = fails(&["ask", "Hello.", "--backend", "gpu"], "");
+    assert!(code == 78 && err.contains("flag --backend: llm.backend: must be one of "), "{err}");
     let (code, why) = fails(&["ask", &"word ".repeat(2000)], "");
     assert!(code == 71 && why.contains("context"), "{code} {why}");
 }

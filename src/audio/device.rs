@@ -7,6 +7,7 @@ use cpal::{SampleFormat, StreamConfig, SupportedStreamConfigRange};
 use serde::Serialize;
 
 use crate::error::{Error, Kind, Result};
+use crate::problems::{Problems, clip, nearest};
 
 /// Rates shown in lists, and tried in this order where 48 and 16 kHz are missing.
 const RATES: [u32; 8] = [48_000, 16_000, 44_100, 32_000, 24_000, 96_000, 22_050, 8_000];
@@ -151,6 +152,26 @@ pub(super) fn find(wanted: &str, direction: Direction) -> Result<cpal::Device> {
     let first = found.first().copied().cloned();
     let opens = found.into_iter().find(|d| config(d, direction, 20).is_ok()).cloned();
     opens.or(first).ok_or_else(|| not_there(wanted, direction))
+}
+
+/// Adds a device that is named and not there, as a note: it may be plugged in later.
+pub(super) fn look(problems: &mut Problems, key: &str, wanted: &str, direction: Direction) {
+    if wanted.trim().eq_ignore_ascii_case("default") || find(wanted, direction).is_ok() {
+        return;
+    }
+    let here = devices().unwrap_or_default();
+    let usable =
+        here.iter().filter(|d| if direction == Direction::In { d.input.is_some() } else { d.output.is_some() });
+    let names: Vec<&str> = usable.flat_map(|d| [d.name.as_str(), d.id.as_str()]).collect();
+    let near = nearest(wanted, names).map(|n| format!("; did you mean {n:?}?")).unwrap_or_default();
+    let noun = direction.noun();
+    problems.note(
+        key,
+        format!(
+            "no {noun} named {:?} is on this machine now; `tercet devices` lists those that are{near}",
+            clip(wanted)
+        ),
+    );
 }
 
 /// How to run `device`: its stream configuration and sample format.

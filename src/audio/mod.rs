@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::budget::Budget;
 use crate::error::Result;
+use crate::problems::Problems;
 use crate::units::SampleRate;
 
 #[cfg(feature = "sound")]
@@ -124,7 +125,7 @@ pub struct Settings {
     /// Loudspeaker: "default", or an id or part of a name.
     pub output: String,
     /// Loudness of speech, 0 to 100.
-    pub volume: u8,
+    pub volume: u32,
     /// How much sound a device hands over at a time, in milliseconds; two of these are its latency.
     pub period_ms: u32,
     /// How much speech may be queued for the loudspeaker, in milliseconds.
@@ -138,23 +139,27 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every problem, named by key as in the configuration file.
-    pub fn validate(&self, problems: &mut Vec<String>) {
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
         for (key, name) in [("input", &self.input), ("output", &self.output)] {
-            if name.trim().is_empty() {
-                problems.push(format!("audio.{key}: empty; say \"default\" for the system's device"));
-            }
+            problems.filled(key, name, "write \"default\" for the system's device");
         }
-        if self.volume > 100 {
-            problems.push(format!("audio.volume: {} is not between 0 and 100", self.volume));
-        }
-        if !(5..=200).contains(&self.period_ms) {
-            problems.push(format!("audio.period_ms: {} is not between 5 and 200", self.period_ms));
-        }
-        if !(200..=10_000).contains(&self.queue_ms) {
-            problems.push(format!("audio.queue_ms: {} is not between 200 and 10000", self.queue_ms));
+        problems.range("volume", self.volume, 0..=100);
+        problems.range("period_ms", self.period_ms, 5..=200);
+        problems.range("queue_ms", self.queue_ms, 200..=10_000);
+    }
+
+    /// Adds devices that are named and not there, as notes: they may be plugged in later.
+    #[cfg(feature = "sound")]
+    pub fn look(&self, problems: &mut Problems) {
+        for (key, direction) in [("input", device::Direction::In), ("output", device::Direction::Out)] {
+            device::look(problems, key, if key == "input" { &self.input } else { &self.output }, direction);
         }
     }
+
+    /// Without live devices there is nothing to look for.
+    #[cfg(not(feature = "sound"))]
+    pub fn look(&self, _: &mut Problems) {}
 }
 
 /// What the live devices will reserve, by name. Their own rates are known only once they are open: 48 kHz stereo is what
@@ -229,13 +234,12 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_every_bad_key_is_named() {
-        let mut problems = Vec::new();
+        let mut problems = Problems::new();
         Settings::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let bad = Settings { input: " ".into(), output: String::new(), volume: 101, period_ms: 0, queue_ms: 1 };
         bad.validate(&mut problems);
-        for key in ["audio.input", "audio.output", "audio.volume", "audio.period_ms", "audio.queue_ms"] {
-            assert!(problems.iter().any(|p| p.starts_with(key)), "{key} is missing in {problems:?}");
-        }
+        let named: Vec<String> = problems.into_vec().iter().map(|p| p.key.to_string()).collect();
+        assert_eq!(named, ["input", "output", "volume", "period_ms", "queue_ms"]);
     }
 }

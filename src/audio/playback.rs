@@ -71,7 +71,7 @@ impl Speaker {
         let plan = Plan::make(settings)?;
         let bytes = queue::bytes(plan.rate(), settings.queue_ms);
         let reservation = budget.reserve(Component::Audio, "loudspeaker", bytes)?;
-        let (queue, player) = queue::pair(plan.rate(), settings.queue_ms, settings.volume);
+        let (queue, player) = queue::pair(plan.rate(), settings.queue_ms, settings.volume.min(100) as u8);
         reservation.record_measured(queue.held());
         let shared = Arc::new(Shared {
             settings: settings.clone(),

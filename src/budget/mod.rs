@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
+mod limits;
 mod measure;
 mod plan;
 mod pressure;
@@ -19,6 +20,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use limits::{file_size_remedy, memory_remedy, thread_remedy};
 pub use measure::{resident_now, resident_peak};
 pub use plan::{Inputs, Plan, PlanItem, Saving};
 pub use pressure::{Gauge, Pressure, Reading};
@@ -206,7 +208,7 @@ impl Ledger {
                 Kind::OverBudget,
                 format!("{what} needs {bytes}, but only {free} of the memory budget of {} is free", self.cap),
             )
-            .remedy("run `tercet plan` to see where the budget goes, then raise budget.total_mb or choose smaller models or a shorter context"));
+            .remedy("run `tercet plan`: it shows where the budget goes and what would make it fit"));
         }
         Ok(())
     }

@@ -38,6 +38,8 @@ pub struct Inputs {
     pub cap_note: String,
     /// Physical memory, where known: no advice to plan for more.
     pub machine: Option<Bytes>,
+    /// The control group's limit; `None` where there is none.
+    pub group: Option<Bytes>,
     pub items: Vec<PlanItem>,
     /// The least harmful first.
     pub savings: Vec<Saving>,
@@ -130,12 +132,14 @@ fn advise(inputs: &Inputs, total: Bytes, short: Bytes) -> Vec<String> {
         }
     }
     let needed_mb = total.0.div_ceil(1_000_000);
-    match inputs.machine {
-        Some(machine) if total > machine => {
-            advice.push(format!("use a machine with more than {machine} of memory"));
-        }
-        _ => advice.push(format!("raise budget.total_mb to at least {needed_mb}")),
-    }
+    // What cannot help is not suggested: the budget may be raised up to what there is.
+    advice.push(match (inputs.machine, inputs.group) {
+        (Some(machine), _) if total > machine => format!("use a machine with more than {machine} of memory"),
+        (_, Some(limit)) if total > limit => format!(
+            "raise the service's memory limit (MemoryMax), which is {limit}, and raise budget.total_mb to at least {needed_mb}"
+        ),
+        _ => format!("raise budget.total_mb to at least {needed_mb}"),
+    });
     advice
 }
 
@@ -161,6 +165,7 @@ mod tests {
             cap: Bytes::mb(cap_mb),
             cap_note: "budget.total_mb".into(),
             machine: Some(Bytes::gb(8)),
+            group: None,
             items: vec![item("model", 300), item("whisper base", 150), item("context", 50)],
             savings: vec![
                 saving("llm.context_tokens", "shorten llm.context_tokens to 1024", 20),
@@ -205,6 +210,11 @@ mod tests {
         assert_eq!(p.advice, ["raise budget.total_mb to at least 500"], "nothing that helps is not suggested");
         let small = Inputs { machine: Some(Bytes::mb(400)), ..inputs(100) };
         assert_eq!(Plan::compute(small).advice, ["use a machine with more than 400.0 MB of memory"]);
+        let confined = Inputs { group: Some(Bytes::mb(400)), ..inputs(100) };
+        assert!(
+            Plan::compute(confined).advice[0]
+                .starts_with("raise the service's memory limit (MemoryMax), which is 400.0 MB")
+        );
     }
 
     proptest! {

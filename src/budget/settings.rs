@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Budget, Component, Reading, Reservation};
 use crate::error::Result;
+use crate::problems::Problems;
 use crate::units::Bytes;
 
 /// `[budget]`.
@@ -77,19 +78,14 @@ impl Settings {
         self.standing().into_iter().map(|(c, what, bytes)| budget.reserve(c, what, bytes)).collect()
     }
 
-    pub fn validate(&self, problems: &mut Vec<String>) {
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
         const MAX_MB: u64 = 1_000_000;
-        if self.total_mb.is_some_and(|mb| mb == 0 || mb > MAX_MB) {
-            problems.push(format!("total_mb is {}; between 1 and {MAX_MB} MB", self.total_mb.unwrap_or(0)));
+        if let Some(total) = self.total_mb {
+            problems.range("total_mb", total, 1..=MAX_MB);
         }
-        for (key, mb) in [("reserve_mb", self.reserve_mb), ("runtime_mb", self.runtime_mb)] {
-            if mb > MAX_MB {
-                problems.push(format!("{key} is {mb}; at most {MAX_MB} MB"));
-            }
-        }
-        if self.runtime_mb == 0 {
-            problems.push("runtime_mb is 0; a process needs some memory for itself".to_owned());
-        }
+        problems.range("reserve_mb", self.reserve_mb, 0..=MAX_MB);
+        problems.range("runtime_mb", self.runtime_mb, 1..=MAX_MB);
     }
 }
 
@@ -116,11 +112,11 @@ mod tests {
 
     #[test]
     fn absurd_values_are_named() {
-        let mut p = Vec::new();
-        Settings { total_mb: Some(0), reserve_mb: u64::MAX, runtime_mb: 0 }.validate(&mut p);
-        assert_eq!(p.len(), 3, "{p:?}");
+        let mut p = Problems::new();
         Settings::default().validate(&mut p);
-        assert_eq!(p.len(), 3, "the defaults are in range");
+        assert!(p.is_empty(), "{p:?}");
+        Settings { total_mb: Some(0), reserve_mb: u64::MAX, runtime_mb: 0 }.validate(&mut p);
+        assert_eq!(p.into_vec().len(), 3);
     }
 
     #[test]

@@ -2,20 +2,19 @@
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::convert::{SyntheticArgs, watched};
-use super::model::EngineArgs;
+use super::model::{EngineArgs, load};
 use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::cuda::memory_used;
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, BackendKind, EmbeddingPlace, KvPrecision, Options, Profile, Session, Spent, timing};
+use crate::llm::{self, BackendKind, Options, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -27,58 +26,58 @@ pub struct Args {
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
     Llm(Box<Llm>),
-    /// Memory: how fast threads read it when they do nothing else, which no decoding can beat
+    /// Memory: how fast threads read it when they do nothing else: the upper limit for decoding
     Memory(Memory),
 }
 
 #[derive(Debug, clap::Args)]
 struct Memory {
-    /// Threads that read; a list measures several
+    /// Threads that read; a list measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
     threads: Vec<u16>,
-    /// Times each is measured; the best counts
+    /// How many times each is measured; the best counts
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, clap::Args)]
 struct Llm {
-    /// Model file (GGUF) in place of the configured model
+    /// Model file (GGUF) or id, in place of the configured model (llm.model)
     #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
-    model: Option<PathBuf>,
+    model: Option<String>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
-    /// Threads that compute; 0: one for each processor; a list runs several
-    #[arg(short = 't', long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(0..=256))]
-    threads: Vec<u16>,
-    /// What computes: auto, cuda, cpu or reference; a list runs several
+    /// Threads that compute (llm.threads); 0: one per CPU; a list runs each
+    #[arg(short = 't', long, value_name = "N", value_delimiter = ',', allow_negative_numbers = true)]
+    threads: Vec<String>,
+    /// What computes: auto, cuda, cpu or reference (llm.backend); a list runs each
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
-    backend: Vec<BackendKind>,
-    /// How keys and values are kept: f16, or int8 in half the memory
+    backend: Vec<String>,
+    /// Precision of the KV cache: f16, or int8 in half the memory (llm.kv_precision)
     #[arg(long, value_name = "PRECISION")]
-    kv: Option<KvPrecision>,
-    /// Where a GPU finds the embedding's rows: file (nothing of it in the GPU's memory) or device
+    kv: Option<String>,
+    /// Where a GPU finds embedding rows: file (they take no GPU memory) or device (llm.embedding)
     #[arg(long, value_name = "PLACE")]
-    embedding: Option<EmbeddingPlace>,
-    /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs several
+    embedding: Option<String>,
+    /// Tokens of prompt to process at once (prefill); 0 leaves the test out; a list runs each
     #[arg(short = 'p', long = "prompt", value_name = "N", value_delimiter = ',', default_value = "128")]
     prompt: Vec<usize>,
-    /// Tokens to generate one by one (decode); 0 leaves the test out; a list runs several
+    /// Tokens to generate one by one (decode); 0 leaves the test out; a list runs each
     #[arg(short = 'n', long = "generate", value_name = "N", value_delimiter = ',', default_value = "64")]
     generate: Vec<usize>,
-    /// Tokens already in the context when a test begins; a list runs several
+    /// Tokens already in the context when a test begins; a list runs each
     #[arg(short = 'd', long = "depth", value_name = "N", value_delimiter = ',', default_value = "0")]
     depth: Vec<usize>,
-    /// Times each test runs
+    /// How many times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
     #[arg(long, conflicts_with = "json")]
     profile: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -140,13 +139,19 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 
 impl Llm {
     /// The ways of computing asked for, each backend with each number of threads.
-    fn ways(&self, model: Option<PathBuf>) -> Vec<EngineArgs> {
-        fn each<T: Copy>(list: &[T]) -> Vec<Option<T>> {
-            if list.is_empty() { vec![None] } else { list.iter().copied().map(Some).collect() }
+    fn ways(&self) -> Vec<EngineArgs> {
+        fn each(list: &[String]) -> Vec<Option<String>> {
+            if list.is_empty() { vec![None] } else { list.iter().cloned().map(Some).collect() }
         }
         let threads = each(&self.threads);
-        let with = |b: Option<BackendKind>| {
-            let way = |&t: &Option<u16>| EngineArgs::new(model.clone(), t, b, self.kv, self.embedding);
+        let with = |backend: Option<String>| {
+            let way = |threads: &Option<String>| EngineArgs {
+                model: self.model.clone(),
+                threads: threads.clone(),
+                backend: backend.clone(),
+                kv: self.kv.clone(),
+                embedding: self.embedding.clone(),
+            };
             threads.iter().map(way).collect::<Vec<_>>()
         };
         each(&self.backend).into_iter().flat_map(with).collect()
@@ -176,14 +181,15 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     if tests.is_empty() {
         return Err(Error::new(Kind::Usage, "no test is left to run").remedy("give -p or -n a number above 0"));
     }
+    let mut ways = args.ways().iter().map(|way| Ok(way.settings(ctx)?.llm)).collect::<Result<Vec<_>>>()?;
     let plan = args.synthetic.plan()?;
     // Held open until the last load: that is all that keeps the file there.
     let made = plan.map(|plan| write_synthetic(&plan, ctx.global.quiet)).transpose()?;
-    let path = made.as_ref().map(|file| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())));
-    let ways = args.ways(path.or(args.model.clone()));
+    if let Some(file) = &made {
+        ways.iter_mut().for_each(|way| way.model = format!("/proc/self/fd/{}", file.as_raw_fd()));
+    }
     let bar = out::progress_steps((ways.len() * tests.len()) as u64, "loading", ctx.global.quiet);
-    let measured: Vec<Measured> =
-        ways.iter().map(|way| measure_way(args, way, &tests, ctx, &bar)).collect::<Result<_>>()?;
+    let measured: Vec<Measured> = ways.iter().map(|way| measure_way(args, way, &tests, &bar)).collect::<Result<_>>()?;
     bar.finish_and_clear();
     if args.json {
         return Ok(());
@@ -199,25 +205,18 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
 }
 
 /// Loads the model one way and runs every test; the model is gone when this returns.
-fn measure_way(
-    args: &Llm,
-    way: &EngineArgs,
-    tests: &[(Test, usize)],
-    ctx: &Context,
-    bar: &ProgressBar,
-) -> Result<Measured> {
+fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], bar: &ProgressBar) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
-    let settings = way.settings(ctx)?.llm;
     let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
     let used_before = match options.backend {
         BackendKind::Auto | BackendKind::Cuda => memory_used(),
         BackendKind::Cpu | BackendKind::Reference => None,
     };
-    let engine = way.load(&settings, &options)?;
+    let engine = load(settings, &options)?;
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
-            format!("the longest test needs {longest} tokens, but the model's context is {}", engine.context()),
+            format!("the longest test needs {longest} tokens, and the model takes at most {}", engine.context()),
         )
         .remedy("choose smaller -p, -n and -d"));
     }

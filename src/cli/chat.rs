@@ -49,10 +49,9 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     while let Some(question) = next_question(&inputs, console, answered)? {
         messages.push(Message::new(Role::User, question));
         if !make_room(&mut messages, &talker)? {
-            out::note(format!(
-                "that is longer than the {} tokens the model can keep in mind",
-                talker.engine().context()
-            ));
+            let engine = talker.engine();
+            out::note(format!("that does not fit the model's context of {} tokens", engine.context()));
+            out::note(format!("  hint: say it in fewer words, or {}", engine.longer_context()));
             continue;
         }
         interrupt.take();

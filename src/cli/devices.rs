@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::model::flag;
 use super::{Context, input, out};
 use crate::audio::{self, Read, Settings, WavWriter};
 use crate::budget::Budget;
-use crate::config;
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
 
@@ -20,7 +20,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub struct Args {
     #[command(subcommand)]
     action: Option<Action>,
-    /// Print one JSON object a device
+    /// Print one JSON object per device
     #[arg(long, global = true)]
     json: bool,
 }
@@ -42,10 +42,10 @@ struct Test {
     /// Play FILE (WAV or FLAC; "-" reads standard input) and do not record
     #[arg(long, value_name = "FILE")]
     play: Option<PathBuf>,
-    /// Microphone, in place of the configured one
+    /// Microphone (audio.input)
     #[arg(long, value_name = "NAME")]
     input: Option<String>,
-    /// Loudspeaker, in place of the configured one
+    /// Loudspeaker (audio.output)
     #[arg(long, value_name = "NAME")]
     output: Option<String>,
     /// Stop playing after this many seconds, as barge-in does
@@ -115,10 +115,9 @@ fn list(as_json: bool) -> Result<()> {
 
 impl Test {
     fn run(&self, as_json: bool, ctx: &Context) -> Result<()> {
-        let mut settings =
-            config::load(&config::Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?.settings.audio;
-        settings.input = self.input.clone().unwrap_or(settings.input);
-        settings.output = self.output.clone().unwrap_or(settings.output);
+        let input = flag("--input", "audio.input", self.input.as_ref());
+        let output = flag("--output", "audio.output", self.output.as_ref());
+        let settings = ctx.settings_with(input.into_iter().chain(output).collect())?.audio;
         let report = Report { as_json, quiet: ctx.global.quiet, start: Instant::now() };
         if let Some(path) = &self.play {
             let clip = input::clip(path)?;

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::model::flag;
 use super::{Context, input, out};
 use crate::budget::Budget;
-use crate::config::{self, Request};
 use crate::error::{Error, Result};
-use crate::hear::{EarEvent, Ears, Mode, RATE, Settings};
+use crate::hear::{EarEvent, Ears, Mode, RATE};
 use crate::store::Paths;
 
 /// Find wake words, speech and turns in recordings
@@ -20,10 +20,11 @@ pub struct Args {
     /// Recordings; "-" reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Wake words to listen for, separated by commas (alexa, hey_jarvis, hey_mycroft, hey_marvin), or model files
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    wake: Option<Vec<String>>,
-    /// Print one JSON object an event: file, event (wake, speech, turn), model, start_s, end_s, score
+    /// Wake words to listen for (hear.wake.models), separated by commas: alexa, hey_jarvis, hey_mycroft, hey_marvin, or
+    /// model files
+    #[arg(long, value_name = "NAMES")]
+    wake: Option<String>,
+    /// Print one JSON object per event: file, event (wake, speech, turn), model, start_s, end_s, score
     #[arg(long)]
     json: bool,
 }
@@ -41,10 +42,8 @@ struct Found<'a> {
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     input::stdin_once(&args.files)?;
-    let mut settings = settings(ctx)?;
-    if let Some(words) = args.wake {
-        settings.wake.models = words.into_iter().filter(|w| !w.is_empty()).collect();
-    }
+    let wake = flag("--wake", "hear.wake.models", args.wake.as_ref());
+    let settings = ctx.settings_with(wake.into_iter().collect())?.hear;
     let mut ears = Ears::load(&settings, &Paths::from_env(), &Budget::unlimited())?;
     let mut table = out::Table::new(["file", "event", "start", "end", "model", "score"]);
     each_file(&args.files, |file| {
@@ -61,12 +60,6 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         Ok(())
     })
     .and_also(|| if args.json || table.is_empty() { Ok(()) } else { table.print() })
-}
-
-/// The hearing settings of the configuration.
-pub(super) fn settings(ctx: &Context) -> Result<Settings> {
-    let loaded = config::load(&Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?;
-    Ok(loaded.settings.hear)
 }
 
 /// Runs `work` on every file. A file that fails is reported and the others are done; the first failure is the

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::{Flag, Request, Settings};
 use crate::error::{Kind, Result};
 
 pub mod ask;
@@ -55,7 +56,7 @@ struct Cli {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Configuration file ("-": standard input), in place of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
+    /// Configuration file ("-": standard input), instead of /etc/tercet/tercet.toml and ~/.config/tercet/tercet.toml
     #[arg(long, global = true, value_name = "FILE", env = "TERCET_CONFIG")]
     pub config: Option<PathBuf>,
     /// Override one setting, for example --set llm.threads=2 (repeatable)
@@ -80,11 +81,23 @@ impl Context {
     ///
     /// # Errors
     /// Names every problem of the configuration.
-    pub fn settings(&self) -> Result<crate::config::Settings> {
-        let request = crate::config::Request::from_process(self.global.config.as_deref(), &self.global.set);
-        let settings = crate::config::load(&request)?.settings;
+    pub fn settings(&self) -> Result<Settings> {
+        self.settings_with(Vec::new())
+    }
+
+    /// The effective settings, with the command's own flags as the uppermost layer.
+    ///
+    /// # Errors
+    /// As [`Context::settings`]; what is wrong with a flag names the flag.
+    pub fn settings_with(&self, flags: Vec<Flag>) -> Result<Settings> {
+        let settings = crate::config::load(&Request { flags, ..self.request() })?.settings;
         log::configured(&settings.log.level);
         Ok(settings)
+    }
+
+    /// Where the configuration is looked for.
+    pub fn request(&self) -> Request {
+        Request::from_process(self.global.config.as_deref(), &self.global.set)
     }
 }
 
@@ -92,9 +105,9 @@ impl Context {
 enum Command {
     #[cfg(feature = "voice")]
     Run(run::Args),
-    /// Converse in writing
+    /// Chat in the terminal
     Chat(chat::Args),
-    /// Ask one question in writing
+    /// Ask one question and print the answer
     Ask(ask::Args),
     #[cfg(feature = "voice")]
     Listen(listen::Args),
@@ -106,13 +119,13 @@ enum Command {
     Devices(devices::Args),
     /// List, fetch and verify models
     Models(models::Args),
-    /// Show what the agent will take of memory, and whether it fits
+    /// Show how much memory the agent will use, and whether it fits
     Plan(plan::Args),
     /// Check or show the configuration
     Config(config::Args),
-    /// Measure how fast the parts are on this machine
+    /// Measure speed on this machine
     Bench(bench::Args),
-    /// Measure how well the language model does
+    /// Measure the quality of the language model
     Eval(eval::Args),
     Convert(convert::Args),
     Inspect(inspect::Args),

@@ -1,38 +1,38 @@
 //! What commands that talk with the language model share: finding and loading it, and answering a conversation.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Context, input};
 use crate::budget::Budget;
-use crate::config::Settings;
+use crate::config::{Flag, Settings};
 use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{self, BackendKind, EmbeddingPlace, Engine, Finish, KvPrecision, Options, Sampler, Sampling, Session};
+use crate::llm::{self, Engine, Finish, Options, Sampler, Sampling, Session};
 use crate::schema::{Message, Role, ToolSchema};
 use crate::store;
 
 /// Which model, and what computes it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Model file (GGUF) in place of the configured model
+    /// Model file (GGUF) or id, in place of the configured model (llm.model)
     #[arg(long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// Threads that compute; 0: one for each processor
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=256))]
-    threads: Option<u16>,
-    /// What computes: auto, cuda, cpu or reference
+    pub(super) model: Option<String>,
+    /// Threads that compute (llm.threads); 0: one per CPU
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(super) threads: Option<String>,
+    /// What computes: auto, cuda, cpu or reference (llm.backend)
     #[arg(long, value_name = "NAME")]
-    backend: Option<BackendKind>,
-    /// How keys and values are kept: f16, or int8 in half the memory
+    pub(super) backend: Option<String>,
+    /// Precision of the KV cache: f16, or int8 in half the memory (llm.kv_precision)
     #[arg(long, value_name = "PRECISION")]
-    kv: Option<KvPrecision>,
-    /// Where a GPU finds the embedding's rows: file (nothing of it in the GPU's memory) or device
+    pub(super) kv: Option<String>,
+    /// Where a GPU finds embedding rows: file (they take no GPU memory) or device (llm.embedding)
     #[arg(long, value_name = "PLACE")]
-    embedding: Option<EmbeddingPlace>,
+    pub(super) embedding: Option<String>,
 }
 
 /// How to talk with it.
@@ -43,73 +43,68 @@ pub(super) struct TalkArgs {
     /// System message in place of the configured persona
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// 0 always takes the likeliest word; higher is more varied
-    #[arg(long, value_name = "T")]
-    temperature: Option<f32>,
-    /// Same seed, same words
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
-    /// Longest answer
+    /// 0 always takes the most likely token; higher values vary more (llm.sampling.temperature)
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    temperature: Option<String>,
+    /// The same seed gives the same words (llm.sampling.seed)
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    seed: Option<String>,
+    /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_tokens: usize,
-    /// Let it write calls of tools that are not offered, or with arguments that they do not take
+    /// Do not hold tool calls to the tools that are offered and the arguments they take
     #[arg(long)]
     free: bool,
 }
 
 impl EngineArgs {
-    /// Configuration with these options over it.
+    /// Configuration with these flags over it.
     pub(super) fn settings(&self, ctx: &Context) -> Result<Settings> {
-        let mut settings = ctx.settings()?;
-        if let Some(n) = self.threads {
-            settings.llm.threads = usize::from(n);
-        }
-        if let Some(b) = self.backend {
-            settings.llm.backend = b;
-        }
-        if let Some(kv) = self.kv {
-            settings.llm.kv_precision = kv;
-        }
-        if let Some(place) = self.embedding {
-            settings.llm.embedding = place;
-        }
-        Ok(settings)
+        ctx.settings_with(self.flags())
     }
 
-    /// Only what is said here.
-    pub(super) fn new(
-        model: Option<PathBuf>,
-        threads: Option<u16>,
-        backend: Option<BackendKind>,
-        kv: Option<KvPrecision>,
-        embedding: Option<EmbeddingPlace>,
-    ) -> Self {
-        Self { model, threads, backend, kv, embedding }
+    fn flags(&self) -> Vec<Flag> {
+        let model = self.model.as_deref().map(model_value);
+        let given = [
+            ("--model", "llm.model", model.as_ref()),
+            ("--threads", "llm.threads", self.threads.as_ref()),
+            ("--backend", "llm.backend", self.backend.as_ref()),
+            ("--kv", "llm.kv_precision", self.kv.as_ref()),
+            ("--embedding", "llm.embedding", self.embedding.as_ref()),
+        ];
+        given.into_iter().filter_map(|(name, key, value)| flag(name, key, value)).collect()
     }
+}
 
-    /// Loads the model. The command holds one and ends: accounted, never refused.
-    pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
-        let path = match &self.model {
-            Some(path) => {
-                input::no_stdin(path, "a model")?;
-                path.clone()
-            }
-            None => settings.model_path(&store::Paths::from_env())?,
-        };
-        Engine::load(&path, options, &Budget::unlimited())
+/// A flag that was given, as a setting.
+pub(super) fn flag(name: &'static str, key: &'static str, value: Option<&String>) -> Option<Flag> {
+    value.map(|v| Flag { name, key, value: v.clone() })
+}
+
+/// What `--model` names: a file, whatever it is called, or an id.
+pub(super) fn model_value(given: &str) -> String {
+    match Path::new(given).is_file() && !given.contains('/') {
+        true => format!("./{given}"),
+        false => given.to_owned(),
     }
+}
+
+/// Loads the configured model. A command holds one and ends: accounted, never refused.
+pub(super) fn load(settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
+    input::no_stdin(Path::new(&settings.model), "a model")?;
+    Engine::load(&settings.model_path(&store::Paths::from_env())?, options, &Budget::unlimited())
 }
 
 impl TalkArgs {
     /// The model loaded, and the system message it is to follow.
     pub(super) fn load(&self, ctx: &Context) -> Result<(Talker, String)> {
-        let settings = self.engine.settings(ctx)?;
-        let engine = self.engine.load(&settings.llm, &settings.llm.options())?;
-        let mut sampling = settings.llm.sampling;
-        sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
-        sampling.seed = self.seed.unwrap_or(sampling.seed);
+        let mut flags = self.engine.flags();
+        flags.extend(flag("--temperature", "llm.sampling.temperature", self.temperature.as_ref()));
+        flags.extend(flag("--seed", "llm.sampling.seed", self.seed.as_ref()));
+        let settings = ctx.settings_with(flags)?;
+        let engine = load(&settings.llm, &settings.llm.options())?;
         let system = self.system.clone().unwrap_or(settings.dialog.persona);
-        Ok((Talker::new(engine, sampling, self.max_tokens, !self.free)?, system))
+        Ok((Talker::new(engine, settings.llm.sampling, self.max_tokens, !self.free)?, system))
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::model::EngineArgs;
+use super::model::{EngineArgs, load};
 use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::tokenizer::Specials;
@@ -51,7 +51,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     let text = input::text(&args.file, MAX_TEXT_BYTES, "give the path of a text in UTF-8")?;
     let settings = args.engine.settings(ctx)?.llm;
     let options = Options { context_tokens: args.window as usize, ..settings.options() };
-    let engine = args.engine.load(&settings, &options)?;
+    let engine = load(&settings, &options)?;
     let tokenizer = engine.tokenizer();
     let tokens = tokenizer.encode(&text, Specials::AsText)?;
     let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());

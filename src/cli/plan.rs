@@ -2,7 +2,7 @@
 
 use super::{Context, out};
 use crate::budget::Plan;
-use crate::config::{self, Request};
+use crate::config;
 use crate::error::Result;
 use crate::store::Paths;
 
@@ -14,8 +14,7 @@ pub struct Args {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    let loaded = config::load(&Request::from_process(ctx.global.config.as_deref(), &ctx.global.set))?;
-    let plan = config::memory_plan(&loaded.settings, &Paths::from_env())?;
+    let plan = config::memory_plan(&ctx.settings()?, &Paths::from_env())?;
     if args.json {
         let mut object = serde_json::to_value(&plan).unwrap_or_default();
         if let Some(o) = object.as_object_mut() {

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::model::flag;
 use super::{Context, input, out};
 use crate::audio::{self, Output, WavWriter};
 use crate::budget::{Budget, Component, resident_now, resident_peak};
 use crate::error::{Error, Kind, Result};
-use crate::speak::{self, Chunker, Pcm, Voice};
+use crate::speak::{Chunker, Pcm, Voice};
 use crate::store::Paths;
 use crate::units::Bytes;
 
@@ -28,9 +29,9 @@ pub struct Args {
     /// Write a WAV file instead of playing
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Speed of speech, 0.5 to 2, in place of the configured one
-    #[arg(long, value_name = "FACTOR")]
-    speed: Option<f32>,
+    /// Speed of speech, 0.5 to 2 (speak.speed)
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    speed: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -55,13 +56,7 @@ struct Report {
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    let settings = ctx.settings()?;
-    let speak = speak::Settings { speed: args.speed.unwrap_or(settings.speak.speed), ..settings.speak };
-    let mut problems = Vec::new();
-    speak.validate(&mut problems);
-    if !problems.is_empty() {
-        return Err(Error::new(Kind::Usage, problems.join("; ")));
-    }
+    let settings = ctx.settings_with(flag("--speed", "speak.speed", args.speed.as_ref()).into_iter().collect())?;
     let text = text(&args.text)?;
     let mut chunker = Chunker::new();
     let mut sentences = chunker.push(&text);
@@ -72,7 +67,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 
     let budget = Budget::unlimited();
     let started = Instant::now();
-    let mut voice = Voice::load(&speak, &Paths::from_env(), &budget)?;
+    let mut voice = Voice::load(&settings.speak, &Paths::from_env(), &budget)?;
     let load_ms = ms(started.elapsed());
     let mut sink = match &args.output {
         Some(path) => Sink::File(WavWriter::create(path, voice.rate())?),

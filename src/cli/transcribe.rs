@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::listen::{each_file, settings};
+use super::listen::each_file;
 use super::{Context, input, out};
 use crate::budget::Budget;
 use crate::error::Result;
@@ -16,13 +16,13 @@ use crate::store::Paths;
 
 /// Write down what is said in recordings
 ///
-/// Recordings are WAV or FLAC of any rate. Prints the text, one line a recording; nothing where nobody speaks.
+/// Recordings are WAV or FLAC of any rate. Prints the text, one line per recording; nothing where nobody speaks.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Recordings; "-" reads one from standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Print one JSON object a recording: file, text, duration_s, took_s, segments (start_s, end_s, text)
+    /// Print one JSON object per recording: file, text, duration_s, took_s, segments (start_s, end_s, text)
     #[arg(long)]
     json: bool,
 }
@@ -45,7 +45,7 @@ struct Piece {
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     input::stdin_once(&args.files)?;
-    let mut transcriber = Transcriber::load(&settings(ctx)?, &Paths::from_env(), &Budget::unlimited())?;
+    let mut transcriber = Transcriber::load(&ctx.settings()?.hear, &Paths::from_env(), &Budget::unlimited())?;
     let never = AtomicBool::new(false);
     each_file(&args.files, |file| {
         let samples = input::clip_16k(file)?;

@@ -8,8 +8,9 @@ use serde::de::value::{MapAccessDeserializer, StrDeserializer};
 use serde::de::{self, DeserializeSeed, Error as _, Expected, IntoDeserializer, Unexpected, Visitor};
 use serde::forward_to_deserialize_any;
 
-use super::node::{Node, Step, Value};
+use super::node::{Node, Value};
 use super::parse;
+use crate::problems::{Step, any_of, clip, not_one_of};
 
 /// Why a tree does not fit the struct, and where.
 #[derive(Debug)]
@@ -21,8 +22,8 @@ pub(super) struct Fault {
 
 #[derive(Debug)]
 pub(super) enum What {
-    /// The key at the path is not known; these are.
-    UnknownKey(&'static [&'static str]),
+    /// This key, the last of the path or one of the table there, is not known; these are.
+    UnknownKey(String, &'static [&'static str]),
     /// The struct at the path lacks this key.
     Missing(&'static str),
     /// One of a fixed list of words was wanted.
@@ -50,9 +51,9 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.what {
-            What::UnknownKey(_) => f.write_str("no such key"),
+            What::UnknownKey(..) => f.write_str("no such key"),
             What::Missing(key) => write!(f, "the key {key} is missing"),
-            What::UnknownWord(word, known) => write!(f, "{word:?} is not one of {}", known.join(", ")),
+            What::UnknownWord(word, known) => f.write_str(&not_one_of(word, known)),
             What::Length(s) | What::Other(s) => f.write_str(s),
         }
     }
@@ -66,7 +67,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Fault::new(What::Other(format!("expected {}, found {}", plain(wanted), found_text(found))))
+        Fault::new(What::Other(format!("must be {}, not {}", plain(wanted), found_text(found))))
     }
 
     fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
@@ -74,15 +75,15 @@ impl de::Error for Fault {
     }
 
     fn invalid_length(n: usize, wanted: &dyn Expected) -> Self {
-        Fault::new(What::Length(format!("expected {}, found a list of {n}", plain(wanted))))
+        Fault::new(What::Length(format!("must be {}, not a list of {n}", plain(wanted))))
     }
 
-    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        Fault::new(What::UnknownKey(known))
+    fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
+        Fault::new(What::UnknownKey(name.to_owned(), known))
     }
 
     fn unknown_variant(word: &str, known: &'static [&'static str]) -> Self {
-        Fault::new(What::UnknownWord(super::node::clip(word), known))
+        Fault::new(What::UnknownWord(word.to_owned(), known))
     }
 
     fn missing_field(key: &'static str) -> Self {
@@ -96,7 +97,8 @@ fn plain(wanted: &dyn Expected) -> String {
     match s.as_str() {
         "u8" => "a whole number from 0 to 255".into(),
         "u16" => "a whole number from 0 to 65535".into(),
-        "u32" | "u64" | "usize" => "a whole number, not negative".into(),
+        "u32" => "a whole number from 0 to 4294967295".into(),
+        "u64" | "usize" => "a whole number from 0 up".into(),
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
         "f32" | "f64" => "a number".into(),
         "a boolean" => "true or false".into(),
@@ -105,6 +107,8 @@ fn plain(wanted: &dyn Expected) -> String {
         "a map" => "a table".into(),
         _ if s.starts_with("struct ") => "a table".into(),
         _ if s.contains("nonzero") => "a whole number above 0".into(),
+        // Of tables that say in one key what they are.
+        _ if s.contains("enum ") || s.contains("struct ") || s.contains("variant ") => "a table".into(),
         _ => s,
     }
 }
@@ -115,7 +119,7 @@ fn found_text(found: Unexpected<'_>) -> String {
         Unexpected::Unsigned(n) => n.to_string(),
         Unexpected::Signed(n) => n.to_string(),
         Unexpected::Float(x) => x.to_string(),
-        Unexpected::Str(s) => format!("the text {:?}", super::node::clip(s)),
+        Unexpected::Str(s) => format!("the text {:?}", clip(s)),
         Unexpected::Seq => "a list".into(),
         Unexpected::Map => "a table".into(),
         other => other.to_string(),
@@ -136,7 +140,7 @@ impl De<'_> {
             Value::Text(s) | Value::Loose(s) => visitor.visit_str(s),
             Value::Array(items) => visitor.visit_seq(Seq { items: items.iter().enumerate() }),
             Value::Table(t) => visitor.visit_map(Table { entries: t.iter(), current: None }),
-            Value::Date => Err(Fault::custom(format!("expected {}, found {}", plain(&visitor), self.0.kind_text()))),
+            Value::Date => Err(Fault::custom(format!("must be {}, not {}", plain(&visitor), self.0.kind_text()))),
             Value::Gone => visitor.visit_unit(),
         }
     }
@@ -162,7 +166,12 @@ impl<'de> de::Deserializer<'de> for De<'_> {
         match &self.0.value {
             Value::Loose(s) => match parse::value(s, &self.0.origin) {
                 Some(node) => De(&node).strict(visitor),
-                None => visitor.visit_str(s),
+                // Numbers as people write them: 007, .5, more than TOML can hold.
+                None => match (s.parse::<u64>(), s.parse::<f64>()) {
+                    (Ok(n), _) => visitor.visit_u64(n),
+                    (_, Ok(x)) if x.is_finite() => visitor.visit_f64(x),
+                    _ => visitor.visit_str(s),
+                },
             },
             _ => self.strict(visitor),
         }
@@ -237,13 +246,13 @@ impl<'de> de::Deserializer<'de> for De<'_> {
             Value::Table(t) => {
                 visitor.visit_enum(MapAccessDeserializer::new(Table { entries: t.iter(), current: None }))
             }
-            _ => Err(Fault::custom(format!("expected one of {}, found {}", words.join(", "), self.0.kind_text()))),
+            _ => Err(Fault::custom(format!("must be {}, not {}", any_of(words), self.0.kind_text()))),
         }
     }
 
     /// Only reached for keys that a struct would silently skip: no key is.
     fn deserialize_ignored_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
-        Err(Fault::new(What::UnknownKey(&[])))
+        Err(Fault::new(What::UnknownKey(String::new(), &[])))
     }
 
     forward_to_deserialize_any! {

@@ -44,9 +44,9 @@ pub fn memory_plan(settings: &Settings, paths: &Paths) -> Result<Plan> {
         let change = format!("lower budget.reserve_mb to {reserve}");
         parts.saving("budget.reserve_mb", change, Bytes::mb(settings.budget.reserve_mb - reserve));
     }
-    let machine = (machine.total > Bytes::ZERO).then_some(machine.total);
+    let (group, machine) = (machine.group_limit, (machine.total > Bytes::ZERO).then_some(machine.total));
     parts.items.sort_by_key(|i| i.component);
-    Ok(Plan::compute(Inputs { cap, cap_note, machine, items: parts.items, savings: parts.savings }))
+    Ok(Plan::compute(Inputs { cap, cap_note, machine, group, items: parts.items, savings: parts.savings }))
 }
 
 #[derive(Default)]

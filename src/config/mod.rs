@@ -2,15 +2,16 @@
 //!
 //! Layers, later ones win key by key: built-in defaults, `/etc/tercet/tercet.toml`,
 //! `$XDG_CONFIG_HOME/tercet/tercet.toml` (`~/.config` without it), both replaced by `--config FILE` when given;
-//! then `TERCET__SECTION__KEY` variables, then `--set section.key=value` flags. Every layer is checked whole before
-//! anything fails: unknown keys, wrong types and values out of range are reported together, each with where it was
-//! written. Only this module knows TOML; every other module owns a plain settings struct.
+//! then `TERCET__SECTION__KEY` variables, then `--set section.key=value`, then the flags of a command that stand for a
+//! setting (`--temperature`). Every layer is checked whole before anything fails: unknown keys, wrong types and values
+//! out of range are reported together, each with where it was written. [`check`] also looks for what the settings name:
+//! models, programs, devices. Only this module knows TOML; every other module owns a plain settings struct.
 
 mod de;
 mod memory;
+mod mistake;
 mod node;
 mod parse;
-mod problem;
 mod sections;
 mod show;
 
@@ -22,12 +23,14 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Kind, Result};
+use crate::problems::{Key, Problems, Severity, Step, clip, nearest};
+use crate::store::Paths;
 use de::{De, Fault, What};
-use node::{Node, Step, path_text};
+use node::Node;
 
 pub use memory::{effective_cap, memory_plan};
+pub use mistake::Mistake;
 pub use node::Origin;
-pub use problem::Problem;
 pub use sections::{Log, Privacy, Settings};
 
 /// Where configuration is looked for. [`Request::from_process`] is what the program uses; tests fill it by hand.
@@ -42,6 +45,19 @@ pub struct Request {
     pub env: Vec<(String, Result<String, String>)>,
     /// `--set section.key=value` arguments.
     pub set: Vec<String>,
+    /// Flags of the command that stand for a setting.
+    pub flags: Vec<Flag>,
+}
+
+/// A command's own flag for a setting: `--temperature 0.7` for `llm.sampling.temperature`.
+#[derive(Debug, Clone)]
+pub struct Flag {
+    /// As it is written: `--temperature`.
+    pub name: &'static str,
+    /// The key it stands for.
+    pub key: &'static str,
+    /// As it was given; its type is whatever the key wants.
+    pub value: String,
 }
 
 impl Request {
@@ -59,7 +75,7 @@ impl Request {
                 Some((name, value.into_string().map_err(|v| v.to_string_lossy().into_owned())))
             })
             .collect();
-        Self { searched, config: config.map(Path::to_owned), env, set: set.to_vec() }
+        Self { searched, config: config.map(Path::to_owned), env, set: set.to_vec(), flags: Vec::new() }
     }
 }
 
@@ -96,40 +112,83 @@ impl Loaded {
 /// One error that names every problem; its kind is [`Kind::Config`], or what the problems have in common
 /// ([`Kind::NotFound`] and [`Kind::Io`] for a file, [`Kind::Usage`] for a malformed `--set`).
 pub fn load(request: &Request) -> Result<Loaded> {
-    gather(request).map_err(|problems| problem::error_of(&problems))
+    gather(request).map_err(|mistakes| mistake::error_of(&mistakes))
 }
 
-/// [`load`], with the problems one by one.
-pub fn gather(request: &Request) -> Result<Loaded, Vec<Problem>> {
-    let mut problems = Vec::new();
+/// [`load`], with the mistakes one by one.
+pub fn gather(request: &Request) -> Result<Loaded, Vec<Mistake>> {
+    match read(request) {
+        (Some(loaded), mistakes) if mistakes.is_empty() => Ok(loaded),
+        (_, mistakes) => Err(mistakes),
+    }
+}
+
+/// What [`check`] found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The files that were read, lowest layer first.
+    pub files: Vec<PathBuf>,
+    /// What cannot work as it is written.
+    pub mistakes: Vec<Mistake>,
+    /// What is right, but needs something that is not on this machine yet.
+    pub notes: Vec<Mistake>,
+}
+
+impl Checked {
+    /// # Errors
+    /// As [`load`], for every mistake.
+    pub fn result(&self) -> Result<()> {
+        if self.mistakes.is_empty() { Ok(()) } else { Err(mistake::error_of(&self.mistakes)) }
+    }
+}
+
+/// Reads and checks every layer as [`load`] does, and looks on this machine for what the settings name.
+pub fn check(request: &Request, paths: &Paths) -> Checked {
+    let (loaded, mut mistakes) = read(request);
+    let (mut files, mut notes) = (Vec::new(), Vec::new());
+    if let Some(loaded) = loaded {
+        let mut problems = Problems::new();
+        loaded.settings.look(paths, &mut problems);
+        for problem in problems.into_vec() {
+            let list = if problem.severity == Severity::Note { &mut notes } else { &mut mistakes };
+            list.push(Mistake::of(problem, &loaded.tree));
+        }
+        files = loaded.files;
+    }
+    Checked { files, mistakes, notes }
+}
+
+/// What the layers come to, as far as they can be understood, and every mistake.
+fn read(request: &Request) -> (Option<Loaded>, Vec<Mistake>) {
+    let mut mistakes = Vec::new();
     let mut files = Vec::new();
     let mut layers = Vec::new();
     let searched = request.searched.iter().filter(|p| p.exists());
     for path in request.config.iter().chain(searched.filter(|_| request.config.is_none())) {
-        layers.push(parse::file(path, &mut problems));
+        layers.push(parse::file(path, &mut mistakes));
         files.push(path.clone());
     }
-    layers.push(parse::environment(&request.env, &mut problems));
-    layers.push(parse::flags(&request.set, &mut problems));
+    layers.push(parse::environment(&request.env, &mut mistakes));
+    layers.push(parse::set(&request.set, &mut mistakes));
+    layers.push(parse::flags(&request.flags));
 
     let mut tree = Node::table(Origin::Default);
     for mut layer in layers {
         // Each layer alone, so that a mistake is seen even where a higher layer hides it.
-        fit(&mut layer, &mut problems);
+        fit(&mut layer, &mut mistakes);
         tree.overlay(layer);
     }
-    let settings = fit(&mut tree, &mut problems);
+    let settings = fit(&mut tree, &mut mistakes);
     if let Some(settings) = &settings {
-        check_ranges(settings, &tree, &mut problems);
+        let mut found = Problems::new();
+        settings.validate(&mut found);
+        mistakes.extend(found.into_vec().into_iter().map(|p| Mistake::of(p, &tree)));
     }
-    match settings {
-        Some(settings) if problems.is_empty() => Ok(Loaded { settings, files, tree }),
-        _ => Err(problems),
-    }
+    (settings.map(|settings| Loaded { settings, files, tree }), mistakes)
 }
 
 /// Deserializes the tree; what does not fit is reported, taken out, and the rest tried again.
-fn fit(tree: &mut Node, problems: &mut Vec<Problem>) -> Option<Settings> {
+fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
     let mut reported: Vec<Vec<Step>> = Vec::new();
     loop {
         let fault = match Settings::deserialize(De(tree)) {
@@ -147,9 +206,9 @@ fn fit(tree: &mut Node, problems: &mut Vec<Problem>) -> Option<Settings> {
             _ => r.len() > path.len() && r.starts_with(&path),
         });
         if !echo {
-            problems.push(Problem {
+            mistakes.push(Mistake {
                 origin: tree.nearest(&path).origin.clone(),
-                key: path_text(&path),
+                key: Key(path.clone()).to_string(),
                 text: explain(&fault, &path, tree),
                 kind: Kind::Config,
             });
@@ -162,11 +221,19 @@ fn fit(tree: &mut Node, problems: &mut Vec<Problem>) -> Option<Settings> {
 }
 
 fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
-    let What::UnknownKey(known) = fault.what else { return fault.to_string() };
-    let Some((Step::Key(name), parents)) = path.split_last() else { return fault.to_string() };
-    let section = path_text(parents);
+    let What::UnknownKey(unknown, known) = &fault.what else { return fault.to_string() };
+    let (name, parents) = match path.split_last() {
+        Some((Step::Key(name), parents)) if unknown.is_empty() || name == unknown => (name, parents),
+        // The table at the path holds the key.
+        _ => {
+            let near =
+                nearest(unknown, known.iter().copied()).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            return format!("has no key {}{near}", clip(unknown));
+        }
+    };
+    let section = Key(parents.to_vec()).to_string();
     let full = |key: &str| if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-    if let Some(near) = problem::nearest(name, known.iter().copied()) {
+    if let Some(near) = nearest(name, known.iter().copied()) {
         return format!("no such key; did you mean {}?", full(near));
     }
     // The right key in the wrong section (or in none).
@@ -180,33 +247,4 @@ fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {
         "no such key; known are"
     };
     if known.is_empty() { fault.to_string() } else { format!("{what} {}", known.join(", ")) }
-}
-
-/// Asks every module whether its values make sense, and finds out who wrote the ones that do not.
-fn check_ranges(settings: &Settings, tree: &Node, problems: &mut Vec<Problem>) {
-    let known: Vec<String> = show::full_keys().collect();
-    for (section, text) in settings.validate() {
-        let (key, others, text) = complaint(section, &text, &known);
-        let origin_of = |key: &String| {
-            let path: Vec<Step> = key.split('.').map(|k| Step::Key(k.to_owned())).collect();
-            tree.get(&path).map(|n| n.origin.clone()).filter(|o| *o != Origin::Default)
-        };
-        // A default that another key's value made wrong: who wrote that other key has something to mend.
-        let origin = std::iter::once(&key).chain(&others).find_map(origin_of).unwrap_or(Origin::Default);
-        problems.push(Problem { origin, key, text, kind: Kind::Config });
-    }
-}
-
-/// Modules name the key they complain about, with or without their section; where that is the beginning of the
-/// sentence it is taken off, since every problem is printed after its key. The other keys named come beside it.
-fn complaint(section: &str, text: &str, known: &[String]) -> (String, Vec<String>, String) {
-    let word = |c: char| c.is_alphanumeric() || "_.".contains(c);
-    let mut mentioned = text
-        .split(|c| !word(c))
-        .map(|w| w.trim_matches('.'))
-        .map(|w| (w, format!("{section}.{}", w.strip_prefix(section).and_then(|w| w.strip_prefix('.')).unwrap_or(w))))
-        .filter(|(_, key)| known.iter().any(|k| k == key || k.starts_with(&format!("{key}."))));
-    let Some((word, key)) = mentioned.next() else { return (section.to_owned(), Vec::new(), text.to_owned()) };
-    let rest = text.strip_prefix(word).map_or(text, |rest| rest.trim_start_matches([' ', '=', ':']));
-    (key, mentioned.map(|(_, key)| key).collect(), rest.to_owned())
 }

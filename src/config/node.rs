@@ -5,6 +5,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::problems::{Step, clip};
+
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
@@ -16,7 +18,9 @@ pub enum Origin {
     /// Name of the environment variable.
     Env(String),
     /// `--set`, with the argument as it was given.
-    Flag(String),
+    Set(String),
+    /// Name of a command's own flag: `--temperature`.
+    Flag(&'static str),
 }
 
 impl fmt::Display for Origin {
@@ -25,7 +29,8 @@ impl fmt::Display for Origin {
             Origin::Default => f.write_str("default"),
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Env(name) => write!(f, "environment {name}"),
-            Origin::Flag(arg) => write!(f, "--set {arg}"),
+            Origin::Set(arg) => write!(f, "--set {arg}"),
+            Origin::Flag(name) => write!(f, "flag {name}"),
         }
     }
 }
@@ -65,31 +70,6 @@ pub(super) enum Value {
     Date,
     /// An array element that was found wrong and reported; kept so that the others keep their numbers.
     Gone,
-}
-
-/// One step from the root to a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Step {
-    Key(String),
-    Index(usize),
-}
-
-/// `tools.command[0].name`
-pub(super) fn path_text(path: &[Step]) -> String {
-    let mut s = String::new();
-    for step in path {
-        match step {
-            Step::Key(k) => {
-                if !s.is_empty() {
-                    s.push('.');
-                }
-                let bare = !k.is_empty() && k.chars().all(|c| c.is_alphanumeric() || "_-".contains(c));
-                s += &if bare { clip(k) } else { format!("{:?}", clip(k)) };
-            }
-            Step::Index(i) => s += &format!("[{i}]"),
-        }
-    }
-    s
 }
 
 impl Node {
@@ -179,14 +159,5 @@ impl Node {
             Value::Date => "a date or time (write text in quotes)".to_owned(),
             Value::Gone => "nothing".to_owned(),
         }
-    }
-}
-
-/// Long or strange text shortened for a message.
-pub(super) fn clip(s: &str) -> String {
-    const MAX: usize = 60;
-    match s.char_indices().nth(MAX) {
-        Some((at, _)) => format!("{}…", &s[..at]),
-        None => s.to_owned(),
     }
 }

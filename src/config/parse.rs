@@ -6,9 +6,11 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::node::{Node, Origin, Value, clip};
-use super::problem::Problem;
+use super::Flag;
+use super::mistake::Mistake;
+use super::node::{Node, Origin, Value};
 use crate::error::Kind;
+use crate::problems::clip;
 
 /// Configuration files are small; something larger is not one.
 const MAX_FILE_BYTES: u64 = 1_000_000;
@@ -20,9 +22,9 @@ pub(super) const ENV_PREFIX: &str = "TERCET__";
 const MAX_DEPTH: usize = 8;
 
 /// Parses a TOML file. What can be understood is returned beside every problem found.
-pub(super) fn file(path: &Path, problems: &mut Vec<Problem>) -> Node {
+pub(super) fn file(path: &Path, problems: &mut Vec<Mistake>) -> Node {
     let shared = Arc::new(path.to_owned());
-    let trouble = |kind, text: String| Problem { origin: Origin::file(&shared, 1), key: String::new(), text, kind };
+    let trouble = |kind, text: String| Mistake { origin: Origin::file(&shared, 1), key: String::new(), text, kind };
     // "-" is standard input, here as everywhere.
     let source = if path.as_os_str() == "-" { Path::new("/dev/stdin") } else { path };
     match std::fs::metadata(source) {
@@ -52,14 +54,14 @@ fn io_kind(e: &std::io::Error) -> Kind {
 }
 
 /// Parses TOML text that stands in `path`.
-pub(super) fn text(input: &str, path: &Arc<PathBuf>, problems: &mut Vec<Problem>) -> Node {
+pub(super) fn text(input: &str, path: &Arc<PathBuf>, problems: &mut Vec<Mistake>) -> Node {
     let lines = Lines::of(input);
     let (table, errors) = DeTable::parse_recoverable(input);
     let guessed = !errors.is_empty();
     for e in errors {
         let line = e.span().map_or(1, |s| lines.line(s.start));
         let text = format!("not valid TOML: {}", e.message().replace('\n', ", "));
-        problems.push(Problem { origin: Origin::file(path, line), key: String::new(), text, kind: Kind::Config });
+        problems.push(Mistake { origin: Origin::file(path, line), key: String::new(), text, kind: Kind::Config });
     }
     let mut builder = Builder { lines: Some(&lines), path: path.clone(), problems, at: Vec::new(), guessed };
     let origin = Origin::file(path, 1);
@@ -83,7 +85,7 @@ struct Builder<'a> {
     /// Absent when the text is one value from a flag or a variable.
     lines: Option<&'a Lines>,
     path: Arc<PathBuf>,
-    problems: &'a mut Vec<Problem>,
+    problems: &'a mut Vec<Mistake>,
     at: Vec<String>,
     /// The text is not TOML and the tree is what its parser made of it: a number may be there that nobody wrote.
     guessed: bool,
@@ -133,7 +135,7 @@ impl Builder<'_> {
 
     fn wrong(&mut self, origin: &Origin, text: String) -> Option<Value> {
         if !self.guessed {
-            self.problems.push(Problem { origin: origin.clone(), key: self.at.join("."), text, kind: Kind::Config });
+            self.problems.push(Mistake { origin: origin.clone(), key: self.at.join("."), text, kind: Kind::Config });
         }
         None
     }
@@ -149,7 +151,7 @@ pub(super) fn value(input: &str, origin: &Origin) -> Option<Node> {
 }
 
 /// A tree from the `TERCET__…` variables among `vars`.
-pub(super) fn environment(vars: &[(String, Result<String, String>)], problems: &mut Vec<Problem>) -> Node {
+pub(super) fn environment(vars: &[(String, Result<String, String>)], problems: &mut Vec<Mistake>) -> Node {
     let mut root = Node::table(Origin::Env(format!("{ENV_PREFIX}*")));
     for (name, value) in vars {
         let Some(rest) = name.strip_prefix(ENV_PREFIX) else { continue };
@@ -157,7 +159,7 @@ pub(super) fn environment(vars: &[(String, Result<String, String>)], problems: &
         let path: Vec<String> = rest.split("__").map(str::to_lowercase).collect();
         match value {
             Ok(_) if !(2..=MAX_DEPTH).contains(&path.len()) || path.iter().any(String::is_empty) => {
-                problems.push(Problem {
+                problems.push(Mistake {
                     origin,
                     key: clip(&path.join(".")),
                     text: format!("name a section and a key, as in {ENV_PREFIX}LLM__THREADS"),
@@ -165,7 +167,7 @@ pub(super) fn environment(vars: &[(String, Result<String, String>)], problems: &
                 })
             }
             Ok(value) => root.overlay(loose(&path, value, origin)),
-            Err(lossy) => problems.push(Problem {
+            Err(lossy) => problems.push(Mistake {
                 origin,
                 key: path.join("."),
                 text: format!("{:?} is not UTF-8 text", clip(lossy)),
@@ -177,23 +179,33 @@ pub(super) fn environment(vars: &[(String, Result<String, String>)], problems: &
 }
 
 /// A tree from `--set section.key=value` arguments; a later one wins.
-pub(super) fn flags(args: &[String], problems: &mut Vec<Problem>) -> Node {
-    let mut root = Node::table(Origin::Flag("…".into()));
+pub(super) fn set(args: &[String], problems: &mut Vec<Mistake>) -> Node {
+    let mut root = Node::table(Origin::Set("…".into()));
     for arg in args {
-        let origin = Origin::Flag(clip(arg));
+        let origin = Origin::Set(clip(arg));
         let parts = arg.split_once('=').map(|(k, v)| (k.trim().split('.').map(str::trim).collect::<Vec<_>>(), v));
         match parts {
             Some((path, v)) if (2..=MAX_DEPTH).contains(&path.len()) && path.iter().all(|p| !p.is_empty()) => {
                 let path: Vec<String> = path.into_iter().map(str::to_owned).collect();
                 root.overlay(loose(&path, v.trim(), origin));
             }
-            _ => problems.push(Problem {
+            _ => problems.push(Mistake {
                 origin,
                 key: String::new(),
                 text: "is not of the form section.key=value".into(),
                 kind: Kind::Usage,
             }),
         }
+    }
+    root
+}
+
+/// A tree from a command's own flags; a later one wins.
+pub(super) fn flags(flags: &[Flag]) -> Node {
+    let mut root = Node::table(Origin::Default);
+    for Flag { name, key, value } in flags {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        root.overlay(loose(&path, value.trim(), Origin::Flag(name)));
     }
     root
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problems::Problems;
+use crate::store::Paths;
 use crate::{audio, budget, dialog, llm, tools};
 #[cfg(feature = "voice")]
 use crate::{hear, speak};
@@ -30,25 +32,30 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Every value that is out of range or at odds with another, with the section it belongs to.
-    pub(super) fn validate(&self) -> Vec<(&'static str, String)> {
-        let mut all = Vec::new();
-        let mut section = |name: &'static str, check: &dyn Fn(&mut Vec<String>)| {
-            let mut problems = Vec::new();
-            check(&mut problems);
-            all.extend(problems.into_iter().map(|p| (name, p)));
-        };
-        section("audio", &|p| self.audio.validate(p));
+    /// Adds every value that is out of range, unknown or at odds with another.
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        problems.within("audio", |p| self.audio.validate(p));
         #[cfg(feature = "voice")]
-        section("hear", &|p| self.hear.validate(p));
-        section("llm", &|p| self.llm.validate(p));
+        problems.within("hear", |p| self.hear.validate(p));
+        problems.within("llm", |p| self.llm.validate(p));
         #[cfg(feature = "voice")]
-        section("speak", &|p| self.speak.validate(p));
-        section("dialog", &|p| self.dialog.validate(p));
-        section("tools", &|p| self.tools.validate(p));
-        section("budget", &|p| self.budget.validate(p));
-        section("log", &|p| self.log.validate(p));
-        all
+        problems.within("speak", |p| self.speak.validate(p));
+        problems.within("dialog", |p| self.dialog.validate(p));
+        problems.within("tools", |p| self.tools.validate(p));
+        problems.within("budget", |p| self.budget.validate(p));
+        problems.within("log", |p| self.log.validate(p));
+    }
+
+    /// Adds what the settings name and this machine lacks: models, files, programs, devices.
+    pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
+        problems.within("audio", |p| self.audio.look(p));
+        #[cfg(feature = "voice")]
+        problems.within("hear", |p| self.hear.look(paths, p));
+        problems.within("llm", |p| self.llm.look(paths, p));
+        #[cfg(feature = "voice")]
+        problems.within("speak", |p| self.speak.look(paths, p));
+        problems.within("tools", |p| self.tools.look(p));
+        problems.within("privacy", |p| self.privacy.look(paths, p));
     }
 }
 
@@ -78,12 +85,24 @@ impl Default for Log {
 }
 
 impl Log {
-    fn validate(&self, problems: &mut Vec<String>) {
+    fn validate(&self, problems: &mut Problems) {
         const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
         let known = |level: &str| LEVELS.contains(&level.trim().to_ascii_lowercase().as_str());
         let sound = |part: &str| part.split_once('=').map_or_else(|| known(part), |(_, level)| known(level));
         if let Some(part) = self.level.split(',').find(|part| !sound(part)) {
-            problems.push(format!("log.level: {:?} is no level; levels are {}", part.trim(), LEVELS.join(", ")));
+            let text = format!("\"{}\" is not a level; levels are {}", part.trim(), LEVELS.join(", "));
+            problems.wrong("level", text);
+        }
+    }
+}
+
+impl Privacy {
+    /// Adds a folder that recordings cannot be written to.
+    fn look(&self, paths: &Paths, problems: &mut Problems) {
+        let folder = paths.state_dir();
+        if self.keep_audio && folder.exists() && !folder.is_dir() {
+            let text = format!("recordings go to the state folder, and {} is no folder", folder.display());
+            problems.wrong("keep_audio", text);
         }
     }
 }

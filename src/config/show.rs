@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::de::{De, What};
-use super::node::{Node, Step, Value, path_text};
+use super::node::{Node, Value};
 use super::{Loaded, Origin, Settings};
+use crate::problems::{Key, Step};
 
 /// Every key, sections apart: `(hear.wake, threshold)`. In the order of the structs, keys of one section together.
 pub(super) fn keys() -> &'static [(String, String)] {
@@ -41,8 +42,8 @@ fn probe(at: &mut Vec<Step>, found: &mut Vec<(String, String)>) {
     });
     match Settings::deserialize(De(&tree)).err() {
         // The struct at `at` names its keys.
-        Some(fault) if matches!(fault.what, What::UnknownKey(_)) && fault.path().len() == at.len() + 1 => {
-            let What::UnknownKey(known) = fault.what else { return };
+        Some(fault) if matches!(fault.what, What::UnknownKey(..)) && fault.path().len() == at.len() + 1 => {
+            let What::UnknownKey(_, known) = fault.what else { return };
             for key in known {
                 at.push(Step::Key((*key).to_owned()));
                 probe(at, found);
@@ -53,7 +54,7 @@ fn probe(at: &mut Vec<Step>, found: &mut Vec<(String, String)>) {
         _ => {
             // A section without keys is one this build leaves out.
             if let Some((Step::Key(key), section @ [_, ..])) = at.split_last() {
-                found.push((path_text(section), key.clone()));
+                found.push((Key(section.to_vec()).to_string(), key.clone()));
             }
         }
     }
@@ -88,7 +89,7 @@ pub(super) fn json(loaded: &Loaded) -> Json {
     let origins: serde_json::Map<String, Json> = full_keys()
         .map(|key| {
             let origin = match loaded.origin(&key) {
-                Origin::Flag(_) => "--set".to_owned(),
+                Origin::Set(_) => "--set".to_owned(),
                 o => o.to_string(),
             };
             (key, Json::String(origin))

@@ -101,7 +101,7 @@ impl Context {
                     Kind::Unsupported,
                     format!("the request and the tool list take {tokens} tokens, and only {room} of the context of {context_tokens} are left beside a reply"),
                 )
-                .remedy("say it in fewer words, configure fewer commands, or choose a longer context"));
+                .remedy("say it in fewer words, or offer fewer tools (tools.command, tools.disable)"));
             }
         }
     }

@@ -13,6 +13,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::problems::Problems;
 use crate::schema::{Message, ToolCall};
 use crate::units::WorkId;
 
@@ -82,25 +83,24 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Appends a sentence for every value out of range, each naming its key.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        let mut range = |key: &str, v: u64, low: u64, high: u64| {
-            if !(low..=high).contains(&v) {
-                problems.push(format!("dialog.{key} = {v} is outside {low}..={high}"));
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        problems.range("wake_timeout_ms", self.wake_timeout_ms, 1_000..=60_000);
+        problems.range("follow_up_ms", self.follow_up_ms, 0..=60_000);
+        problems.range("utterance_ms", self.utterance_ms, 3_000..=120_000);
+        problems.range("thinking_ms", self.thinking_ms, 1_000..=600_000);
+        problems.range("echo_guard_ms", self.echo_guard_ms, 0..=5_000);
+        problems.range("max_tool_calls", self.max_tool_calls, 1..=16);
+        problems.range("ring_times", self.ring_times, 1..=100);
+        problems.range("ring_pause_ms", self.ring_pause_ms, 500..=60_000);
+        problems.range("forget_after_min", self.forget_after_min, 0..=24 * 60);
+        problems.range("reply_tokens", self.reply_tokens, 16..=4_096);
+        match self.persona.lines().count() {
+            _ if self.persona.trim().is_empty() => {
+                problems.wrong("persona", "must not be empty: write one line of text")
             }
-        };
-        range("wake_timeout_ms", self.wake_timeout_ms, 1_000, 60_000);
-        range("follow_up_ms", self.follow_up_ms, 0, 60_000);
-        range("utterance_ms", self.utterance_ms, 3_000, 120_000);
-        range("thinking_ms", self.thinking_ms, 1_000, 600_000);
-        range("echo_guard_ms", self.echo_guard_ms, 0, 5_000);
-        range("max_tool_calls", u64::from(self.max_tool_calls), 1, 16);
-        range("ring_times", u64::from(self.ring_times), 1, 100);
-        range("ring_pause_ms", self.ring_pause_ms, 500, 60_000);
-        range("forget_after_min", self.forget_after_min, 0, 24 * 60);
-        range("reply_tokens", self.reply_tokens as u64, 16, 4_096);
-        if self.persona.trim().is_empty() || self.persona.lines().count() > 1 {
-            problems.push("dialog.persona must be one line of text".to_owned());
+            0 | 1 => {}
+            lines => problems.wrong("persona", format!("must be one line of text, not {lines} lines")),
         }
     }
 }

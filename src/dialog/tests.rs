@@ -448,11 +448,14 @@ fn a_lost_microphone_ends_listening() {
 
 #[test]
 fn settings_out_of_range_are_named() {
-    let mut problems = Vec::new();
+    let mut problems = crate::problems::Problems::new();
     Settings::default().validate(&mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     let bad = Settings { thinking_ms: 1, persona: "two\nlines".into(), ..Settings::default() };
     bad.validate(&mut problems);
-    assert_eq!(problems.len(), 2);
-    assert!(problems[0].contains("dialog.thinking_ms"));
+    let told: Vec<String> = problems.into_vec().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        ["thinking_ms: must be between 1000 and 600000, not 1", "persona: must be one line of text, not 2 lines"]
+    );
 }

@@ -1,6 +1,6 @@
 //! The streaming half of hearing: wake words, voice activity and turns on one sample clock, in bounded memory.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::turn::Tracker;
 use super::vad::Edge;
@@ -106,8 +106,7 @@ impl Ears {
     pub fn estimate(settings: &Settings, paths: &Paths) -> Result<Bytes> {
         let mut models = vec![store::size(paths, "silero-vad", None)?];
         for model in &settings.wake.models {
-            models.push(if model.ends_with(".onnx") {
-                let file = Path::new(model);
+            models.push(if let Some(file) = wake::Settings::file(model) {
                 Bytes(std::fs::metadata(file).map_err(|e| Error::io("open the wake word", file, e))?.len())
             } else {
                 store::size(paths, &format!("wake-{model}"), None)?
@@ -131,9 +130,8 @@ impl Ears {
         let vad_file = store::locate(paths, "silero-vad")?;
         let mut words: Vec<(String, PathBuf)> = Vec::new();
         for model in &settings.wake.models {
-            let word = if model.ends_with(".onnx") {
-                let file = PathBuf::from(model);
-                (file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), file)
+            let word = if let Some(file) = wake::Settings::file(model) {
+                (file.file_stem().unwrap_or_default().to_string_lossy().into_owned(), file.to_owned())
             } else {
                 (model.clone(), store::locate(paths, &format!("wake-{model}"))?)
             };

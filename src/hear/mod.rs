@@ -6,6 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problems::Problems;
+use crate::store::{self, Paths};
+
 pub mod ears;
 pub mod recording;
 pub mod stt;
@@ -46,19 +49,20 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Adds a sentence for every value out of range.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        self.wake.validate(problems);
-        self.vad.validate(problems);
-        self.turn.validate(problems);
-        self.stt.validate(problems);
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        problems.within("wake", |p| self.wake.validate(p));
+        problems.within("vad", |p| self.vad.validate(p));
+        problems.within("turn", |p| self.turn.validate(p));
+        problems.within("stt", |p| self.stt.validate(p));
     }
-}
 
-/// Adds a sentence that begins with `key` when the value is out of range.
-fn check_range<T: PartialOrd + std::fmt::Display>(problems: &mut Vec<String>, key: &str, value: T, low: T, high: T) {
-    if !(value >= low && value <= high) {
-        problems.push(format!("{key} is {value}; it must be between {low} and {high}"));
+    /// Adds what the settings name and this machine lacks.
+    pub fn look(&self, paths: &Paths, problems: &mut Problems) {
+        store::note_missing(problems, "", "onnxruntime", paths);
+        store::note_missing(problems, "vad", "silero-vad", paths);
+        problems.within("wake", |p| self.wake.look(paths, p));
+        problems.within("stt", |p| self.stt.look(paths, p));
     }
 }
 
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_every_bad_value_is_named() {
-        let mut problems = Vec::new();
+        let mut problems = Problems::new();
         Settings::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
 
@@ -78,8 +82,7 @@ mod tests {
         bad.turn.max_utterance_s = 500;
         bad.stt.threads = 0;
         bad.validate(&mut problems);
-        for key in ["wake.threshold", "vad.offset", "turn.max_utterance_s", "stt.threads"] {
-            assert!(problems.iter().any(|p| p.starts_with(key)), "{key} is missing from {problems:?}");
-        }
+        let named: Vec<String> = problems.into_vec().iter().map(|p| p.key.to_string()).collect();
+        assert_eq!(named, ["wake.threshold", "vad.offset", "turn.max_utterance_s", "stt.threads"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Speech to text: whisper.cpp on one utterance at a time, and the guard that makes nothing of what is no speech.
 
 use std::ffi::{c_char, c_void};
+use std::io::Read;
 use std::path::Path;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,11 +12,12 @@ use whisper_rs::{
     FullParams, SamplingStrategy, WhisperContext, WhisperContextParameters, WhisperState, whisper_rs_sys,
 };
 
-use super::{RATE, check_range, text};
+use super::{RATE, text};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
-use crate::store::{self, Paths};
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 use crate::units::Bytes;
 
 /// How speech becomes text.
@@ -32,6 +34,13 @@ pub struct Settings {
     pub min_logprob: f32,
 }
 
+/// What files of whisper.cpp begin with.
+const GGML: [u8; 4] = *b"lmgg";
+
+/// What `model` may be.
+const MODEL: store::Reference =
+    store::Reference { noun: "a speech recognition model", role: ModelRole::Stt, prefix: "", file: Some("bin") };
+
 impl Default for Settings {
     fn default() -> Self {
         Self { model: "whisper-tiny.en".into(), threads: 2, partials: true, min_logprob: -1.0 }
@@ -39,11 +48,19 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn validate(&self, problems: &mut Vec<String>) {
-        check_range(problems, "stt.threads", self.threads, 1, 64);
-        check_range(problems, "stt.min_logprob", self.min_logprob, -10.0, 0.0);
-        if self.model.trim().is_empty() {
-            problems.push("stt.model: is empty".into());
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        MODEL.validate(problems, "model", &self.model);
+        problems.range("threads", self.threads, 1..=64);
+        problems.range("min_logprob", self.min_logprob, -10.0..=0.0);
+    }
+
+    pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
+        if MODEL.look(problems, "model", &self.model, paths) && MODEL.is_file(&self.model) {
+            let mut magic = [0; 4];
+            let read = std::fs::File::open(&self.model).and_then(|mut f| f.read_exact(&mut magic));
+            if read.is_err() || magic != GGML {
+                problems.wrong("model", format!("{} is no model of whisper.cpp", self.model));
+            }
         }
     }
 }
@@ -93,7 +110,7 @@ impl Stt {
     /// # Errors
     /// As [`store::size`], or when a model given as a file cannot be read.
     pub fn estimate(settings: &Settings, max_utterance_s: u32, paths: &Paths) -> Result<Bytes> {
-        let bytes = if settings.model.ends_with(".bin") {
+        let bytes = if MODEL.is_file(&settings.model) {
             let file = Path::new(&settings.model);
             std::fs::metadata(file).map_err(|e| Error::io("open the speech recognition model", file, e))?.len()
         } else {
@@ -107,7 +124,7 @@ impl Stt {
     /// # Errors
     /// [`Kind::NotFound`] or [`Kind::Corrupt`] naming the model, [`Kind::OverBudget`].
     pub fn load(settings: &Settings, max_utterance_s: u32, paths: &Paths, budget: &Budget) -> Result<Self> {
-        let file = if settings.model.ends_with(".bin") {
+        let file = if MODEL.is_file(&settings.model) {
             settings.model.clone().into()
         } else {
             store::locate(paths, &settings.model)?

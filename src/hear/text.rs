@@ -168,23 +168,7 @@ fn leading_words(text: &str, count: usize) -> Vec<(usize, String)> {
 
 /// Equal but for a quarter of the letters.
 fn close(a: &str, b: &str) -> bool {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    edit_distance(&a, &b) * 4 <= b.len()
-}
-
-/// Insertions, deletions and replacements between two sequences.
-pub fn edit_distance<T: PartialEq>(a: &[T], b: &[T]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
+    strsim::levenshtein(a, b) * 4 <= b.chars().count()
 }
 
 fn capitalise(text: &str) -> String {

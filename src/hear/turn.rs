@@ -3,7 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_range, ms_in_samples, samples_in_ms};
+use super::{ms_in_samples, samples_in_ms};
+use crate::problems::Problems;
 
 /// When an utterance begins and ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -28,16 +29,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn validate(&self, problems: &mut Vec<String>) {
-        check_range(problems, "turn.silence_ms", self.silence_ms, 200, 5000);
-        check_range(problems, "turn.max_silence_ms", self.max_silence_ms, 200, 10_000);
-        if self.max_silence_ms < self.silence_ms {
-            let (longest, wanted) = (self.max_silence_ms, self.silence_ms);
-            problems.push(format!("turn.max_silence_ms is {longest}; it must not be below turn.silence_ms, {wanted}"));
-        }
-        check_range(problems, "turn.min_speech_ms", self.min_speech_ms, 32, 2000);
-        check_range(problems, "turn.max_utterance_s", self.max_utterance_s, 2, 30);
-        check_range(problems, "turn.pre_roll_ms", self.pre_roll_ms, 0, 1000);
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        problems.range("silence_ms", self.silence_ms, 200..=5000);
+        problems.range("max_silence_ms", self.max_silence_ms, 200..=10_000);
+        problems.at_least("max_silence_ms", self.max_silence_ms, "silence_ms", self.silence_ms);
+        problems.range("min_speech_ms", self.min_speech_ms, 32..=2000);
+        problems.range("max_utterance_s", self.max_utterance_s, 2..=30);
+        problems.range("pre_roll_ms", self.pre_roll_ms, 0..=1000);
     }
 }
 

@@ -6,9 +6,10 @@ use ort::session::Session;
 use ort::value::TensorRef;
 use serde::{Deserialize, Serialize};
 
-use super::{check_range, samples_in_ms};
+use super::samples_in_ms;
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
+use crate::problems::Problems;
 use crate::units::Bytes;
 
 /// Samples per step (32 ms).
@@ -38,14 +39,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn validate(&self, problems: &mut Vec<String>) {
-        check_range(problems, "vad.onset", self.onset, 0.05, 0.99);
-        check_range(problems, "vad.offset", self.offset, 0.01, 0.99);
-        if self.offset > self.onset {
-            problems.push(format!("vad.offset is {}; it must not be above vad.onset, {}", self.offset, self.onset));
-        }
-        check_range(problems, "vad.min_speech_ms", self.min_speech_ms, 0, 1000);
-        check_range(problems, "vad.min_silence_ms", self.min_silence_ms, 32, 2000);
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        problems.range("onset", self.onset, 0.05..=0.99);
+        problems.range("offset", self.offset, 0.01..=0.99);
+        problems.at_most("offset", self.offset, "onset", self.onset);
+        problems.range("min_speech_ms", self.min_speech_ms, 0..=1000);
+        problems.range("min_silence_ms", self.min_silence_ms, 32..=2000);
     }
 }
 

@@ -9,9 +9,11 @@ use ort::session::Session;
 use ort::value::{TensorRef, ValueType};
 use serde::{Deserialize, Serialize};
 
-use super::{check_range, ms_in_samples};
+use super::ms_in_samples;
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 
 /// Samples per step (80 ms).
 pub const FRAME: usize = 1280;
@@ -41,6 +43,10 @@ pub struct Settings {
     pub refractory_ms: u32,
 }
 
+/// What a wake word may be.
+const WORDS: store::Reference =
+    store::Reference { noun: "a wake word", role: ModelRole::Wake, prefix: "wake-", file: Some("onnx") };
+
 impl Default for Settings {
     fn default() -> Self {
         Self { models: vec!["alexa".into()], threshold: 0.5, patience: 1, refractory_ms: 1500 }
@@ -48,10 +54,29 @@ impl Default for Settings {
 }
 
 impl Settings {
-    pub(super) fn validate(&self, problems: &mut Vec<String>) {
-        check_range(problems, "wake.threshold", self.threshold, 0.05, 0.999);
-        check_range(problems, "wake.patience", self.patience, 1, 10);
-        check_range(problems, "wake.refractory_ms", self.refractory_ms, 0, 10_000);
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        for (i, model) in self.models.iter().enumerate() {
+            problems.element("models", i, |p| WORDS.validate(p, "", model));
+        }
+        problems.range("threshold", self.threshold, 0.05..=0.999);
+        problems.range("patience", self.patience, 1..=10);
+        problems.range("refractory_ms", self.refractory_ms, 0..=10_000);
+    }
+
+    /// The file of a wake word that is named by its path.
+    pub(super) fn file(model: &str) -> Option<&Path> {
+        WORDS.is_file(model).then(|| Path::new(model))
+    }
+
+    pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
+        for (i, model) in self.models.iter().enumerate() {
+            problems.element("models", i, |p| {
+                WORDS.look(p, "", model, paths);
+            });
+        }
+        if !self.models.is_empty() {
+            store::note_missing(problems, "models", "openwakeword", paths);
+        }
     }
 }
 

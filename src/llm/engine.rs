@@ -277,6 +277,14 @@ impl Engine {
         self.loaded.context()
     }
 
+    /// What would give a session more tokens, as an imperative: the setting, or where that helps no more another model.
+    pub fn longer_context(&self) -> String {
+        match self.hyper.context {
+            most if self.context() < most => format!("raise llm.context_tokens (this model takes up to {most})"),
+            most => format!("use a model with a longer context (this one takes {most} tokens at most)"),
+        }
+    }
+
     pub fn kv_precision(&self) -> KvPrecision {
         self.kv_precision
     }

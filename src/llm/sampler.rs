@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::problems::Problems;
 use crate::units::TokenId;
 
 /// How the next token is chosen. The default is greedy: the likeliest token, always.
@@ -29,17 +30,12 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Adds what is out of range to `problems`.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        let mut check = |name: &str, v: f32, low: f32, high: f32| {
-            if !(low..=high).contains(&v) {
-                problems.push(format!("sampling.{name} is {v}; {low} to {high}"));
-            }
-        };
-        check("temperature", self.temperature, 0.0, 5.0);
-        check("top_p", self.top_p, 0.0, 1.0);
-        check("min_p", self.min_p, 0.0, 1.0);
-        check("repetition_penalty", self.repetition_penalty, 0.5, 5.0);
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        problems.range("temperature", self.temperature, 0.0..=5.0);
+        problems.range("top_p", self.top_p, 0.0..=1.0);
+        problems.range("min_p", self.min_p, 0.0..=1.0);
+        problems.range("repetition_penalty", self.repetition_penalty, 0.5..=5.0);
     }
 }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::Sampling;
 use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
-use crate::error::Result;
-use crate::store::{self, Paths};
+use crate::error::{Kind, Result};
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 
 /// What computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,17 +34,6 @@ impl BackendKind {
             BackendKind::Cpu => "cpu",
             BackendKind::Cuda => "cuda",
         }
-    }
-}
-
-impl std::str::FromStr for BackendKind {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        [BackendKind::Auto, BackendKind::Reference, BackendKind::Cpu, BackendKind::Cuda]
-            .into_iter()
-            .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is not a backend; auto, cuda, cpu and reference are"))
     }
 }
 
@@ -79,18 +69,6 @@ pub enum EmbeddingPlace {
     File,
     /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.
     Device,
-}
-
-impl std::str::FromStr for EmbeddingPlace {
-    type Err = String;
-
-    fn from_str(s: &str) -> Result<Self, String> {
-        match s {
-            "file" => Ok(EmbeddingPlace::File),
-            "device" => Ok(EmbeddingPlace::Device),
-            _ => Err(format!("{s} is not a place for the embedding; file and device are")),
-        }
-    }
 }
 
 /// How an engine is loaded.
@@ -170,6 +148,10 @@ pub struct Settings {
     pub sampling: Sampling,
 }
 
+/// What `model` may be.
+const MODEL: store::Reference =
+    store::Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -193,10 +175,10 @@ impl Settings {
     /// # Errors
     /// [`crate::error::Kind::NotFound`] where a model of the manifest is not installed.
     pub fn model_path(&self, paths: &Paths) -> Result<PathBuf> {
-        if self.model.ends_with(".gguf") || self.model.contains('/') {
-            return Ok(PathBuf::from(&self.model));
+        match MODEL.is_file(&self.model) {
+            true => Ok(PathBuf::from(&self.model)),
+            false => store::locate(paths, &self.model),
         }
-        store::locate(paths, &self.model)
     }
 
     pub fn options(&self) -> Options {
@@ -213,18 +195,31 @@ impl Settings {
         }
     }
 
-    /// Adds what is out of range to `problems`.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        if self.threads > 256 {
-            problems.push(format!("threads is {}; at most 256", self.threads));
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        MODEL.validate(problems, "model", &self.model);
+        problems.range("threads", self.threads, 0..=256);
+        problems.range_or("context_tokens", self.context_tokens, 0, 128..=1 << 20);
+        problems.range("prefill_chunk", self.prefill_chunk, 1..=Options::MAX_PREFILL_CHUNK);
+        problems.within("sampling", |p| self.sampling.validate(p));
+    }
+
+    /// Adds what the settings name and this machine lacks.
+    pub fn look(&self, paths: &Paths, problems: &mut Problems) {
+        if !MODEL.look(problems, "model", &self.model, paths) {
+            return;
         }
-        if self.context_tokens != 0 && !(128..=1 << 20).contains(&self.context_tokens) {
-            problems.push(format!("context_tokens is {}; 0, or 128 to 1048576", self.context_tokens));
+        // The plain backend is everywhere; a GPU is only asked after where it must be there.
+        let backend = if self.backend == BackendKind::Cuda { BackendKind::Cuda } else { BackendKind::Reference };
+        let options = Options { backend, ..self.options() };
+        let Err(e) = self.model_path(paths).and_then(|path| super::estimate(&path, &options)) else { return };
+        let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
+        match e.kind() {
+            Kind::Unavailable | Kind::Device => {
+                problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
+            }
+            _ => problems.wrong("model", format!("{e}{remedy}")),
         }
-        if !(1..=Options::MAX_PREFILL_CHUNK).contains(&self.prefill_chunk) {
-            problems.push(format!("prefill_chunk is {}; 1 to {}", self.prefill_chunk, Options::MAX_PREFILL_CHUNK));
-        }
-        self.sampling.validate(problems);
     }
 }
 
@@ -234,12 +229,12 @@ mod tests {
 
     #[test]
     fn the_default_is_sound_and_what_is_out_of_range_is_named() {
-        let mut problems = Vec::new();
+        let mut problems = Problems::new();
         Settings::default().validate(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
         let bad = Settings { threads: 1000, context_tokens: 5, prefill_chunk: 0, ..Settings::default() };
         bad.validate(&mut problems);
-        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert_eq!(problems.into_vec().len(), 3);
     }
 
     #[test]
@@ -249,7 +244,5 @@ mod tests {
         assert_eq!(Options { context_tokens: 0, ..o.clone() }.context(8192), 8192);
         assert_eq!(o.chunk(64), 64);
         assert!(Options { threads: 0, ..o }.thread_count() >= 1);
-        assert_eq!("cpu".parse(), Ok(BackendKind::Cpu));
-        assert!("gpu".parse::<BackendKind>().is_err());
     }
 }

@@ -145,7 +145,7 @@ fn without_switches(s: &str) -> String {
 
 /// The folder `espeak-ng-data`: as configured, else from the environment, beside the program, or where systems
 /// install it.
-fn find_data(configured: Option<&Path>) -> Result<PathBuf> {
+pub(super) fn find_data(configured: Option<&Path>) -> Result<PathBuf> {
     if let Some(dir) = configured {
         return data_at(dir).ok_or_else(|| {
             Error::new(Kind::NotFound, format!("no espeak-ng data in {} (speak.espeak_data)", dir.display()))

@@ -8,14 +8,15 @@ use std::time::Duration;
 use piper_rs::{ModelConfig, Piper};
 use serde::{Deserialize, Serialize};
 
-use super::espeak::Phonemizer;
+use super::espeak::{self, Phonemizer};
 use super::pcm::Pcm;
 use super::phrase::{Clause, clauses, parts};
 use super::spoken::{self, Language};
 use crate::budget::{Budget, Component, Reservation, resident_now};
 use crate::error::{Error, Kind, Result};
 use crate::onnx;
-use crate::store::{self, Paths};
+use crate::problems::Problems;
+use crate::store::{self, ModelRole, Paths};
 use crate::units::{Bytes, SampleRate};
 
 /// Settings of the voice.
@@ -40,6 +41,9 @@ pub struct Settings {
     pub espeak_data: Option<PathBuf>,
 }
 
+/// What `voice` may be.
+const VOICE: store::Reference = store::Reference { noun: "a voice", role: ModelRole::Tts, prefix: "", file: None };
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -56,23 +60,40 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that is out of range.
-    pub fn validate(&self, problems: &mut Vec<String>) {
-        if self.voice.trim().is_empty() {
-            problems.push("voice is empty; name a voice of `tercet models list`".into());
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
+        VOICE.validate(problems, "voice", &self.voice);
+        problems.range("speed", self.speed, 0.5..=2.0);
+        problems.range("variation", self.variation, 0.0..=1.5);
+        problems.range("sentence_gap_ms", self.sentence_gap_ms, 0..=2_000);
+        problems.range("threads", self.threads, 1..=64);
+    }
+
+    /// Adds what the settings name and this machine lacks.
+    pub fn look(&self, paths: &Paths, problems: &mut Problems) {
+        VOICE.look(problems, "voice", &self.voice, paths);
+        if let Ok(speakers) = self.speakers(paths)
+            && self.speaker >= speakers
+        {
+            let text = match speakers {
+                1 => format!("must be 0, not {}: the voice {} has one speaker", self.speaker, self.voice),
+                n => format!("must be between 0 and {}, not {}: the voice {} has {n}", n - 1, self.speaker, self.voice),
+            };
+            problems.involving("speaker", &["voice"], text);
         }
-        if !(0.5..=2.0).contains(&self.speed) {
-            problems.push(format!("speed is {}; it must lie between 0.5 and 2", self.speed));
+        if let Err(e) = espeak::find_data(self.espeak_data.as_deref()) {
+            let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
+            match self.espeak_data {
+                Some(_) => problems.wrong("espeak_data", format!("{}{remedy}", e.context())),
+                None => problems.note("espeak_data", format!("is not set, and {}{remedy}", e.context())),
+            }
         }
-        if !(0.0..=1.5).contains(&self.variation) {
-            problems.push(format!("variation is {}; it must lie between 0 and 1.5", self.variation));
-        }
-        if self.sentence_gap_ms > 2_000 {
-            problems.push(format!("sentence_gap_ms is {}; at most 2000", self.sentence_gap_ms));
-        }
-        if !(1..=64).contains(&self.threads) {
-            problems.push(format!("threads is {}; it must lie between 1 and 64", self.threads));
-        }
+    }
+
+    /// Speakers of the voice; where it is not installed yet nobody knows.
+    fn speakers(&self, paths: &Paths) -> Result<u32> {
+        let model = store::locate(paths, &self.voice)?;
+        Ok(model_config(&store::locate_file(paths, &self.voice, &config_name(&model))?)?.num_speakers.max(1))
     }
 }
 
@@ -146,8 +167,7 @@ impl Voice {
     }
 
     fn open(settings: &Settings, model: &Path, config: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(config).map_err(|e| Error::io("read", config, e))?;
-        let config: ModelConfig = serde_json::from_str(&text).map_err(|e| not_a_voice(config).because(e))?;
+        let config = model_config(config)?;
         let speakers = config.num_speakers.max(1);
         if settings.speaker >= speakers {
             return Err(Error::new(
@@ -275,6 +295,11 @@ fn return_large_blocks() {
 }
 
 /// Piper keeps a voice's configuration beside its model, under the model's name and ".json".
+fn model_config(file: &Path) -> Result<ModelConfig> {
+    let text = std::fs::read_to_string(file).map_err(|e| Error::io("read", file, e))?;
+    serde_json::from_str(&text).map_err(|e| not_a_voice(file).because(e))
+}
+
 fn config_name(model: &Path) -> String {
     let name = model.file_name().unwrap_or_default().to_string_lossy();
     format!("{name}.json")

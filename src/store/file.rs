@@ -16,22 +16,20 @@ const CHUNK_BYTES: usize = 1 << 18;
 /// A failure to write below the cache, with what to do about it.
 pub(super) fn cache_error(doing: &str, path: &Path, e: std::io::Error) -> Error {
     let remedy = match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Some(
-            "free some disk space (or raise the limit on file sizes) and run the command again, or set TERCET_CACHE to a folder on another disk",
-        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "free some disk space and run the command again, or set TERCET_CACHE to a folder on another disk".to_owned()
+        }
+        ErrorKind::FileTooLarge => format!("{} (TERCET_CACHE names the folder)", crate::budget::file_size_remedy()),
         ErrorKind::PermissionDenied
         | ErrorKind::ReadOnlyFilesystem
         | ErrorKind::NotADirectory
         | ErrorKind::NotFound => {
-            Some("set TERCET_CACHE to a folder that you may write to, or change the owner of this one")
+            "set TERCET_CACHE to a folder that you may write to, or change the owner of this one".to_owned()
         }
-        _ => None,
+        _ => String::new(),
     };
     let error = Error::new(Kind::Io, format!("cannot {doing} {}", path.display())).because(e);
-    match remedy {
-        Some(r) => error.remedy(r),
-        None => error,
-    }
+    if remedy.is_empty() { error } else { error.remedy(remedy) }
 }
 
 /// How the names of files begin and end that are not finished.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Kind, Result};
+use crate::problems::nearest;
 
 /// The parsed `models/manifest.toml`.
 #[derive(Debug, Clone)]
@@ -55,6 +56,19 @@ pub enum ModelRole {
 }
 
 impl ModelRole {
+    /// What a model of this role is, after "which is".
+    pub(super) fn noun(self) -> &'static str {
+        match self {
+            ModelRole::Runtime => "a library",
+            ModelRole::Vad => "for voice activity",
+            ModelRole::Turn => "for the end of a turn",
+            ModelRole::Wake => "for wake words",
+            ModelRole::Stt => "for speech to text",
+            ModelRole::Tts => "a voice",
+            ModelRole::Llm => "a language model",
+        }
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             ModelRole::Runtime => "runtime",
@@ -201,7 +215,8 @@ impl Manifest {
     pub fn model(&self, id: &str) -> Result<&Model> {
         self.models.iter().find(|m| m.id == id).ok_or_else(|| {
             let known: Vec<&str> = self.models.iter().map(|m| m.id.as_str()).collect();
-            Error::new(Kind::Usage, format!("no model is called {id:?}"))
+            let near = nearest(id, known.iter().copied()).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+            Error::new(Kind::Usage, format!("no model is called {id:?}{near}"))
                 .remedy(format!("the models are {}", known.join(", ")))
         })
     }

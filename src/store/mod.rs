@@ -15,6 +15,7 @@ mod lock;
 mod manifest;
 mod paths;
 mod pip;
+mod reference;
 mod state;
 mod wheel;
 
@@ -23,6 +24,8 @@ pub(crate) use file::free_bytes;
 pub use lock::StateFolder;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
+pub(crate) use reference::neighbour;
+pub use reference::{Reference, note_missing};
 pub use state::{Check, FileCheck, State, state, verify};
 
 /// Path of a model's main file (the first that the manifest names).

@@ -5,10 +5,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::problems::{Problems, clip};
 use crate::schema::{Param, ParamType, ToolSchema};
 
 use super::exec::{self, Ended};
-use super::{Ctx, Outcome, policy};
+use super::{Ctx, Outcome, policy, program};
 
 /// Longest command allowed, whatever the configuration says.
 const TIMEOUT_MAX_MS: u64 = 120_000;
@@ -54,55 +55,53 @@ impl Command {
         ToolSchema { name: self.name.clone(), description: self.description.clone(), params: self.params.clone() }
     }
 
-    pub(super) fn validate(&self, index: usize, problems: &mut Vec<String>) {
-        let at = format!("tools.command[{index}] ({:?})", self.name.chars().take(40).collect::<String>());
-        let identifier = |s: &str| {
-            s.starts_with(|c: char| c.is_ascii_lowercase())
-                && s.len() <= 40
-                && s.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        };
-        if !identifier(&self.name) {
-            problems.push(format!("{at}.name must be lowercase letters, digits and _, at most 40"));
-        }
+    /// Adds everything that cannot be right.
+    pub(super) fn validate(&self, problems: &mut Problems) {
+        identifier(problems, "name", &self.name);
         for (i, p) in self.params.iter().enumerate() {
-            if !identifier(&p.name) {
-                problems.push(format!("{at}.params[{i}].name must be lowercase letters, digits and _, at most 40"));
-            }
-            if self.params[..i].iter().any(|q| q.name == p.name) {
-                problems.push(format!("{at}.params[{i}].name {:?} is there twice", p.name));
-            }
-            if let ParamType::Enum { values } = &p.kind
-                && values.is_empty()
-            {
-                problems.push(format!("{at}.params[{i}].values is empty"));
-            }
+            let twice = self.params[..i].iter().any(|q| q.name == p.name);
+            problems.element("params", i, |problems| {
+                identifier(problems, "name", &p.name);
+                if twice {
+                    problems.wrong("name", format!("{:?} is there twice", clip(&p.name)));
+                }
+                bounds(problems, &p.kind);
+            });
         }
         match self.exec.first() {
-            None => problems.push(format!("{at}.exec is empty; it needs a program")),
+            None => problems.wrong("exec", "must not be empty: name a program"),
             Some(program) if program.trim().is_empty() || program.contains('{') => {
-                problems.push(format!("{at}.exec[0] must be a program, not a placeholder"));
+                problems.element("exec", 0, |p| p.wrong("", "must be a program, not a placeholder"));
             }
             Some(_) => {}
         }
         for (i, argument) in self.exec.iter().enumerate().skip(1) {
-            match pieces(argument) {
-                Err(problem) => problems.push(format!("{at}.exec[{i}]: {problem}")),
+            problems.element("exec", i, |problems| match pieces(argument) {
+                Err(problem) => problems.wrong("", problem),
                 Ok(pieces) => {
                     for name in pieces.iter().filter_map(Piece::name) {
                         if !self.params.iter().any(|p| p.name == name) {
-                            problems.push(format!("{at}.exec[{i}]: there is no argument {{{name}}}"));
+                            problems.wrong(
+                                "",
+                                format!("{{{name}}} is no argument of the command: `params` has none of that name"),
+                            );
                         }
                     }
                 }
-            }
+            });
         }
-        if let Some(say) = &self.say
-            && let Err(problem) = pieces(say)
-        {
-            problems.push(format!("{at}.say: {problem}"));
+        if let Some(Err(problem)) = self.say.as_deref().map(pieces) {
+            problems.wrong("say", problem);
         }
-        if !(100..=TIMEOUT_MAX_MS).contains(&self.timeout_ms) {
-            problems.push(format!("{at}.timeout_ms = {} is outside 100..={TIMEOUT_MAX_MS}", self.timeout_ms));
+        problems.range("timeout_ms", self.timeout_ms, 100..=TIMEOUT_MAX_MS);
+    }
+
+    /// Adds a program that cannot be started.
+    pub(super) fn look(&self, problems: &mut Problems) {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| "/bin:/usr/bin".into());
+        let program = self.exec.first().filter(|p| !p.trim().is_empty() && !p.contains('{'));
+        if let Some(trouble) = program.and_then(|p| program::trouble(p, &path)) {
+            problems.element("exec", 0, |p| p.wrong("", trouble));
         }
     }
 
@@ -217,6 +216,35 @@ impl Command {
     }
 }
 
+/// A name as the model writes it.
+fn identifier(problems: &mut Problems, key: &str, name: &str) {
+    let plain = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.len() <= 40
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if !plain {
+        problems.wrong(
+            key,
+            format!(
+                "must be a lowercase letter, then lowercase letters, digits and _, 40 in all, not {:?}",
+                clip(name)
+            ),
+        );
+    }
+}
+
+/// An argument that no value would fit.
+fn bounds(problems: &mut Problems, kind: &ParamType) {
+    match kind {
+        ParamType::Enum { values } if values.is_empty() => {
+            problems.wrong("values", "must not be empty: list the words")
+        }
+        ParamType::Int { min: Some(min), max: Some(max) } => problems.at_most("min", *min, "max", *max),
+        ParamType::Number { min: Some(min), max: Some(max) } => problems.at_most("min", *min, "max", *max),
+        ParamType::String { max_chars: Some(0) } => problems.wrong("max_chars", "must be at least 1, not 0"),
+        _ => {}
+    }
+}
+
 enum Piece {
     Text(String),
     Name(String),
@@ -304,9 +332,9 @@ mod tests {
     }
 
     fn problems(c: Command) -> Vec<String> {
-        let mut p = Vec::new();
+        let mut p = Problems::new();
         Settings { command: vec![c], ..Settings::default() }.validate(&mut p);
-        p
+        p.into_vec().iter().map(ToString::to_string).collect()
     }
 
     /// Prints its arguments one a line, between angle brackets.
@@ -408,7 +436,7 @@ mod tests {
             assert!(p.len() == 1 && p[0].contains(word), "{exec:?}: {p:?}");
         }
         let taken = Command { name: "get_time".into(), ..command(&["x"]) };
-        assert!(problems(taken)[0].contains("taken by a built-in"));
+        assert!(problems(taken)[0].contains("get_time is a built-in tool"));
         let odd = Command { name: "Set Light".into(), timeout_ms: 0, ..command(&["x"]) };
         assert_eq!(problems(odd).len(), 2);
     }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::{Error, Kind, Result};
+use crate::problems::{Problems, clip, nearest};
 use crate::schema::{ToolCall, ToolSchema};
 
 mod builtin;
@@ -22,6 +23,7 @@ mod exec;
 pub mod fast;
 mod number;
 mod policy;
+mod program;
 mod text;
 mod timers;
 mod zone;
@@ -44,7 +46,7 @@ pub struct Settings {
     /// Whether times are said as 19:52 rather than 7:52.
     pub clock_24h: bool,
     /// What "turn it up" adds, in percent.
-    pub volume_step: u8,
+    pub volume_step: u32,
     /// Whether everyday commands are understood before the model is asked.
     pub fast_path: bool,
     /// Built-in tools that are not offered.
@@ -68,40 +70,55 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Appends a sentence for every value that is wrong, each naming its key.
-    pub fn validate(&self, problems: &mut Vec<String>) {
+    /// Adds every value that cannot be right.
+    pub fn validate(&self, problems: &mut Problems) {
         if let Some(name) = &self.time_zone
             && jiff::tz::TimeZone::get(name).is_err()
         {
-            problems.push(format!("tools.time_zone = {name:?} is no time zone this system knows"));
+            problems.wrong("time_zone", unknown_zone(name));
         }
-        if !(1..=50).contains(&self.volume_step) {
-            problems.push(format!("tools.volume_step = {} is outside 1..=50", self.volume_step));
-        }
-        for name in &self.disable {
-            if !builtin::NAMES.contains(&name.as_str()) {
-                problems.push(format!(
-                    "tools.disable: there is no built-in {name:?}; there are {}",
-                    builtin::NAMES.join(", ")
-                ));
-            }
+        problems.range("volume_step", self.volume_step, 1..=50);
+        for (i, name) in self.disable.iter().enumerate() {
+            problems.element("disable", i, |p| p.known("", name, builtin::NAMES));
         }
         for (i, command) in self.command.iter().enumerate() {
-            command.validate(i, problems);
-            let taken = self.command[..i].iter().any(|c| c.name == command.name);
+            let twice = self.command[..i].iter().any(|c| c.name == command.name);
             let built_in = builtin::NAMES.contains(&command.name.as_str()) && !self.disable.contains(&command.name);
-            if taken || built_in {
-                problems.push(format!(
-                    "tools.command[{i}].name = {:?} is taken{}",
-                    command.name,
-                    if built_in { " by a built-in; name it in tools.disable to replace it" } else { "" }
-                ));
-            }
+            problems.element("command", i, |p| {
+                command.validate(p);
+                let name = clip(&command.name);
+                if built_in {
+                    p.wrong("name", format!("{name} is a built-in tool; list it in tools.disable to replace it"));
+                } else if twice {
+                    p.wrong("name", format!("{name} is the name of another command"));
+                }
+            });
         }
-        if self.command.len() > TOOLS_MAX - builtin::NAMES.len() {
-            problems.push(format!("tools.command: {} commands are more than fit", self.command.len()));
+        let most = TOOLS_MAX - builtin::NAMES.len();
+        if self.command.len() > most {
+            problems.wrong("command", format!("must be at most {most} commands, not {}", self.command.len()));
         }
     }
+
+    /// Adds what the settings name and this machine lacks.
+    pub fn look(&self, problems: &mut Problems) {
+        for (i, command) in self.command.iter().enumerate() {
+            problems.element("command", i, |p| command.look(p));
+        }
+    }
+}
+
+fn unknown_zone(name: &str) -> String {
+    let zones: Vec<String> = jiff::tz::db().available().map(|z| z.as_str().to_owned()).collect();
+    if zones.is_empty() {
+        return "cannot be looked up: this system has no time zones; install the package tzdata".to_owned();
+    }
+    // A city alone is enough to be understood.
+    let cities = zones.iter().map(|z| z.rsplit('/').next().unwrap_or(z));
+    let city = nearest(name, cities).and_then(|c| zones.iter().find(|z| z.rsplit('/').next() == Some(c)));
+    let near = nearest(name, zones.iter().map(String::as_str)).or(city.map(String::as_str));
+    let near = near.map(|n| format!("; did you mean {n}?")).unwrap_or_default();
+    format!("must be a time zone such as Europe/Berlin, not {:?}{near}", clip(name))
 }
 
 /// What a tool wants done to the device.
@@ -184,11 +201,9 @@ impl Registry {
     /// # Errors
     /// [`Kind::Config`] naming every bad key.
     pub fn new(settings: &Settings, state_dir: Option<&Path>, clock: Clock) -> Result<Self> {
-        let mut problems = Vec::new();
-        settings.validate(&mut problems);
-        if !problems.is_empty() {
-            return Err(Error::new(Kind::Config, problems.join("; ")).remedy("correct the configuration file"));
-        }
+        let mut problems = Problems::new();
+        problems.within("tools", |p| settings.validate(p));
+        problems.into_result()?;
         let zone = match &settings.time_zone {
             Some(name) => jiff::tz::TimeZone::get(name).map_err(|e| {
                 Error::new(Kind::Config, format!("tools.time_zone = {name:?} cannot be loaded"))

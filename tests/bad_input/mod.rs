@@ -1,6 +1,10 @@
 //! What the real program says to wrong configuration and unreadable files: every problem named, a remedy, an exit status that means
 //! something.
 
+mod check;
+mod flags;
+mod hints;
+
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -86,7 +90,7 @@ fn wrong_types_say_what_is_wanted() {
     let d = folder();
     write(d.path(), "[privacy]\nkeep_audio = \"no\"\n");
     tercet(d.path(), &[], &["config", "check", "--config", "bad.toml"])
-        .failed(78, &["bad.toml:2: privacy.keep_audio: expected true or false, found the text \"no\""]);
+        .failed(78, &["bad.toml:2: privacy.keep_audio: must be true or false, not the text \"no\""]);
 }
 
 #[test]

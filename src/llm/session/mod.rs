@@ -183,7 +183,7 @@ impl Session {
     ) -> Result<()> {
         let room = WindowFull { wanted: tokens.len(), free: self.free(), context: self.engine.context() };
         if room.wanted > room.free {
-            return Err(full(room));
+            return Err(full(room, &self.engine));
         }
         let vocabulary = self.logits.len();
         if let Some(bad) = tokens.iter().find(|t| t.0 as usize >= vocabulary) {
@@ -288,7 +288,7 @@ impl Session {
         let start = self.pinned;
         let ends = self.turns.iter().enumerate().filter(|(_, end)| **end > start);
         let Some((i, &end)) = ends.into_iter().find(|(_, end)| **end - start + free >= wanted) else {
-            return Err(full(WindowFull { wanted, free, context: self.engine.context() }));
+            return Err(full(WindowFull { wanted, free, context: self.engine.context() }, &self.engine));
         };
         let moved = self.tokens[end..].to_vec();
         let turns: Vec<usize> = self.turns[i + 1..].iter().map(|t| t - (end - start)).collect();
@@ -407,9 +407,9 @@ impl Session {
     }
 }
 
-fn full(room: WindowFull) -> Error {
+fn full(room: WindowFull, engine: &Engine) -> Error {
     Error::new(Kind::OverBudget, "the language model's context is full")
-        .remedy("shorten the conversation or raise llm.context_tokens")
+        .remedy(format!("shorten the conversation, or {}", engine.longer_context()))
         .because(room)
 }
 

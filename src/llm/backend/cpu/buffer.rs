@@ -26,7 +26,7 @@ impl<T: Pod> Buffer<T> {
         let bytes = len.checked_mul(size_of::<T>()).filter(|&b| b <= isize::MAX as usize);
         let refused = |why: String| {
             Error::new(Kind::Unavailable, format!("cannot get {len} × {} bytes of memory", size_of::<T>()))
-                .remedy("close other programs, choose a smaller model or a shorter context")
+                .remedy(crate::budget::memory_remedy())
                 .because(why)
         };
         let bytes = bytes.ok_or_else(|| refused("the size overflows".to_owned()))?;

@@ -119,7 +119,7 @@ impl Pool {
             let spawned = std::thread::Builder::new().name(format!("llm-{}", i + 1)).spawn(move || shared.work(i));
             let handle = spawned.map_err(|e| {
                 Error::new(Kind::Unavailable, "cannot start a thread for the language model")
-                    .remedy("raise the limit on tasks or lower llm.threads")
+                    .remedy(format!("lower llm.threads, or {}", crate::budget::thread_remedy()))
                     .because(e)
             })?;
             pool.workers.push(handle);
