@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use super::queue::Queue;
 use super::transcriber::{Sound, Transcriber};
 use super::{Msg, Utterance, trouble};
-use crate::audio::{Read, Source};
-use crate::dialog::{Event, Mode};
-use crate::hear::{self, EarEvent, Ears};
+use crate::audio::{Presence, Read, Source};
+use crate::dialog::Event;
+use crate::hear::{EarEvent, Ears};
+use crate::schema::EarMode;
 use crate::units::SampleRate;
 
 /// Longest wait for samples: bounds how late a change of mode takes effect.
@@ -21,12 +22,12 @@ const PARTIAL_EVERY: Duration = Duration::from_millis(900);
 /// The handle by which the coordinator steers the thread.
 #[derive(Clone, Default)]
 pub(super) struct Listener {
-    /// A [`Mode`] as its index in [`MODES`]; the thread takes it up between two reads.
+    /// A [`EarMode`] as its index in [`MODES`]; the thread takes it up between two reads.
     mode: Arc<AtomicU8>,
     stop: Arc<AtomicBool>,
 }
 
-const MODES: [Mode; 3] = [Mode::Asleep, Mode::Open, Mode::Deaf];
+const MODES: [EarMode; 3] = [EarMode::Asleep, EarMode::Open, EarMode::Deaf];
 
 impl Listener {
     /// Starts the thread. `partials` gets snapshots of the utterance while the user speaks.
@@ -39,18 +40,18 @@ impl Listener {
         let me = Self::default();
         let theirs = me.clone();
         let thread = std::thread::Builder::new().name("ears".into()).spawn(move || {
-            let mut worker = Worker { source, ears, partials, out, control: theirs, heard: 0, partial_at: None };
+            let mut worker = Worker { source, ears, partials, out, control: theirs, partial_at: None };
             worker.run();
         })?;
         Ok((me, thread))
     }
 
-    pub(super) fn set_mode(&self, mode: Mode) {
+    pub(super) fn set_mode(&self, mode: EarMode) {
         let index = MODES.iter().position(|m| *m == mode).unwrap_or(0);
         self.mode.store(index as u8, Ordering::Release);
     }
 
-    fn mode(&self) -> Mode {
+    fn mode(&self) -> EarMode {
         MODES[usize::from(self.mode.load(Ordering::Acquire)) % MODES.len()]
     }
 
@@ -65,8 +66,6 @@ struct Worker {
     partials: Option<Transcriber>,
     out: Queue<Msg>,
     control: Listener,
-    /// Samples given to the ears so far: their clock.
-    heard: u64,
     /// When the next partial transcript is due; `None` while nobody speaks.
     partial_at: Option<Instant>,
 }
@@ -88,11 +87,7 @@ impl Worker {
             let at = Instant::now();
             if self.control.mode() != mode {
                 mode = self.control.mode();
-                self.ears.set_mode(match mode {
-                    Mode::Asleep => hear::Mode::Asleep,
-                    Mode::Open => hear::Mode::Open,
-                    Mode::Deaf => hear::Mode::Deaf,
-                });
+                self.ears.set_mode(mode);
                 self.partial_at = None;
             }
             match read {
@@ -104,13 +99,12 @@ impl Worker {
                     self.hear(&samples, at);
                 }
                 Read::Quiet => {}
+                // The source has logged it.
                 Read::Lost(reason) => {
-                    tracing::warn!("microphone lost: {reason}");
-                    let _ = self.out.send(Msg::Microphone { ok: false, reason });
+                    let _ = self.out.send(Msg::Microphone(Presence::Lost(reason)));
                 }
                 Read::Restored => {
-                    tracing::info!("microphone is back");
-                    let _ = self.out.send(Msg::Microphone { ok: true, reason: String::new() });
+                    let _ = self.out.send(Msg::Microphone(Presence::Restored));
                 }
                 Read::End => {
                     let events = self.ears.finish();
@@ -124,7 +118,6 @@ impl Worker {
 
     /// `at`: when the last of `samples` arrived.
     fn hear(&mut self, samples: &[f32], at: Instant) {
-        self.heard += samples.len() as u64;
         let events = match self.ears.push(samples) {
             Ok(events) => events,
             Err(e) => {
@@ -155,19 +148,19 @@ impl Worker {
                     Msg::Dialog(Event::SpeechDropped)
                 }
                 EarEvent::SpeechEnd { .. } => continue,
-                EarEvent::TurnEnd { end_s, speech_ms, .. } => {
+                EarEvent::TurnEnd { end_samples, speech_ms, .. } => {
                     self.partial_at = None;
                     let sound = Sound { pcm: self.ears.finished().into(), speech_ms };
-                    Msg::TurnEnded(Utterance { sound, speech_end: self.moment_of(end_s, at), endpoint: at })
+                    Msg::TurnEnded(Utterance { sound, speech_end: self.moment_of(end_samples, at), endpoint: at })
                 }
             };
             let _ = self.out.send(msg);
         }
     }
 
-    /// Wall-clock moment of a time on the ears' sample clock, given that its latest sample arrived at `at`.
-    fn moment_of(&self, seconds: f64, at: Instant) -> Instant {
-        let now_s = self.heard as f64 / f64::from(SampleRate::HEARING.0);
-        at.checked_sub(Duration::from_secs_f64((now_s - seconds).max(0.0))).unwrap_or(at)
+    /// Wall-clock moment of a sample on the ears' clock, given that the latest sample arrived at `at`.
+    fn moment_of(&self, sample: u64, at: Instant) -> Instant {
+        let since = usize::try_from(self.ears.now_samples().saturating_sub(sample)).unwrap_or(usize::MAX);
+        at.checked_sub(SampleRate::HEARING.duration(since)).unwrap_or(at)
     }
 }

@@ -15,7 +15,9 @@
 
 mod archive;
 mod cancel;
+mod conductor;
 mod coordinator;
+mod executor;
 mod latency;
 mod listener;
 mod notice;
@@ -31,6 +33,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crate::audio::Presence;
 use crate::dialog::Event;
 use crate::error::Error;
 use crate::units::WorkId;
@@ -81,14 +84,8 @@ enum Msg {
         sentence: u32,
         at: Instant,
     },
-    Loudspeaker {
-        work: WorkId,
-        reason: String,
-    },
-    Microphone {
-        ok: bool,
-        reason: String,
-    },
+    Loudspeaker(Presence),
+    Microphone(Presence),
     /// A part failed, as the sender has logged: [`trouble`].
     Trouble {
         part: &'static str,
@@ -105,11 +102,15 @@ enum Msg {
 
 /// Logs that `part` failed, with the remedy where there is one, and tells it.
 fn trouble(out: &queue::Queue<Msg>, part: &'static str, e: &Error) {
+    log_trouble(part, e);
+    let _ = out.send(Msg::Trouble { part, message: e.to_string() });
+}
+
+fn log_trouble(part: &'static str, e: &Error) {
     match e.remedy_text() {
         Some(remedy) => tracing::error!(remedy, "{part}: {e}"),
         None => tracing::error!("{part}: {e}"),
     }
-    let _ = out.send(Msg::Trouble { part, message: e.to_string() });
 }
 
 /// What the ears held when the turn ended.

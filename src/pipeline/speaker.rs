@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Msg;
 use super::queue::{Queue, Sent, WhenFull};
+use super::{Msg, trouble};
 use crate::audio::Output;
 use crate::dialog::{Earcon, Event};
 use crate::error::Kind;
@@ -94,17 +94,20 @@ impl Speaker {
     fn synthesize(self, mut voice: Voice, out: &Queue<Msg>) {
         // Where the sound pushed last will end on the loudspeaker's clock.
         let mut end = Duration::ZERO;
+        // Nothing more is said of a work of which something could not be: the dialog is about to stop it.
+        let mut failed: Option<WorkId> = None;
         while let Some(job) = self.jobs.recv() {
             let (pcm, epoch, of) = match job {
                 Job::Say { work, sentence, text, epoch } => {
-                    if self.is_stale(epoch) {
+                    if self.is_stale(epoch) || failed == Some(work) {
                         continue;
                     }
                     match voice.synthesize(&text) {
                         Ok(pcm) => (pcm, epoch, Some((work, sentence))),
                         Err(e) => {
-                            tracing::error!("speech synthesis failed: {e}");
-                            let _ = out.send(Msg::Dialog(Event::SpeakFailed { work }));
+                            failed = Some(work);
+                            trouble(out, "voice", &e);
+                            let _ = out.send(Msg::Dialog(Event::VoiceFailed { work }));
                             continue;
                         }
                     }
@@ -124,10 +127,14 @@ impl Speaker {
                 Ok(()) => end = from + length,
                 Err(e) if e.kind() == Kind::Cancelled => end = Duration::ZERO,
                 Err(e) => {
-                    tracing::warn!("loudspeaker: {e}");
+                    // One that is away was told when it went.
+                    if e.kind() != Kind::Device {
+                        trouble(out, "loudspeaker", &e);
+                    }
                     self.spans.discard(|s| s.epoch == epoch);
                     if let Some((work, _)) = of {
-                        let _ = out.send(Msg::Loudspeaker { work, reason: e.to_string() });
+                        failed = Some(work);
+                        let _ = out.send(Msg::Dialog(Event::SpeakFailed { work }));
                     }
                     end = Duration::ZERO;
                 }
