@@ -9,7 +9,7 @@ use super::conductor::Events;
 use super::latency::Clocks;
 use super::listener::Listener;
 use super::notice::{Notice, Observer};
-use super::speaker::Speaker;
+use super::speaker::{self, Speaker};
 use super::thinker::Thinker;
 use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
@@ -21,9 +21,6 @@ use crate::llm::chat::Chat;
 use crate::schema::Message;
 use crate::tools::{Effect, Fast, Outcome, Registry};
 use crate::units::WorkId;
-
-/// Sentences handed to the voice that are remembered until they are heard: as many as it queues. The oldest goes first.
-const SENTENCES: usize = 256;
 
 /// What is said instead of an answer where the request itself is too long.
 const TOO_LONG: &str = "Sorry, that is more than I can keep in mind at once.";
@@ -51,7 +48,7 @@ pub(super) struct Executor {
     /// What the ears held at the last end of a turn, until it is transcribed or dropped.
     pub(super) utterance: Option<Utterance>,
     pub(super) clocks: Clocks,
-    /// Sentences handed to the voice and not yet heard, for [`Notice::Saying`].
+    /// Sentences handed to the voice and not yet heard, for [`Notice::Saying`]; at most as many as it queues, the newest.
     pub(super) said: VecDeque<(WorkId, u32, String)>,
     /// Volume to come back to from mute.
     pub(super) unmuted: u8,
@@ -125,7 +122,7 @@ impl Executor {
 
     fn say(&mut self, work: WorkId, sentence: u32, text: String, events: &mut Events) {
         self.clocks.mark(work, |c| &mut c.first_sentence, Instant::now());
-        if self.said.len() >= SENTENCES {
+        if self.said.len() >= speaker::JOBS {
             self.said.pop_front();
         }
         self.said.push_back((work, sentence, text.clone()));

@@ -10,7 +10,8 @@
 //! | `tools` | configured commands | 4 calls | the call fails |
 //! | coordinator | the dialog, the memory, timers | 256 messages | senders wait |
 //!
-//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. A part that failed for good ends
+//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. What arises while it carries out
+//! the dialog's actions waits until all of them are done ([`conductor`]). A part that failed for good ends
 //! the pipeline, once the apology has been heard. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
 
 mod archive;

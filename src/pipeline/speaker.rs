@@ -15,7 +15,7 @@ use crate::speak::{Voice, earcon};
 use crate::units::WorkId;
 
 /// Sentences and earcons waiting to be synthesized: more than any reply has. One more is refused.
-const JOBS: usize = 256;
+pub(super) const JOBS: usize = 256;
 /// How closely the loudspeaker is watched while it plays.
 const WATCH_EVERY: Duration = Duration::from_millis(8);
 /// Rounding of lengths between sample rates.
