@@ -1,5 +1,5 @@
-//! What crosses between conversation, model and tools: messages, tool calls, and the argument schemas that the prompt
-//! shows, the grammar constrains and `tools` checks.
+//! What crosses between conversation, model, tools and ears: messages, tool calls, the argument schemas that the prompt
+//! shows, the grammar constrains and `tools` checks, and what the ears are to listen for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,6 +26,18 @@ impl Message {
     pub fn new(role: Role, content: impl Into<String>) -> Self {
         Self { role, content: content.into() }
     }
+}
+
+/// What the ears listen for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EarMode {
+    /// The wake word only. Speech is reported, but no turn is collected, except from a wake word on.
+    Asleep,
+    /// Speech and where it ends, turn after turn; wake words as well. A wake word begins the utterance anew after it.
+    Open,
+    /// Nothing: what comes in is thrown away, and what was heard before is forgotten. The clock goes on.
+    Deaf,
 }
 
 /// Type of one argument.

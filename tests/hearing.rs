@@ -9,7 +9,8 @@ use std::time::Duration;
 use tercet::audio::read_16k;
 use tercet::budget::{Budget, Component};
 use tercet::error::Kind;
-use tercet::hear::{EarEvent, Ears, EndReason, Mode, Pass, RATE, Settings, Stt, Wake, text, wake};
+use tercet::hear::{EarEvent, Ears, EndReason, Pass, RATE, Settings, Stt, Wake, text, wake};
+use tercet::schema::EarMode;
 use tercet::store::{self, Paths};
 use tercet::units::Bytes;
 
@@ -105,10 +106,10 @@ fn listen(ears: &mut Ears, pcm: &[f32], mut each: impl FnMut(&EarEvent, &mut Ear
 /// The transcripts of the turns in `pcm`: from a wake word on where `woken`, of everything otherwise.
 fn hear(ears: &mut Ears, stt: &mut Stt, pcm: &[f32], woken: bool) -> Vec<String> {
     let mut said = Vec::new();
-    ears.set_mode(Mode::Deaf);
-    ears.set_mode(if woken { Mode::Asleep } else { Mode::Open });
+    ears.set_mode(EarMode::Deaf);
+    ears.set_mode(if woken { EarMode::Asleep } else { EarMode::Open });
     listen(ears, pcm, |event, ears| match event {
-        EarEvent::Wake { .. } => ears.set_mode(Mode::Open),
+        EarEvent::Wake { .. } => ears.set_mode(EarMode::Open),
         EarEvent::TurnEnd { speech_ms, .. } => {
             let never = AtomicBool::new(false);
             let heard = stt.transcribe(ears.finished(), *speech_ms, Pass::Final, &never).expect("the recogniser runs");
@@ -171,14 +172,15 @@ fn alexa_is_heard_once_and_other_words_are_not() {
     let _one = alone();
     let mut ears = ears(&paths, &["alexa"]);
     let mut wakes = |file: &Path| {
-        ears.set_mode(Mode::Deaf);
-        ears.set_mode(Mode::Asleep);
+        ears.set_mode(EarMode::Deaf);
+        ears.set_mode(EarMode::Asleep);
         let mut found = Vec::new();
-        let from = ears.now_s();
+        let from = ears.now_samples();
+        let seconds = |samples: u64| samples as f64 / RATE as f64 - 1.0;
         listen(&mut ears, &joined(&[&silence(1000), &read(file), &silence(1000)]), |e, _| {
-            if let EarEvent::Wake { start_s, end_s, score, .. } = e {
-                assert!(*start_s < *end_s && *start_s >= from && *score >= 0.5, "{e:?}");
-                found.push((start_s - from - 1.0, end_s - from - 1.0));
+            if let EarEvent::Wake { start_samples: start, end_samples: end, score, .. } = e {
+                assert!(*start < *end && *start >= from && *score >= 0.5, "{e:?}");
+                found.push((seconds(start - from), seconds(end - from)));
             }
         });
         found
@@ -413,16 +415,16 @@ fn deaf_ears_hear_nothing_and_hear_again_afterwards() {
     let _one = alone();
     let mut ears = ears(&paths, &["alexa"]);
     let pcm = joined(&[&silence(1000), &read(&alexa[0]), &silence(1000)]);
-    ears.set_mode(Mode::Deaf);
+    ears.set_mode(EarMode::Deaf);
     listen(&mut ears, &pcm, |e, _| panic!("{e:?}"));
     assert_eq!(ears.utterance().len(), 0);
-    let before = ears.now_s();
-    assert!((before - pcm.len() as f64 / RATE as f64).abs() < 1e-6, "the clock goes on");
-    ears.set_mode(Mode::Asleep);
+    let before = ears.now_samples();
+    assert_eq!(before, pcm.len() as u64, "the clock goes on");
+    ears.set_mode(EarMode::Asleep);
     let mut wakes = 0;
     listen(&mut ears, &pcm, |e, _| {
-        if let EarEvent::Wake { start_s, .. } = e {
-            assert!(*start_s > before);
+        if let EarEvent::Wake { start_samples, .. } = e {
+            assert!(*start_samples > before);
             wakes += 1;
         }
     });
@@ -441,7 +443,7 @@ fn events_do_not_depend_on_how_the_sound_is_cut() {
     let pcm = joined(&[&silence(1000), &read(&alexa[1]), &read(&lights[0]), &silence(2000)]);
     let events = |piece: usize| {
         let mut ears = ears(&paths, &["alexa"]);
-        ears.set_mode(Mode::Open);
+        ears.set_mode(EarMode::Open);
         let mut events = Vec::new();
         pcm.chunks(piece).for_each(|p| events.extend(ears.push(p).expect("the ears run")));
         (events, ears.finished().to_vec())
@@ -464,20 +466,20 @@ fn endless_speech_is_cut_at_the_longest_utterance() {
     settings.turn.silence_ms = 1500;
     settings.turn.max_silence_ms = 1500;
     let mut ears = Ears::load(&settings, &paths, &Budget::unlimited()).expect("the ears load");
-    ears.set_mode(Mode::Open);
+    ears.set_mode(EarMode::Open);
     let pcm = read(&jfk[0]);
-    let mut turns: Vec<(f64, f64, EndReason)> = Vec::new();
+    let mut turns: Vec<(u64, u64, EndReason)> = Vec::new();
     let all = joined(&[&silence(300), &pcm, &pcm]);
     let mut events = ears.push(&all).expect("the ears run");
     events.extend(ears.finish());
     for e in events {
-        if let EarEvent::TurnEnd { start_s, end_s, reason, .. } = e {
-            assert!(end_s - start_s <= 5.1, "{start_s} to {end_s}");
-            turns.push((start_s, end_s, reason));
+        if let EarEvent::TurnEnd { start_samples: start, end_samples: end, reason, .. } = e {
+            assert!(end - start <= RATE as u64 * 51 / 10, "{start} to {end}");
+            turns.push((start, end, reason));
         }
     }
     assert!(turns.len() >= 4 && turns.iter().filter(|t| t.2 == EndReason::TooLong).count() >= 3, "{turns:?}");
-    assert!(turns.windows(2).all(|w| w[0].1 <= w[1].0 + 1e-9), "turns overlap: {turns:?}");
+    assert!(turns.windows(2).all(|w| w[0].1 <= w[1].0), "turns overlap: {turns:?}");
     assert!(ears.finished().len() <= 6 * RATE);
 }
 

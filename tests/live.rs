@@ -265,7 +265,33 @@ fn a_microphone_that_is_replugged_is_heard_again() {
     user_says(&pulse, "Alexa, what time is it?");
     daemon.wait("wake", |_| true);
     daemon.wait("result", |n| n["result"].get("time").is_some());
-    daemon.stop();
+    let log = daemon.log();
+    assert_eq!(told_once(&daemon.stop(), &log, "microphone"), ["lost", "back"]);
+}
+
+#[test]
+fn a_loudspeaker_that_is_replugged_speaks_again() {
+    let Some(pulse) = room("a_loudspeaker_that_is_replugged_speaks_again") else { return };
+    let mut daemon = Daemon::start(&pulse, &[]);
+    pulse.unplug_speaker();
+    let lost = daemon.wait("device", |n| n["ok"] == false);
+    assert!(lost["reason"].as_str().is_some_and(|r| !r.is_empty()), "{lost}");
+    pulse.replug_speaker();
+    daemon.wait("device", |n| n["ok"] == true);
+    user_says(&pulse, "Alexa, what time is it?");
+    daemon.wait("saying", |_| true);
+    daemon.wait_state("follow-up");
+    let log = daemon.log();
+    assert_eq!(told_once(&daemon.stop(), &log, "loudspeaker"), ["lost", "back"]);
+}
+
+/// What is told of a device, in order, given that the log tells each of it once as well.
+fn told_once(seen: &[Value], log: &str, what: &str) -> Vec<&'static str> {
+    let lines = |level: &str, text: &str| log.lines().filter(|l| l.contains(level) && l.contains(text)).count();
+    let warnings = log.lines().filter(|l| l.contains("WARN") && l.contains(what)).count();
+    assert_eq!((warnings, lines("WARN", "went away"), lines("INFO", "is back")), (1, 1, 1), "{log}");
+    let devices = seen.iter().filter(|n| n["event"] == "device" && n["what"] == what);
+    devices.map(|n| if n["ok"] == true { "back" } else { "lost" }).collect()
 }
 
 #[test]

@@ -51,6 +51,14 @@ pub enum Read {
     End,
 }
 
+/// A device that went away, or is there again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Presence {
+    /// It went away, for this reason.
+    Lost(String),
+    Restored,
+}
+
 /// What went wrong with a device so far.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
@@ -104,6 +112,10 @@ pub trait Output: Send + Sync {
     fn set_volume(&self, percent: u8);
 
     fn volume(&self) -> u8;
+
+    /// From now on `tell` hears of every loss of the loudspeaker and of every return, each once, on a thread that must
+    /// not be held up for long; at once where it is away already. A file-backed loudspeaker never goes away.
+    fn on_presence(&self, _tell: Box<dyn Fn(Presence) + Send>) {}
 
     /// How much speech has been heard since opening.
     fn heard(&self) -> Duration {

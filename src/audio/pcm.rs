@@ -128,6 +128,6 @@ mod tests {
     #[test]
     fn a_sample_that_is_cut_short_is_left_out() {
         assert_eq!(decoded(Encoding::Integer { bytes: 3 }, false, &[0, 0, 64, 1, 1]), [0.5]);
-        assert_eq!(decoded(Encoding::Float64, false, &[0; 7]), []);
+        assert!(decoded(Encoding::Float64, false, &[0; 7]).is_empty());
     }
 }

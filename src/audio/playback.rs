@@ -4,7 +4,7 @@
 //! flight is dropped then: speech that comes minutes late answers nobody.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use cpal::{FromSample, SampleFormat, SizedSample, StreamConfig};
 use super::device::{self, Direction};
 use super::line::{BACK_OFF, Line, Watch, with_fallback};
 use super::queue::{self, Player, Queue};
-use super::{Counts, Output, Settings};
+use super::{Counts, Output, Presence, Settings};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
@@ -38,6 +38,15 @@ struct Shared {
     xruns: AtomicU64,
     lost: AtomicU64,
     line: Mutex<Arc<Line>>,
+    presence: Mutex<PresenceTold>,
+}
+
+/// Whether the loudspeaker is there, and who is told when that changes.
+#[derive(Default)]
+struct PresenceTold {
+    /// Why it is away, while it is.
+    away: Option<String>,
+    tell: Option<Box<dyn Fn(Presence) + Send>>,
 }
 
 struct Stream {
@@ -80,6 +89,7 @@ impl Speaker {
             xruns: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             line: Mutex::default(),
+            presence: Mutex::default(),
         });
         // The error callback wakes the keeper, so the keeper comes first and is handed the stream.
         let (send, receive) = std::sync::mpsc::sync_channel::<Stream>(1);
@@ -130,6 +140,24 @@ impl Shared {
         Ok(Stream { _stream: stream, watch: Watch::new(line, STALL) })
     }
 
+    fn presence(&self) -> MutexGuard<'_, PresenceTold> {
+        // One assignment, whole or not at all.
+        self.presence.lock().unwrap_or_else(|p| p.into_inner())
+    }
+
+    /// Logs that the loudspeaker went away (with the reason) or is back, and tells it.
+    fn changed(&self, away: Option<String>) {
+        match &away {
+            Some(reason) => tracing::warn!(reason, "the loudspeaker went away"),
+            None => tracing::info!("the loudspeaker is back"),
+        }
+        let mut presence = self.presence();
+        presence.away.clone_from(&away);
+        if let Some(tell) = &presence.tell {
+            tell(away.map_or(Presence::Restored, Presence::Lost));
+        }
+    }
+
     fn restart(&self, reservation: &mut Reservation) -> Result<Stream> {
         let plan = Plan::make(&self.settings)?;
         reservation.resize(queue::bytes(plan.rate(), self.settings.queue_ms))?;
@@ -147,14 +175,13 @@ impl Shared {
 fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
     let mut stream = Some(stream);
     let mut pause = *BACK_OFF.start();
+    // Whether it was told to be away, and not since to be back.
+    let mut away = false;
     while !shared.closing.load(Ordering::Acquire) {
         let Some(live) = &mut stream else {
             std::thread::park_timeout(pause);
             match shared.restart(&mut reservation) {
-                Ok(s) => {
-                    tracing::info!("the loudspeaker is back");
-                    stream = Some(s);
-                }
+                Ok(s) => stream = Some(s),
                 Err(e) => {
                     tracing::debug!("the loudspeaker is still away: {e}");
                     pause = (pause * 2).min(*BACK_OFF.end());
@@ -164,13 +191,24 @@ fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
         };
         if live.watch.has_moved() {
             pause = *BACK_OFF.start();
+            // A stream that was opened is not yet one that plays.
+            if away {
+                away = false;
+                shared.changed(None);
+            }
         }
         if let Some(reason) = live.watch.failure() {
-            tracing::warn!(reason, "the loudspeaker went away");
-            shared.lost.fetch_add(1, Ordering::Relaxed);
             shared.xruns.fetch_add(live.watch.line().xruns.swap(0, Ordering::Relaxed), Ordering::Relaxed);
             stream = None;
             shared.queue.detach();
+            if away {
+                tracing::debug!(reason, "the loudspeaker is still away");
+                pause = (pause * 2).min(*BACK_OFF.end());
+            } else {
+                away = true;
+                shared.lost.fetch_add(1, Ordering::Relaxed);
+                shared.changed(Some(reason));
+            }
             continue;
         }
         std::thread::park_timeout(LOOK);
@@ -204,6 +242,14 @@ impl Output for Speaker {
 
     fn volume(&self) -> u8 {
         self.shared.queue.volume()
+    }
+
+    fn on_presence(&self, tell: Box<dyn Fn(Presence) + Send>) {
+        let mut presence = self.shared.presence();
+        if let Some(reason) = &presence.away {
+            tell(Presence::Lost(reason.clone()));
+        }
+        presence.tell = Some(tell);
     }
 
     fn counts(&self) -> Counts {

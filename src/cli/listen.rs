@@ -8,7 +8,8 @@ use super::model::flag;
 use super::{Context, input, out};
 use crate::budget::Budget;
 use crate::error::{Error, Result};
-use crate::hear::{EarEvent, Ears, Mode, RATE};
+use crate::hear::{EarEvent, Ears, RATE};
+use crate::schema::EarMode;
 use crate::store::Paths;
 
 /// Find wake words, speech and turns in recordings
@@ -94,31 +95,40 @@ impl AndAlso for Result<()> {
 }
 
 fn find<'a>(ears: &mut Ears, file: &'a str, samples: &[f32]) -> Result<Vec<Found<'a>>> {
-    ears.set_mode(Mode::Deaf);
-    ears.set_mode(Mode::Open);
+    ears.set_mode(EarMode::Deaf);
+    ears.set_mode(EarMode::Open);
     let silence = vec![0.0; RATE];
-    let zero_s = ears.now_s() + 1.0;
+    let zero = ears.now_samples() + silence.len() as u64;
     let mut events = ears.push(&silence)?;
     events.extend(ears.push(samples)?);
     events.extend(ears.push(&silence)?);
     events.extend(ears.finish());
 
-    let length_s = samples.len() as f64 / RATE as f64;
-    let at = |s: f64| ((s - zero_s).clamp(0.0, length_s) * 1000.0).round() / 1000.0;
+    // Seconds from the start of the recording, to the millisecond.
+    let at = |t: u64| {
+        let samples = t.saturating_sub(zero).min(samples.len() as u64);
+        (samples as f64 / RATE as f64 * 1000.0).round() / 1000.0
+    };
     let mut speech_from = None;
     let mut found: Vec<Found<'a>> = events
         .into_iter()
         .filter_map(|event| {
-            let (event, model, start_s, end_s, score) = match event {
-                EarEvent::Wake { model, score, start_s, end_s } => ("wake", Some(model), start_s, end_s, Some(score)),
-                EarEvent::SpeechStart { at_s } => {
-                    speech_from = Some(at_s);
+            let (event, model, start, end, score) = match event {
+                EarEvent::Wake { model, score, start_samples, end_samples } => {
+                    ("wake", Some(model), start_samples, end_samples, Some(score))
+                }
+                EarEvent::SpeechStart { at_samples } => {
+                    speech_from = Some(at_samples);
                     return None;
                 }
-                EarEvent::SpeechEnd { at_s } => ("speech", None, speech_from.take().unwrap_or(zero_s), at_s, None),
-                EarEvent::TurnEnd { start_s, end_s, .. } => ("turn", None, start_s, end_s, None),
+                EarEvent::SpeechEnd { at_samples } => {
+                    ("speech", None, speech_from.take().unwrap_or(zero), at_samples, None)
+                }
+                EarEvent::TurnEnd { start_samples, end_samples, .. } => {
+                    ("turn", None, start_samples, end_samples, None)
+                }
             };
-            Some(Found { file, event, model, start_s: at(start_s), end_s: at(end_s), score })
+            Some(Found { file, event, model, start_s: at(start), end_s: at(end), score })
         })
         .collect();
     found.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));

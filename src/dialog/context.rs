@@ -10,10 +10,12 @@ use serde_json::ser::Formatter;
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role, ToolSchema};
 
-use super::Settings;
+use super::{Settings, excerpt};
 
 /// Turns kept at most, whatever the context would hold.
 const TURNS_MAX: usize = 64;
+/// Rather than keep less of this turn's tool results than so many characters, it forgets the last turn.
+const RESULT_MIN: usize = 400;
 
 /// The system message, pinned, and the turns that followed it.
 #[derive(Debug, Clone)]
@@ -70,11 +72,15 @@ impl Context {
         }
     }
 
-    /// The prompt for `exchange`: the pinned block, what fits of the memory, the exchange. Turns that do not fit beside
-    /// a reply are forgotten, oldest first, until a quarter of the room is free. `count` gives the tokens of a list of messages as they are rendered.
+    /// The prompt for `exchange`: the pinned block, what fits of the memory, the exchange. `count` gives the tokens of a
+    /// list of messages as they are rendered.
+    ///
+    /// What does not fit beside a reply goes in this order, until a quarter of the room is free: turns of the memory, the
+    /// oldest first; the middle of long tool results; the last turn of the memory.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] when the pinned block and the exchange alone leave no room for a reply.
+    /// [`Kind::Unsupported`] when the pinned block and the exchange alone, without most of its tool results, leave no
+    /// room for a reply.
     pub fn prompt(
         &mut self,
         now: Duration,
@@ -84,27 +90,66 @@ impl Context {
     ) -> Result<Vec<Message>> {
         self.forget_if_idle(now);
         let room = context_tokens.saturating_sub(self.reply_tokens);
-        // Whatever follows a forgotten turn is computed again. So when some have to go, enough go for a while.
-        let mut most = room;
-        loop {
-            let mut prompt = Vec::with_capacity(1 + exchange.len() + self.turns.iter().map(Vec::len).sum::<usize>());
-            prompt.push(self.system.clone());
-            prompt.extend(self.turns.iter().flatten().cloned());
-            prompt.extend_from_slice(exchange);
-            let tokens = count(&prompt);
-            if tokens <= most || (tokens <= room && self.turns.is_empty()) {
+        let prompt = self.assemble(exchange);
+        if count(&prompt) <= room {
+            return Ok(prompt);
+        }
+        // Whatever follows what goes is computed again. So when something has to go, enough goes for a while.
+        let most = room - room / 4;
+        while self.turns.len() > 1 {
+            self.turns.pop_front();
+            let prompt = self.assemble(exchange);
+            if count(&prompt) <= most {
                 return Ok(prompt);
             }
-            most = room - room / 4;
-            if self.turns.pop_front().is_none() {
-                return Err(Error::new(
-                    Kind::Unsupported,
-                    format!("the request and the tool list take {tokens} tokens, and only {room} of the context of {context_tokens} are left beside a reply"),
-                )
-                .remedy("say it in fewer words, or offer fewer tools (tools.command, tools.disable)"));
+        }
+        let last = self.turns.pop_front();
+        let long = excerpt::longest(exchange);
+        if let Some(last) = last {
+            let longest = long.max(excerpt::longest(&last));
+            let both = |keep| [excerpt::shortened(&last, keep), excerpt::shortened(exchange, keep)].concat();
+            if let Some(keep) = most_kept(longest, |keep| count(&self.assemble(&both(keep))) <= most)
+                && keep >= long.min(RESULT_MIN)
+            {
+                self.turns.push_back(excerpt::shortened(&last, keep));
+                return Ok(self.assemble(&excerpt::shortened(exchange, keep)));
             }
         }
+        let prompt = self.assemble(exchange);
+        if count(&prompt) <= room {
+            return Ok(prompt);
+        }
+        let shortened = |keep| self.assemble(&excerpt::shortened(exchange, keep));
+        let kept = |most| most_kept(long, |keep| count(&shortened(keep)) <= most);
+        if let Some(keep) = kept(most).or_else(|| kept(room)) {
+            return Ok(shortened(keep));
+        }
+        let tokens = count(&shortened(0));
+        Err(Error::new(
+            Kind::Unsupported,
+            format!("the request and the tool list take {tokens} tokens, and only {room} of the context of {context_tokens} are left beside a reply"),
+        )
+        .remedy("say it in fewer words, or offer fewer tools (tools.command, tools.disable)"))
     }
+
+    fn assemble(&self, exchange: &[Message]) -> Vec<Message> {
+        let remembered = self.turns.iter().flatten();
+        std::iter::once(&self.system).chain(remembered).chain(exchange).cloned().collect()
+    }
+}
+
+/// The largest number from 0 to `most` for which `fits` holds, given that it holds for all smaller ones; `None` where it
+/// does not even hold for 0.
+fn most_kept(most: usize, fits: impl Fn(usize) -> bool) -> Option<usize> {
+    if most == 0 || !fits(0) {
+        return None;
+    }
+    let (mut kept, mut too_many) = (0, most + 1);
+    while too_many - kept > 1 {
+        let middle = kept.midpoint(too_many);
+        if fits(middle) { kept = middle } else { too_many = middle }
+    }
+    Some(kept)
 }
 
 /// Persona, then the tools, one signature a line.
@@ -148,100 +193,4 @@ impl Formatter for Spaced {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::schema::ToolCall;
-    use proptest::prelude::*;
-
-    fn turn(n: usize, words: usize) -> Vec<Message> {
-        vec![
-            Message::new(Role::User, format!("question {n} {}", "x ".repeat(words))),
-            Message::new(Role::Assistant, format!("answer {n}")),
-        ]
-    }
-
-    /// A word a token and three for each message's frame.
-    fn count(messages: &[Message]) -> usize {
-        messages.iter().map(|m| 3 + m.content.split_whitespace().count()).sum()
-    }
-
-    fn context() -> Context {
-        let tools = [ToolSchema { name: "stop".into(), description: String::new(), params: vec![] }];
-        Context::new(&Settings { reply_tokens: 20, ..Settings::default() }, &tools)
-    }
-
-    #[test]
-    fn the_prompt_is_what_the_model_was_trained_on() {
-        let c = context();
-        assert_eq!(
-            c.system().content,
-            "You are a friendly voice assistant. Reply briefly, as if speaking aloud.\nTools:\nstop()"
-        );
-        let call: ToolCall = serde_json::from_str(
-            r#"{"name":"set_timer","parameters":{"duration":"10 minutes","label":"pasta","n":[1,2]}}"#,
-        )
-        .expect("a call");
-        assert_eq!(
-            compact_json(&call),
-            r#"{"name": "set_timer", "parameters": {"duration": "10 minutes", "label": "pasta", "n": [1, 2]}}"#
-        );
-    }
-
-    #[test]
-    fn the_oldest_turns_go_first_and_the_pinned_block_never() {
-        let mut c = context();
-        for n in 0..10 {
-            c.remember(Duration::ZERO, turn(n, 10));
-        }
-        let exchange = [Message::new(Role::User, "and now?")];
-        let prompt = c.prompt(Duration::ZERO, &exchange, 120, count).expect("fits");
-        assert!(count(&prompt) <= 100);
-        assert_eq!(prompt.first(), Some(c.system()));
-        assert_eq!(prompt.last(), exchange.last());
-        // Three would fit; two leave room for the next ones.
-        assert!(prompt[1].content.starts_with("question 8"), "{prompt:?}");
-        assert_eq!(c.turns(), 2);
-        c.remember(Duration::ZERO, turn(10, 10));
-        assert_eq!(c.prompt(Duration::ZERO, &exchange, 120, count).expect("fits")[1].content, prompt[1].content);
-        let e = c.prompt(Duration::ZERO, &exchange, 30, count).expect_err("does not fit");
-        assert_eq!(e.kind(), Kind::Unsupported);
-    }
-
-    #[test]
-    fn it_forgets() {
-        let mut c = context();
-        c.remember(Duration::from_secs(10), turn(1, 1));
-        c.forget_if_idle(Duration::from_secs(600));
-        assert_eq!(c.turns(), 1);
-        c.forget_if_idle(Duration::from_secs(610));
-        assert_eq!(c.turns(), 0);
-        let mut never = Context::new(&Settings { forget_after_min: 0, ..Settings::default() }, &[]);
-        never.remember(Duration::from_secs(1), turn(1, 1));
-        let p = never.prompt(Duration::from_secs(1), &turn(2, 1), 1000, count).expect("fits");
-        assert_eq!(p.len(), 3);
-    }
-
-    proptest! {
-        #[test]
-        fn prompts_fit_whatever_is_remembered(
-            turns in prop::collection::vec(0usize..60, 0..100),
-            asked in 0usize..40,
-            window in 60usize..400,
-        ) {
-            let mut c = context();
-            for (n, words) in turns.iter().enumerate() {
-                c.remember(Duration::ZERO, turn(n, *words));
-            }
-            prop_assert!(c.turns() <= TURNS_MAX);
-            let exchange = [Message::new(Role::User, "x ".repeat(asked))];
-            match c.prompt(Duration::ZERO, &exchange, window, count) {
-                Ok(p) => {
-                    prop_assert!(count(&p) + 20 <= window);
-                    prop_assert_eq!(p.first(), Some(c.system()));
-                    prop_assert_eq!(p.last(), exchange.last());
-                }
-                Err(_) => prop_assert!(count(&[c.system().clone(), exchange[0].clone()]) + 20 > window),
-            }
-        }
-    }
-}
+mod tests;

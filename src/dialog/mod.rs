@@ -7,17 +7,18 @@
 //! Invariants (property-tested in `properties.rs`):
 //! - Ticks alone bring every state back to [`State::Asleep`] within a bound: nothing wedges the conversation.
 //! - A sentence of new work is said only after the previous work finished or was stopped.
-//! - While it speaks, and for the echo guard after it, ears are [`Mode::Deaf`]; after that they never are.
+//! - While it speaks, and for the echo guard after it, ears are [`EarMode::Deaf`]; after that they never are.
 //! - At most one job (transcription, interpretation, generation, tool) is under way.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::problems::Problems;
-use crate::schema::{Message, ToolCall};
+use crate::schema::{EarMode, Message, ToolCall};
 use crate::units::WorkId;
 
 pub mod context;
+mod excerpt;
 mod machine;
 #[cfg(test)]
 mod properties;
@@ -119,19 +120,6 @@ pub enum State {
     Speaking,
     /// The reply is over; speech now starts a turn without the wake word.
     FollowUp,
-}
-
-/// What the ears do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Mode {
-    /// Only the wake word is listened for.
-    Asleep,
-    /// Speech, its end, and the wake word are listened for; the utterance is kept. On a wake word the ears begin the
-    /// utterance after it.
-    Open,
-    /// What comes in is thrown away.
-    Deaf,
 }
 
 /// Short sounds. The coordinator plays them in order with what is said.
@@ -243,8 +231,12 @@ pub enum Event {
         work: WorkId,
         sentence: u32,
     },
-    /// The voice or the loudspeaker failed; nothing more of this work will be heard.
+    /// The loudspeaker failed, or too much waits to be said; nothing more of this work will be heard.
     SpeakFailed {
+        work: WorkId,
+    },
+    /// The voice could not make a sentence of this work; what was to follow it will not be heard.
+    VoiceFailed {
         work: WorkId,
     },
     /// Something to say when nothing else is going on.
@@ -272,7 +264,7 @@ pub enum Event {
 pub enum Action {
     /// The state changed; for people to see.
     State(State),
-    Hear(Mode),
+    Hear(EarMode),
     /// Transcribe the utterance the ears hold → `Transcript` or `SttFailed`.
     Transcribe {
         work: WorkId,
@@ -290,13 +282,15 @@ pub enum Action {
         work: WorkId,
         exchange: Vec<Message>,
     },
-    /// Run a call; `said` is what the user said lately, this turn's request last → `ToolDone`.
+    /// Run a call; `said` is what the user said lately, this turn's request last; `fast`: the call was understood
+    /// without the model → `ToolDone`.
     RunTool {
         work: WorkId,
         call: ToolCall,
         said: Vec<String>,
+        fast: bool,
     },
-    /// Say a sentence after those of the same work → `PlaybackStarted`, `PlaybackDone` or `SpeakFailed`.
+    /// Say a sentence after those of the same work → `PlaybackStarted`, `PlaybackDone`, `SpeakFailed` or `VoiceFailed`.
     /// `sentence` counts from 0 within a work.
     Say {
         work: WorkId,

@@ -62,7 +62,7 @@ struct World {
     dialog: Dialog,
     settings: Settings,
     now: Duration,
-    mode: Mode,
+    mode: EarMode,
     state: State,
     issued: Vec<WorkId>,
     job: Option<(WorkId, &'static str)>,
@@ -79,7 +79,7 @@ impl World {
             dialog: Dialog::new(settings.clone()),
             settings,
             now: Duration::ZERO,
-            mode: Mode::Asleep,
+            mode: EarMode::Asleep,
             state: State::Asleep,
             issued: Vec::new(),
             job: None,
@@ -104,6 +104,7 @@ impl World {
                     self.send(match kind % 8 {
                         0 | 1 => Event::PlaybackStarted { work, sentence },
                         2 => Event::SpeakFailed { work },
+                        4 => Event::VoiceFailed { work },
                         // A sentence that was never handed out.
                         3 => Event::PlaybackStarted { work, sentence: sentence + 50 },
                         _ => Event::PlaybackDone { work, sentence },
@@ -136,6 +137,7 @@ impl World {
             0 => Event::PlaybackDone { work, sentence: 0 },
             1 => Event::PlaybackStarted { work, sentence: 0 },
             2 => Event::SpeakFailed { work },
+            3 => Event::VoiceFailed { work },
             k => answer(jobs[usize::from(k) % 4], work, kind),
         };
         let expected = self.dialog.clone().step(self.now, nothing());
@@ -154,13 +156,13 @@ impl World {
         assert_eq!(self.state, self.dialog.state(), "people were not told after {event:?}");
         assert_eq!(self.mode, self.dialog.mode());
         if !self.saying.is_empty() {
-            assert_eq!(self.mode, Mode::Deaf, "it hears itself after {event:?}");
+            assert_eq!(self.mode, EarMode::Deaf, "it hears itself after {event:?}");
             assert_eq!(self.dialog.state(), State::Speaking);
         }
         if let Some(sound) = self.last_sound
             && self.now < sound + Duration::from_millis(self.settings.echo_guard_ms)
         {
-            assert_eq!(self.mode, Mode::Deaf, "it hears its echo after {event:?}");
+            assert_eq!(self.mode, EarMode::Deaf, "it hears its echo after {event:?}");
         }
     }
 
@@ -221,7 +223,7 @@ impl World {
             }
             Action::Say { work, sentence, text } => {
                 assert!(!text.trim().is_empty());
-                assert_eq!(self.mode, Mode::Deaf, "it speaks with its ears open");
+                assert_eq!(self.mode, EarMode::Deaf, "it speaks with its ears open");
                 assert!(self.saying.iter().all(|(w, _)| *w == work), "it speaks over itself");
                 match self.said {
                     Some((w, s)) if w == work => assert_eq!(sentence, s + 1),
@@ -264,7 +266,7 @@ impl World {
         }
         assert_eq!(self.dialog.deadline(), None, "wedged in {:?}", self.dialog.state());
         assert_eq!(self.dialog.state(), State::Asleep);
-        assert_eq!(self.mode, Mode::Asleep, "the microphone stays deaf");
+        assert_eq!(self.mode, EarMode::Asleep, "the microphone stays deaf");
         // Each of 8 announcements and 8 rings may find the loudspeaker dead.
         assert!(self.now - began < Duration::from_secs(3600), "{:?} to fall asleep", self.now - began);
     }
@@ -285,7 +287,7 @@ impl World {
             }
         }
         assert_eq!(self.dialog.state(), State::Asleep);
-        assert_eq!(self.mode, Mode::Asleep);
+        assert_eq!(self.mode, EarMode::Asleep);
         assert!(self.job.is_none() && self.saying.is_empty());
     }
 }
@@ -391,7 +393,7 @@ proptest! {
                 _ => Event::Tick,
             };
             dialog.step(now, event);
-            prop_assert_ne!(dialog.mode(), Mode::Deaf);
+            prop_assert_ne!(dialog.mode(), EarMode::Deaf);
             let mut woken = dialog.clone();
             woken.step(now, Event::Wake { model: "alexa".into() });
             prop_assert_eq!(woken.state(), State::Listening);

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::*;
 use crate::schema::Role;
 
+#[derive(Clone)]
 struct Talk {
     dialog: Dialog,
     now: Duration,
@@ -33,11 +34,11 @@ impl Talk {
     /// Wakes it and says `text`; returns the work of the interpretation.
     fn hears(&mut self, text: &str) -> WorkId {
         if self.dialog.state() == State::Asleep {
-            assert_eq!(self.on(Event::Wake { model: "alexa".into() }), [Action::Hear(Mode::Open)]);
+            assert_eq!(self.on(Event::Wake { model: "alexa".into() }), [Action::Hear(EarMode::Open)]);
         }
         self.on(Event::SpeechStarted);
         let work = match self.on(Event::TurnEnded).as_slice() {
-            [Action::Transcribe { work }, Action::Hear(Mode::Asleep)] => *work,
+            [Action::Transcribe { work }, Action::Hear(EarMode::Asleep)] => *work,
             other => panic!("{other:?}"),
         };
         match self.on(Event::Transcript { work, text: Some(text.into()) }).as_slice() {
@@ -78,7 +79,7 @@ fn a_question_its_answer_and_a_follow_up() {
     assert_eq!(t.dialog.state(), State::Thinking);
     let a = t.on(Event::Sentence { work, text: "The capital is Paris.".into() });
     let (voice, _, _) = said(&a)[0];
-    assert_eq!(a[0], Action::Hear(Mode::Deaf));
+    assert_eq!(a[0], Action::Hear(EarMode::Deaf));
     assert_eq!(t.dialog.state(), State::Speaking);
     let a = t.on(Event::Sentence { work, text: "It is on the Seine.".into() });
     assert_eq!(said(&a), [(voice, 1, "It is on the Seine.")]);
@@ -96,7 +97,7 @@ fn a_question_its_answer_and_a_follow_up() {
     assert_eq!(t.dialog.state(), State::Speaking);
     assert_eq!(t.on(Event::SpeechStarted), []);
     assert_eq!(t.on(Event::TurnEnded), [Action::DropUtterance]);
-    assert_eq!(t.wait(290), [Action::Hear(Mode::Open)]);
+    assert_eq!(t.wait(290), [Action::Hear(EarMode::Open)]);
     assert_eq!(t.dialog.state(), State::FollowUp);
     t.asks("And of Spain?");
 }
@@ -111,7 +112,7 @@ fn the_follow_up_window_closes() {
     t.on(Event::PlaybackDone { work: voice, sentence: 0 });
     t.wait(300);
     assert_eq!(t.wait(5000), []);
-    assert_eq!(t.wait(1000), [Action::Hear(Mode::Asleep)]);
+    assert_eq!(t.wait(1000), [Action::Hear(EarMode::Asleep)]);
     assert_eq!(t.dialog.state(), State::Asleep);
     assert_eq!(t.dialog.deadline(), None);
 }
@@ -128,7 +129,7 @@ fn noise_in_the_follow_up_window_gets_no_apology() {
     t.on(Event::SpeechStarted);
     let a = t.on(Event::TurnEnded);
     let Action::Transcribe { work } = a[0] else { panic!("{a:?}") };
-    assert_eq!(t.on(Event::Transcript { work, text: None }), [Action::Hear(Mode::Open)]);
+    assert_eq!(t.on(Event::Transcript { work, text: None }), [Action::Hear(EarMode::Open)]);
     assert_eq!(t.dialog.state(), State::FollowUp);
     t.wait(6000);
     assert_eq!(t.dialog.state(), State::Asleep);
@@ -143,7 +144,7 @@ fn woken_and_not_spoken_to() {
     t.on(Event::SpeechStarted);
     t.on(Event::SpeechDropped);
     assert_eq!(t.wait(4900), []);
-    assert_eq!(t.wait(200), [Action::Hear(Mode::Asleep)]);
+    assert_eq!(t.wait(200), [Action::Hear(EarMode::Asleep)]);
     assert_eq!(t.dialog.state(), State::Asleep);
 }
 
@@ -163,8 +164,8 @@ fn a_fast_command_is_answered_in_the_tools_words() {
     let mut t = Talk::new(Settings::default());
     let work = t.hears("Set a timer for ten minutes and turn it down.");
     let a = t.on(Event::CommandFound { work, calls: vec![call("set_timer"), call("volume_down")] });
-    let Action::RunTool { work, call: c, said: heard } = &a[0] else { panic!("{a:?}") };
-    assert_eq!((c.name.as_str(), heard.len()), ("set_timer", 1));
+    let Action::RunTool { work, call: c, said: heard, fast } = &a[0] else { panic!("{a:?}") };
+    assert_eq!((c.name.as_str(), heard.len(), fast), ("set_timer", 1, &true));
     let done = |work, spoken: &str| Event::ToolDone {
         work,
         result: json!({ "ok": true }),
@@ -172,7 +173,7 @@ fn a_fast_command_is_answered_in_the_tools_words() {
         then: Then::Answer,
     };
     let a = t.on(done(*work, "Timer set."));
-    let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
+    let Action::RunTool { work, fast: true, .. } = a[0] else { panic!("{a:?}") };
     let a = t.on(done(work, "Quieter now."));
     assert_eq!(said(&a).iter().map(|s| s.2).collect::<Vec<_>>(), ["Timer set.", "Quieter now."]);
     let (voice, last, _) = said(&a)[1];
@@ -188,7 +189,7 @@ fn the_models_call_runs_and_its_words_give_way_to_the_tools() {
     let mut t = Talk::new(Settings::default());
     let (work, _) = t.asks("Could the pasta go for ten?");
     let a = t.on(Event::ToolWanted { work, call: call("set_timer") });
-    let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
+    let Action::RunTool { work, fast: false, .. } = a[0] else { panic!("{a:?}") };
     let done = Event::ToolDone {
         work,
         result: json!({ "ok": true }),
@@ -309,7 +310,31 @@ fn a_dead_loudspeaker_does_not_hold_it() {
     assert!(a.contains(&Action::StopSpeaking) && a.contains(&Action::Earcon(Earcon::Error)));
     t.wait(300);
     assert_eq!(t.dialog.state(), State::FollowUp);
-    assert_eq!(t.dialog.mode(), Mode::Open);
+    assert_eq!(t.dialog.mode(), EarMode::Open);
+}
+
+#[test]
+fn a_voice_that_fails_says_sorry_once_and_then_a_tone_does() {
+    let mut t = Talk::new(Settings::default());
+    let (work, _) = t.asks("Hello");
+    let a = t.on(Event::Sentence { work, text: "Hello.".into() });
+    let (voice, _, _) = said(&a)[0];
+    t.on(Event::PlaybackStarted { work: voice, sentence: 0 });
+    t.on(Event::Sentence { work, text: "How are you?".into() });
+    let a = t.on(Event::VoiceFailed { work: voice });
+    assert!(matches!(a[..2], [Action::StopSpeaking, Action::CancelBefore(_)]), "{a:?}");
+    let [(sorry, 0, words::VOICE_FAILED)] = said(&a)[..] else { panic!("{a:?}") };
+    assert_eq!(t.dialog.mode(), EarMode::Deaf);
+    assert_eq!(t.on(Event::Sentence { work, text: "Well?".into() }), []);
+    assert_eq!(t.on(Event::VoiceFailed { work: voice }), []);
+    let a = t.clone().on(Event::PlaybackDone { work: sorry, sentence: 0 });
+    let Action::Remember { messages } = &a[0] else { panic!("{a:?}") };
+    assert_eq!(messages[1].content, format!("Hello. {}", words::VOICE_FAILED));
+    // The apology cannot be said either.
+    let a = t.on(Event::VoiceFailed { work: sorry });
+    assert!(said(&a).is_empty() && a.contains(&Action::Earcon(Earcon::Error)), "{a:?}");
+    t.wait(300);
+    assert_eq!((t.dialog.state(), t.dialog.mode()), (State::FollowUp, EarMode::Open));
 }
 
 #[test]
@@ -331,8 +356,8 @@ fn the_wake_word_calls_off_a_turn_and_the_button_a_reply() {
     // Only what was heard is remembered.
     let Action::Remember { messages } = &a[2] else { panic!("{a:?}") };
     assert_eq!(messages[1].content, "Once upon a time.");
-    assert_eq!(t.dialog.mode(), Mode::Deaf);
-    assert_eq!(t.wait(300), [Action::Hear(Mode::Open)]);
+    assert_eq!(t.dialog.mode(), EarMode::Deaf);
+    assert_eq!(t.wait(300), [Action::Hear(EarMode::Open)]);
 }
 
 #[test]
@@ -393,7 +418,7 @@ fn a_timer_rings_until_it_is_stopped() {
     // Then it listens for a while, and rings again.
     t.on(Event::PlaybackDone { work: voice, sentence: 0 });
     t.wait(300);
-    assert_eq!((t.dialog.state(), t.dialog.mode()), (State::FollowUp, Mode::Open));
+    assert_eq!((t.dialog.state(), t.dialog.mode()), (State::FollowUp, EarMode::Open));
     let a = t.wait(6000);
     let voice = ring(&a).expect("it rings again");
     t.on(Event::PlaybackDone { work: voice, sentence: 0 });
@@ -435,15 +460,15 @@ fn announcements_wait_for_quiet_and_want_no_answer() {
     let (voice, _, _) = said(&a)[0];
     t.on(Event::PlaybackDone { work: voice, sentence: 0 });
     assert_eq!(t.dialog.state(), State::Asleep);
-    assert_eq!(t.wait(300), [Action::Hear(Mode::Asleep)]);
+    assert_eq!(t.wait(300), [Action::Hear(EarMode::Asleep)]);
 }
 
 #[test]
 fn a_lost_microphone_ends_listening() {
     let mut t = Talk::new(Settings::default());
     t.on(Event::Wake { model: "alexa".into() });
-    assert_eq!(t.on(Event::DeviceLost), [Action::Hear(Mode::Asleep)]);
-    assert_eq!(t.on(Event::DeviceRestored), [Action::Hear(Mode::Asleep)]);
+    assert_eq!(t.on(Event::DeviceLost), [Action::Hear(EarMode::Asleep)]);
+    assert_eq!(t.on(Event::DeviceRestored), [Action::Hear(EarMode::Asleep)]);
 }
 
 #[test]

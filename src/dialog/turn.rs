@@ -50,6 +50,8 @@ pub(super) struct Turn {
     pub(super) progress: Duration,
     /// What was heard of speech that was cut short.
     pub(super) heard_before: String,
+    /// The voice failed in this turn, and an apology was tried.
+    pub(super) voice_failed: bool,
     /// Go to sleep afterwards: the user asked for silence.
     pub(super) sleep_after: bool,
 }
@@ -68,6 +70,7 @@ impl Turn {
             speech: None,
             progress: now,
             heard_before: String::new(),
+            voice_failed: false,
             sleep_after: false,
         }
     }

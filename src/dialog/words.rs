@@ -3,6 +3,7 @@
 pub(super) const NOT_UNDERSTOOD: &str = "Sorry, I didn't catch that.";
 pub(super) const STT_FAILED: &str = "Sorry, something went wrong while I was listening.";
 pub(super) const MODEL_FAILED: &str = "Sorry, something went wrong while I was thinking.";
+pub(super) const VOICE_FAILED: &str = "Sorry, something went wrong while I was speaking.";
 pub(super) const TOO_SLOW: &str = "Sorry, that took too long.";
 pub(super) const NO_ANSWER: &str = "Sorry, I don't have an answer to that.";
 pub(super) const CANNOT_CALL: &str = "Sorry, I couldn't work out how to do that.";

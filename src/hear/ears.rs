@@ -4,25 +4,13 @@ use std::path::PathBuf;
 
 use super::turn::Tracker;
 use super::vad::Edge;
-use super::{
-    EndOfTurn, RATE, Segmenter, Settings, SilenceEnd, Situation, Vad, Wake, samples_in_ms, seconds, vad, wake,
-};
+use super::{EndOfTurn, RATE, Segmenter, Settings, SilenceEnd, Situation, Vad, Wake, samples_in_ms, vad, wake};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Result};
 use crate::onnx;
+use crate::schema::EarMode;
 use crate::store::{self, Paths};
 use crate::units::Bytes;
-
-/// What the ears are for at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Waiting for a wake word. Speech is reported, no turn is collected, except from a wake word on.
-    Asleep,
-    /// Collecting what the user says, turn after turn. Wake words are reported as well.
-    Open,
-    /// Hearing nothing; the clock goes on. What was heard before is forgotten.
-    Deaf,
-}
 
 /// Why a turn ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,26 +23,26 @@ pub enum EndReason {
     InputEnded,
 }
 
-/// What was heard. Times are seconds of pushed sound since the ears were made.
+/// What was heard. Times are counted in samples pushed since the ears were made ([`Ears::now_samples`]).
 #[derive(Debug, Clone, PartialEq)]
 pub enum EarEvent {
-    /// A wake word; `start_s` is where its stretch of speech began, `end_s` about where the word ended.
+    /// A wake word; `start_samples` is where its stretch of speech began, `end_samples` about where the word ended.
     Wake {
         model: String,
         score: f32,
-        start_s: f64,
-        end_s: f64,
+        start_samples: u64,
+        end_samples: u64,
     },
     SpeechStart {
-        at_s: f64,
+        at_samples: u64,
     },
     SpeechEnd {
-        at_s: f64,
+        at_samples: u64,
     },
     /// The turn in [`Ears::finished`] is complete. `speech_ms` is the voiced part of it.
     TurnEnd {
-        start_s: f64,
-        end_s: f64,
+        start_samples: u64,
+        end_samples: u64,
         speech_ms: u32,
         reason: EndReason,
     },
@@ -62,7 +50,7 @@ pub enum EarEvent {
 
 /// Sound is taken in pieces of at most this many samples, so that memory is bounded whatever is pushed at once.
 const PIECE: usize = RATE;
-/// Longest time between a wake word and [`Mode::Open`] for its turn to be kept, in samples.
+/// Longest time between a wake word and [`EarMode::Open`] for its turn to be kept, in samples.
 const WAKE_KEPT: u64 = samples_in_ms(5000);
 /// A wake word's score passes the threshold around its end; the end is sought from this long before …
 const CUT_BEFORE: u64 = samples_in_ms(160);
@@ -83,7 +71,7 @@ pub struct Ears {
     vad: Vad,
     segmenter: Segmenter,
     end_of_turn: Box<dyn EndOfTurn>,
-    mode: Mode,
+    mode: EarMode,
     /// Samples pushed so far: the clock.
     now: u64,
     /// The last samples, up to `now`; at most `keep` + [`PIECE`] of them.
@@ -168,7 +156,7 @@ impl Ears {
             vad,
             segmenter: Segmenter::new(settings.vad.clone()),
             end_of_turn: Box::new(SilenceEnd::new(&settings.turn)),
-            mode: Mode::Asleep,
+            mode: EarMode::Asleep,
             now: 0,
             history: Vec::with_capacity(keep + 2 * PIECE),
             keep,
@@ -199,26 +187,26 @@ impl Ears {
         self.end_of_turn = judge;
     }
 
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> EarMode {
         self.mode
     }
 
     /// Changes what the ears are for; the present mode again does nothing. Opening within five seconds of a wake word
     /// keeps what was said since that word; otherwise a turn may begin from now on (and its first consonant a moment
-    /// before). Leaving or entering [`Mode::Deaf`] forgets everything.
-    pub fn set_mode(&mut self, mode: Mode) {
+    /// before). Leaving or entering [`EarMode::Deaf`] forgets everything.
+    pub fn set_mode(&mut self, mode: EarMode) {
         if mode == self.mode {
             return;
         }
-        if mode == Mode::Deaf || self.mode == Mode::Deaf {
+        if mode == EarMode::Deaf || self.mode == EarMode::Deaf {
             self.reset();
         }
         match mode {
-            Mode::Open if self.turn.is_none() && self.uncut.is_none() => {
+            EarMode::Open if self.turn.is_none() && self.uncut.is_none() => {
                 self.next_turn(self.now, self.settings.turn.pre_roll_ms)
             }
-            Mode::Open => {}
-            Mode::Asleep | Mode::Deaf => self.forget_turn(),
+            EarMode::Open => {}
+            EarMode::Asleep | EarMode::Deaf => self.forget_turn(),
         }
         self.mode = mode;
     }
@@ -226,14 +214,14 @@ impl Ears {
     /// Drops what was collected of the present turn; the next one may begin now.
     pub fn discard(&mut self) {
         self.forget_turn();
-        if self.mode == Mode::Open {
+        if self.mode == EarMode::Open {
             self.next_turn(self.now, 0);
         }
     }
 
-    /// Seconds of sound pushed so far.
-    pub fn now_s(&self) -> f64 {
-        seconds(self.now)
+    /// Samples pushed so far: the clock of every [`EarEvent`].
+    pub fn now_samples(&self) -> u64 {
+        self.now
     }
 
     /// What the user has said so far in the present turn, from just before the first speech; empty while nobody has
@@ -263,7 +251,7 @@ impl Ears {
         let mut events = Vec::new();
         for piece in samples.chunks(PIECE) {
             self.now += piece.len() as u64;
-            if self.mode == Mode::Deaf {
+            if self.mode == EarMode::Deaf {
                 (self.vad_at, self.wake_at) = (self.now, self.now);
                 continue;
             }
@@ -282,11 +270,11 @@ impl Ears {
     pub fn finish(&mut self) -> Vec<EarEvent> {
         let mut events = Vec::new();
         if self.segmenter.speaking_since().is_some() {
-            events.push(EarEvent::SpeechEnd { at_s: seconds(self.vad_at) });
+            events.push(EarEvent::SpeechEnd { at_samples: self.vad_at });
             self.segmenter.reset();
         }
         let enough = self.turn.as_ref().is_some_and(|t| t.speech_ms() >= self.settings.turn.min_speech_ms);
-        if self.mode == Mode::Open && enough {
+        if self.mode == EarMode::Open && enough {
             self.end_turn(EndReason::InputEnded, &mut events);
         }
         events
@@ -349,7 +337,7 @@ impl Ears {
         let Some(heard) = heard else { return Ok(()) };
         let model = wake.name(heard.word).to_owned();
         let began = self.segmenter.speaking_since().unwrap_or(to).clamp(to.saturating_sub(LONGEST_PHRASE), to);
-        events.push(EarEvent::Wake { model, score: heard.score, start_s: seconds(began), end_s: seconds(to) });
+        events.push(EarEvent::Wake { model, score: heard.score, start_samples: began, end_samples: to });
         let address = self.turn.as_ref().and_then(Tracker::start).is_none_or(|s| to.saturating_sub(s) <= ADDRESS);
         if address {
             self.forget_turn();
@@ -363,8 +351,8 @@ impl Ears {
         let probability = self.vad.probability(&self.history[(from - start) as usize..(to - start) as usize])?;
         self.vad_at = to;
         match self.segmenter.step(probability, from, to) {
-            Some(Edge::Start(at)) => events.push(EarEvent::SpeechStart { at_s: seconds(at) }),
-            Some(Edge::End(at)) => events.push(EarEvent::SpeechEnd { at_s: seconds(at) }),
+            Some(Edge::Start(at)) => events.push(EarEvent::SpeechStart { at_samples: at }),
+            Some(Edge::End(at)) => events.push(EarEvent::SpeechEnd { at_samples: at }),
             None => {}
         }
         if let Some(heard) = self.uncut {
@@ -383,7 +371,7 @@ impl Ears {
         let min_speech_ms = self.settings.turn.min_speech_ms;
         let Some(turn) = &mut self.turn else { return };
         turn.step(from, to, self.segmenter.voiced(), self.segmenter.speaking_since(), min_speech_ms);
-        if self.mode != Mode::Open {
+        if self.mode != EarMode::Open {
             if to > turn.floor() + WAKE_KEPT {
                 self.forget_turn();
             }
@@ -416,7 +404,7 @@ impl Ears {
         let (last_voiced, speech_ms) = (turn.last_voiced(), turn.speech_ms());
         self.finished.clear();
         self.finished.extend_from_slice(slice_between(&self.history, self.now, begin, end));
-        events.push(EarEvent::TurnEnd { start_s: seconds(start), end_s: seconds(last_voiced), speech_ms, reason });
+        events.push(EarEvent::TurnEnd { start_samples: start, end_samples: last_voiced, speech_ms, reason });
         self.next_turn(self.vad_at, 0);
     }
 

@@ -17,7 +17,7 @@ pub mod turn;
 pub mod vad;
 pub mod wake;
 
-pub use ears::{EarEvent, Ears, EndReason, Mode};
+pub use ears::{EarEvent, Ears, EndReason};
 pub use stt::{Pass, Stt, Transcript};
 pub use turn::{EndOfTurn, SilenceEnd, Situation};
 pub use vad::{Segmenter, Vad};

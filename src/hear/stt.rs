@@ -102,6 +102,9 @@ pub struct Stt {
     padded: Vec<f32>,
     phrases: Vec<String>,
     _reservation: Reservation,
+    /// So many of the next runs fail.
+    #[cfg(test)]
+    pub(crate) failures: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 impl Stt {
@@ -154,7 +157,15 @@ impl Stt {
                 padded.clear();
                 Ok((state, padded))
             })?;
-        Ok(Self { state, settings: settings.clone(), padded, phrases: Vec::new(), _reservation: reservation })
+        Ok(Self {
+            state,
+            settings: settings.clone(),
+            padded,
+            phrases: Vec::new(),
+            _reservation: reservation,
+            #[cfg(test)]
+            failures: Default::default(),
+        })
     }
 
     /// Phrases that are never part of what was said, because they only address the agent ("Alexa, what time is it?").
@@ -230,6 +241,10 @@ impl Stt {
         unsafe {
             params.set_abort_callback(Some(is_cancelled));
             params.set_abort_callback_user_data(std::ptr::from_ref(cancel).cast_mut().cast::<c_void>());
+        }
+        #[cfg(test)]
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err(Error::new(Kind::Internal, "speech recognition failed"));
         }
         let outcome = self.state.full(params, &self.padded);
         if cancel.load(Ordering::Acquire) {

@@ -91,7 +91,7 @@ pub fn repeats_itself(text: &str) -> bool {
 /// miscounts a word said six times is not stuck.
 pub fn agree(a: &str, b: &str) -> bool {
     let (a, b) = (words(a), words(b));
-    edit_distance(&a, &b) <= (a.len().max(b.len()) / 8).max(1)
+    strsim::generic_levenshtein(&a, &b) <= (a.len().max(b.len()) / 8).max(1)
 }
 
 /// Whether a person can say this in so much time: the fastest repeat about nine syllables a second.

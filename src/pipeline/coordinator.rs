@@ -1,4 +1,4 @@
-//! The coordinator: feeds the dialog what happened and carries out what it decides.
+//! The coordinator: puts together and starts the pipeline, and feeds the dialog what happened.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,7 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::cancel::Cancel;
-use super::latency::TurnClock;
+use super::conductor::Conductor;
+use super::executor::{Executor, Handles};
+use super::latency::Clocks;
 use super::listener::Listener;
 use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
@@ -16,25 +18,22 @@ use super::thinker::{Mind, Thinker};
 use super::threads::{Threads, panicked};
 use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
-use super::{Archive, Msg, Utterance};
-use crate::audio::{Output, Source};
+use super::{Archive, Msg};
+use crate::audio::{Output, Presence, Source};
 use crate::budget::Reservation;
-use crate::dialog::{self, Action, Context, Dialog, Event, State};
+use crate::dialog::{self, Context, Dialog, Event, State};
 use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
 use crate::llm::{Engine, Sampling, Shelf};
-use crate::schema::Message;
 use crate::speak::Voice;
 use crate::store::StateFolder;
-use crate::tools::{Effect, Fast, Outcome, Registry};
-use crate::units::{SampleRate, TurnId, WorkId};
+use crate::tools::Registry;
+use crate::units::SampleRate;
 
 /// Messages waiting for the coordinator; senders wait while it is full.
 const MESSAGES: usize = 256;
-/// Turns whose moments are kept for latency.
-const CLOCKS: usize = 4;
 /// How long after a fatal error the turn under way may take to apologise and end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
@@ -100,23 +99,30 @@ impl Pipeline {
         let ears = Listener::start(parts.source, parts.ears, partials, messages.clone(), &mut threads)?;
         let handles =
             Handles { messages: messages.clone(), cancel: cancel.clone(), ears, stt, llm, tts, tools, threads };
-        let coordinator = Coordinator {
+        let heard = messages.clone();
+        parts.output.on_presence(Box::new(move |presence| {
+            let _ = heard.send(Msg::Loudspeaker(presence));
+        }));
+        let executor = Executor {
             start: Instant::now(),
-            dialog: Dialog::new(parts.dialog),
             memory,
             chat,
             engine: parts.engine,
             fast: parts.tools.fast(),
             registry: parts.tools,
             observer: parts.observer,
-            messages: messages.clone(),
             cancel,
             handles,
             utterance: None,
-            clocks: VecDeque::new(),
+            clocks: Clocks::default(),
             said: VecDeque::new(),
             unmuted: parts.output.volume(),
             output: parts.output,
+        };
+        let coordinator = Coordinator {
+            conductor: Conductor::new(Dialog::new(parts.dialog)),
+            executor,
+            messages: messages.clone(),
             source_ended: false,
             fatal: None,
             _standing: parts.standing,
@@ -180,51 +186,10 @@ impl Control {
     }
 }
 
-/// The other threads, and how they are told to end. They are when this is dropped, also by a panic.
-struct Handles {
-    ears: Listener,
-    stt: Transcriber,
-    llm: Thinker,
-    tts: Speaker,
-    tools: Toolbench,
-    messages: Queue<Msg>,
-    cancel: Cancel,
-    threads: Threads,
-}
-
-impl Drop for Handles {
-    fn drop(&mut self) {
-        self.messages.close();
-        self.cancel.all();
-        self.ears.stop();
-        self.stt.close();
-        self.llm.close();
-        self.tts.close();
-        self.tools.close();
-        self.threads.wait();
-    }
-}
-
 struct Coordinator {
-    start: Instant,
-    dialog: Dialog,
-    memory: Context,
-    engine: Arc<Engine>,
-    chat: Arc<Chat>,
-    registry: Arc<Registry>,
-    fast: Fast,
-    output: Arc<dyn Output>,
-    observer: Box<dyn Observer>,
+    conductor: Conductor,
+    executor: Executor,
     messages: Queue<Msg>,
-    cancel: Cancel,
-    handles: Handles,
-    /// What the ears held at the last end of a turn, until it is transcribed or dropped.
-    utterance: Option<Utterance>,
-    clocks: VecDeque<TurnClock>,
-    /// Sentences handed to the voice and not yet heard, for [`Notice::Saying`]; at most as many as `tts` queues.
-    said: VecDeque<(WorkId, u32, String)>,
-    /// Volume to come back to from mute.
-    unmuted: u8,
     source_ended: bool,
     /// What a part failed with for good, and when all is to end at the latest.
     fatal: Option<(Error, Instant)>,
@@ -236,8 +201,8 @@ impl Coordinator {
     fn run(mut self) -> Result<()> {
         loop {
             let due = [
-                self.dialog.deadline().map(|d| self.start + d),
-                self.registry.timers().next_due_in().map(|d| Instant::now() + d),
+                self.conductor.dialog().deadline().map(|d| self.executor.start + d),
+                self.executor.registry.timers().next_due_in().map(|d| Instant::now() + d),
                 self.fatal.as_ref().map(|(_, latest)| *latest),
             ];
             match self.messages.recv_until(due.into_iter().flatten().min()) {
@@ -245,6 +210,9 @@ impl Coordinator {
                 Some(Some(msg)) => self.handle(msg),
                 None => self.tick(),
             }
+            let Self { conductor, executor, .. } = &mut self;
+            let start = executor.start;
+            conductor.run(|| start.elapsed(), |action, events| executor.carry_out(action, events));
             if self.is_over() {
                 break;
             }
@@ -256,10 +224,11 @@ impl Coordinator {
 
     /// Nothing more is to come, and nothing is under way.
     fn is_over(&self) -> bool {
-        let idle = match self.dialog.state() {
-            State::Asleep | State::FollowUp => !self.output.is_playing(),
+        let playing = self.executor.output.is_playing();
+        let idle = match self.conductor.dialog().state() {
+            State::Asleep | State::FollowUp => !playing,
             // Without samples nobody ends the turn; after a fatal error whoever is speaking still gets their apology.
-            State::Listening => self.source_ended && !self.output.is_playing(),
+            State::Listening => self.source_ended && !playing,
             State::Thinking | State::Speaking => false,
         };
         let late = self.fatal.as_ref().is_some_and(|(_, latest)| *latest <= Instant::now());
@@ -267,43 +236,46 @@ impl Coordinator {
     }
 
     fn tick(&mut self) {
-        if let Some(text) = self.registry.timers().take_due() {
-            self.step(Event::Ring { text });
+        if let Some(text) = self.executor.registry.timers().take_due() {
+            self.conductor.events().push(Event::Ring { text });
         }
-        if self.dialog.deadline().is_some_and(|d| d <= self.start.elapsed()) {
-            self.step(Event::Tick);
+        if self.conductor.dialog().deadline().is_some_and(|d| d <= self.executor.start.elapsed()) {
+            self.conductor.events().push(Event::Tick);
         }
     }
 
+    /// Tells what happened, and puts what the dialog has to know of it into its queue.
     fn handle(&mut self, msg: Msg) {
+        let Self { conductor, executor, .. } = self;
         match msg {
-            Msg::Dialog(event) => self.step(event),
-            Msg::Hearing => self.tell(&Notice::Ready),
+            Msg::Dialog(event) => conductor.events().push(event),
+            Msg::Hearing => executor.tell(&Notice::Ready),
             Msg::Wake { model, score } => {
-                self.tell(&Notice::Wake { model: model.clone(), score });
-                self.step(Event::Wake { model });
+                executor.tell(&Notice::Wake { model: model.clone(), score });
+                conductor.events().push(Event::Wake { model });
             }
             Msg::Partial(text) => {
-                if self.dialog.state() == State::Listening {
-                    self.tell(&Notice::Partial { text });
+                if conductor.dialog().state() == State::Listening {
+                    executor.tell(&Notice::Partial { text });
                 }
             }
             Msg::TurnEnded(utterance) => {
-                self.utterance = Some(utterance);
-                self.step(Event::TurnEnded);
+                executor.utterance = Some(utterance);
+                conductor.events().push(Event::TurnEnded);
             }
             Msg::Transcript { work, text, samples, took } => {
-                self.mark(work, |c| &mut c.transcript, Instant::now());
+                executor.clocks.mark(work, |c| &mut c.transcript, Instant::now());
                 let audio_ms = SampleRate::HEARING.duration(samples).as_millis() as u64;
-                self.tell(&Notice::Heard { work, text: text.clone(), audio_ms, took_ms: took.as_millis() as u64 });
-                self.step(Event::Transcript { work, text });
+                let took_ms = took.as_millis() as u64;
+                executor.tell(&Notice::Heard { work, text: text.clone(), audio_ms, took_ms });
+                conductor.events().push(Event::Transcript { work, text });
             }
-            Msg::FirstToken { work, at } => self.mark(work, |c| &mut c.first_token, at),
+            Msg::FirstToken { work, at } => executor.clocks.mark(work, |c| &mut c.first_token, at),
             Msg::Sentence { work, text, at } => {
-                self.mark(work, |c| &mut c.first_sentence, at);
-                self.step(Event::Sentence { work, text });
+                executor.clocks.mark(work, |c| &mut c.first_sentence, at);
+                conductor.events().push(Event::Sentence { work, text });
             }
-            Msg::Thought { work, thought } => self.tell(&Notice::Thought {
+            Msg::Thought { work, thought } => executor.tell(&Notice::Thought {
                 work,
                 text: thought.text,
                 prompt_tokens: thought.prompt_tokens,
@@ -311,17 +283,19 @@ impl Coordinator {
                 tokens: thought.tokens,
                 took_ms: thought.took.as_millis() as u64,
             }),
-            Msg::Tool { work, outcome } => self.tool_done(work, outcome),
-            Msg::Audible { work, sentence, at } => self.audible(work, sentence, at),
-            Msg::Loudspeaker { work, reason } => {
-                self.tell(&Notice::Device { what: "loudspeaker", ok: false, reason });
-                self.step(Event::SpeakFailed { work });
+            Msg::Tool { work, outcome } => executor.tool_done(work, outcome, conductor.events()),
+            Msg::Audible { work, sentence, at } => executor.audible(work, sentence, at, conductor.events()),
+            Msg::Loudspeaker(presence) => {
+                executor.tell(&Notice::device("loudspeaker", presence));
             }
-            Msg::Microphone { ok, reason } => {
-                self.tell(&Notice::Device { what: "microphone", ok, reason });
-                self.step(if ok { Event::DeviceRestored } else { Event::DeviceLost });
+            Msg::Microphone(presence) => {
+                conductor.events().push(match &presence {
+                    Presence::Lost(_) => Event::DeviceLost,
+                    Presence::Restored => Event::DeviceRestored,
+                });
+                executor.tell(&Notice::device("microphone", presence));
             }
-            Msg::Trouble { part, message } => self.tell(&Notice::Trouble { part, message }),
+            Msg::Trouble { part, message } => executor.tell(&Notice::Trouble { part, message }),
             Msg::Fatal(e) => {
                 self.fatal.get_or_insert((e, Instant::now() + LAST_WORDS));
             }
@@ -330,181 +304,14 @@ impl Coordinator {
                 self.fatal.get_or_insert((e, Instant::now())).1 = Instant::now();
             }
             Msg::SourceEnded => self.source_ended = true,
-            Msg::Probe(answered) => answered.store(self.handles.ears.hears(), Ordering::Release),
+            Msg::Probe(answered) => answered.store(executor.handles.ears.hears(), Ordering::Release),
             // Handled by the loop.
             Msg::Stop => {}
         }
     }
 
-    fn step(&mut self, event: Event) {
-        for action in self.dialog.step(self.start.elapsed(), event) {
-            self.act(action);
-        }
-    }
-
-    fn act(&mut self, action: Action) {
-        match action {
-            Action::State(state) => self.tell(&Notice::State { state }),
-            Action::Hear(mode) => self.handles.ears.set_mode(mode),
-            Action::Transcribe { work } => self.transcribe(work),
-            Action::DropUtterance => self.utterance = None,
-            Action::Interpret { work, text } => self.interpret(work, &text),
-            Action::Generate { work, exchange } => self.generate(work, &exchange),
-            Action::RunTool { work, call, said } => {
-                self.tell(&Notice::Call { work, call: call.clone(), fast: false });
-                if !self.handles.tools.run(work, call, said) {
-                    self.tool_done(work, Outcome::busy());
-                }
-            }
-            Action::Say { work, sentence, text } => {
-                self.mark(work, |c| &mut c.first_sentence, Instant::now());
-                if self.said.len() >= MESSAGES {
-                    self.said.pop_front();
-                }
-                self.said.push_back((work, sentence, text.clone()));
-                if !self.handles.tts.say(work, sentence, text) {
-                    self.step(Event::SpeakFailed { work });
-                }
-            }
-            Action::StopSpeaking => {
-                self.said.clear();
-                self.handles.tts.stop();
-            }
-            Action::Earcon(kind) => self.handles.tts.earcon(kind),
-            Action::CancelBefore(work) => self.cancel.before(work),
-            Action::Remember { messages } => self.memory.remember(self.start.elapsed(), messages),
-        }
-    }
-
-    fn transcribe(&mut self, work: WorkId) {
-        let Some(u) = self.utterance.take() else {
-            // The dialog asks only after TurnEnded; a lost utterance is an empty one.
-            return self.step(Event::Transcript { work, text: None });
-        };
-        let mut clock = TurnClock::new(work.turn, u.speech_end);
-        clock.endpoint = Some(u.endpoint);
-        self.keep_clock(clock);
-        self.handles.stt.transcribe(work, u.sound);
-    }
-
-    fn interpret(&mut self, work: WorkId, text: &str) {
-        if self.clock(work.turn).is_none() {
-            self.keep_clock(TurnClock::new(work.turn, Instant::now()));
-        }
-        let event = match self.fast.interpret(text) {
-            Some(calls) => Event::CommandFound { work, calls },
-            None => Event::NoCommand { work },
-        };
-        self.step(event);
-    }
-
-    fn generate(&mut self, work: WorkId, exchange: &[Message]) {
-        let (engine, chat) = (Arc::clone(&self.engine), Arc::clone(&self.chat));
-        let count = |messages: &[Message]| {
-            // A conversation that does not render is reported by the thread that renders it for real.
-            chat.render(engine.tokenizer(), messages, true).map_or(0, |t| t.len())
-        };
-        match self.memory.prompt(self.start.elapsed(), exchange, engine.context(), count) {
-            Ok(prompt) => self.handles.llm.think(work, prompt),
-            Err(e) => {
-                self.tell(&Notice::Trouble { part: "prompt", message: e.to_string() });
-                let spoken = Some("Sorry, that is more than I can keep in mind at once.".to_owned());
-                self.step(Event::ModelFailed { work, spoken });
-            }
-        }
-    }
-
-    fn tool_done(&mut self, work: WorkId, outcome: Outcome) {
-        self.tell(&Notice::Result { work, result: outcome.result.clone() });
-        let then = match outcome.effect {
-            None => dialog::Then::Answer,
-            Some(Effect::Repeat) => dialog::Then::Repeat,
-            Some(Effect::Stop) => {
-                self.registry.timers().stop_ringing();
-                dialog::Then::Sleep
-            }
-            Some(effect) => {
-                self.apply(effect);
-                dialog::Then::Answer
-            }
-        };
-        self.step(Event::ToolDone { work, result: outcome.result, spoken: outcome.spoken, then });
-    }
-
-    fn apply(&mut self, effect: Effect) {
-        let volume = i32::from(self.output.volume());
-        match effect {
-            Effect::SetVolume(percent) => self.set_volume(percent),
-            Effect::VolumeBy(by) => self.set_volume((volume + i32::from(by)).clamp(0, 100) as u8),
-            Effect::Mute(true) => {
-                if volume > 0 {
-                    self.unmuted = self.output.volume();
-                }
-                self.output.set_volume(0);
-            }
-            Effect::Mute(false) => self.set_volume(self.unmuted),
-            Effect::StopRinging => {
-                self.registry.timers().stop_ringing();
-                self.step(Event::RingStop);
-            }
-            // The dialog does these.
-            Effect::Stop | Effect::Repeat => {}
-        }
-    }
-
-    fn set_volume(&mut self, percent: u8) {
-        self.unmuted = percent;
-        self.output.set_volume(percent);
-    }
-
-    fn audible(&mut self, work: WorkId, sentence: u32, at: Instant) {
-        while let Some((w, s, _)) = self.said.front() {
-            if (*w, *s) > (work, sentence) {
-                break;
-            }
-            if let Some((w, s, text)) = self.said.pop_front()
-                && (w, s) == (work, sentence)
-            {
-                self.tell(&Notice::Saying { work, text });
-            }
-        }
-        if let Some(c) = self.clock_mut(work.turn)
-            && c.first_audio.is_none()
-        {
-            c.first_audio = Some(at);
-            let latency = c.latency();
-            self.tell(&Notice::Latency(latency));
-        }
-        self.step(Event::PlaybackStarted { work, sentence });
-    }
-
-    fn keep_clock(&mut self, clock: TurnClock) {
-        if self.clocks.len() == CLOCKS {
-            self.clocks.pop_front();
-        }
-        self.clocks.push_back(clock);
-    }
-
-    fn clock(&self, turn: TurnId) -> Option<&TurnClock> {
-        self.clocks.iter().rev().find(|c| c.turn == turn)
-    }
-
-    fn clock_mut(&mut self, turn: TurnId) -> Option<&mut TurnClock> {
-        self.clocks.iter_mut().rev().find(|c| c.turn == turn)
-    }
-
-    fn mark(&mut self, work: WorkId, slot: impl Fn(&mut TurnClock) -> &mut Option<Instant>, at: Instant) {
-        if let Some(c) = self.clock_mut(work.turn) {
-            slot(c).get_or_insert(at);
-        }
-    }
-
-    fn tell(&mut self, notice: &Notice) {
-        self.observer.notice(self.start.elapsed(), notice);
-    }
-
     fn shut_down(self) {
-        let Self { handles, start, mut observer, .. } = self;
+        let Executor { handles, start, mut observer, .. } = self.executor;
         drop(handles);
         observer.notice(start.elapsed(), &Notice::Ended);
     }

@@ -1,10 +1,50 @@
 //! Where a turn's time goes, as the user hears it: everything is counted from the end of their speech.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::units::TurnId;
+use crate::units::{TurnId, WorkId};
+
+/// Turns whose moments are kept; the oldest goes when one more begins.
+const TURNS: usize = 4;
+
+/// The moments of the latest turns.
+#[derive(Debug, Default)]
+pub(super) struct Clocks(VecDeque<TurnClock>);
+
+impl Clocks {
+    /// A turn whose last audible sample came at `speech_end`, and whose end was judged at `endpoint`.
+    pub(super) fn start(&mut self, turn: TurnId, speech_end: Instant, endpoint: Option<Instant>) {
+        if self.0.len() == TURNS {
+            self.0.pop_front();
+        }
+        self.0.push_back(TurnClock { endpoint, ..TurnClock::new(turn, speech_end) });
+    }
+
+    pub(super) fn has(&self, turn: TurnId) -> bool {
+        self.0.iter().any(|c| c.turn == turn)
+    }
+
+    fn of(&mut self, turn: TurnId) -> Option<&mut TurnClock> {
+        self.0.iter_mut().rev().find(|c| c.turn == turn)
+    }
+
+    /// Notes when a stage of a turn was first reached.
+    pub(super) fn mark(&mut self, work: WorkId, stage: impl Fn(&mut TurnClock) -> &mut Option<Instant>, at: Instant) {
+        if let Some(c) = self.of(work.turn) {
+            stage(c).get_or_insert(at);
+        }
+    }
+
+    /// Notes the turn's first audible sample; its latencies, the first time.
+    pub(super) fn first_audio(&mut self, turn: TurnId, at: Instant) -> Option<TurnLatency> {
+        let c = self.of(turn).filter(|c| c.first_audio.is_none())?;
+        c.first_audio = Some(at);
+        Some(c.latency())
+    }
+}
 
 /// The moments of one turn.
 #[derive(Debug, Clone)]

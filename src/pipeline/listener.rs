@@ -8,10 +8,11 @@ use super::queue::Queue;
 use super::threads::Threads;
 use super::transcriber::{Sound, Transcriber};
 use super::{Msg, Utterance, trouble};
-use crate::audio::{Read, Source};
-use crate::dialog::{Event, Mode};
+use crate::audio::{Presence, Read, Source};
+use crate::dialog::Event;
 use crate::error::Result;
-use crate::hear::{self, EarEvent, Ears};
+use crate::hear::{EarEvent, Ears};
+use crate::schema::EarMode;
 use crate::units::SampleRate;
 
 /// Longest wait for samples: bounds how late a change of mode takes effect.
@@ -25,7 +26,7 @@ pub(super) const LATELY: Duration = Duration::from_secs(if cfg!(test) { 1 } else
 /// The handle by which the coordinator steers the thread.
 #[derive(Clone)]
 pub(super) struct Listener {
-    /// A [`Mode`] as its index in [`MODES`]; the thread takes it up between two reads.
+    /// A [`EarMode`] as its index in [`MODES`]; the thread takes it up between two reads.
     mode: Arc<AtomicU8>,
     stop: Arc<AtomicBool>,
     proof: Proof,
@@ -53,7 +54,7 @@ impl Proof {
     }
 }
 
-const MODES: [Mode; 3] = [Mode::Asleep, Mode::Open, Mode::Deaf];
+const MODES: [EarMode; 3] = [EarMode::Asleep, EarMode::Open, EarMode::Deaf];
 
 impl Listener {
     /// Starts the thread. `partials` gets snapshots of the utterance while the user speaks.
@@ -67,7 +68,7 @@ impl Listener {
         let me = Self { mode: Arc::default(), stop: Arc::default(), proof: Proof::new() };
         let theirs = me.clone();
         threads.start("ears", move || {
-            Worker { source, ears, partials, out, control: theirs, heard: 0, partial_at: None }.run();
+            Worker { source, ears, partials, out, control: theirs, partial_at: None }.run();
         })?;
         Ok(me)
     }
@@ -77,12 +78,12 @@ impl Listener {
         self.proof.age() < LATELY
     }
 
-    pub(super) fn set_mode(&self, mode: Mode) {
+    pub(super) fn set_mode(&self, mode: EarMode) {
         let index = MODES.iter().position(|m| *m == mode).unwrap_or(0);
         self.mode.store(index as u8, Ordering::Release);
     }
 
-    fn mode(&self) -> Mode {
+    fn mode(&self) -> EarMode {
         MODES[usize::from(self.mode.load(Ordering::Acquire)) % MODES.len()]
     }
 
@@ -97,8 +98,6 @@ struct Worker {
     partials: Option<Transcriber>,
     out: Queue<Msg>,
     control: Listener,
-    /// Samples given to the ears so far: their clock.
-    heard: u64,
     /// When the next partial transcript is due; `None` while nobody speaks.
     partial_at: Option<Instant>,
 }
@@ -122,11 +121,7 @@ impl Worker {
             let at = Instant::now();
             if self.control.mode() != mode {
                 mode = self.control.mode();
-                self.ears.set_mode(match mode {
-                    Mode::Asleep => hear::Mode::Asleep,
-                    Mode::Open => hear::Mode::Open,
-                    Mode::Deaf => hear::Mode::Deaf,
-                });
+                self.ears.set_mode(mode);
                 self.partial_at = None;
             }
             match read {
@@ -140,15 +135,14 @@ impl Worker {
                 // The source looks for a microphone that is away before it says that there is nothing.
                 Read::Quiet if away => self.control.proof.give(),
                 Read::Quiet => {}
+                // The source has logged it.
                 Read::Lost(reason) => {
                     away = true;
-                    tracing::warn!("microphone lost: {reason}");
-                    let _ = self.out.send(Msg::Microphone { ok: false, reason });
+                    let _ = self.out.send(Msg::Microphone(Presence::Lost(reason)));
                 }
                 Read::Restored => {
                     away = false;
-                    tracing::info!("microphone is back");
-                    let _ = self.out.send(Msg::Microphone { ok: true, reason: String::new() });
+                    let _ = self.out.send(Msg::Microphone(Presence::Restored));
                 }
                 Read::End => {
                     let events = self.ears.finish();
@@ -162,7 +156,6 @@ impl Worker {
 
     /// `at`: when the last of `samples` arrived.
     fn hear(&mut self, samples: &[f32], at: Instant) {
-        self.heard += samples.len() as u64;
         let events = match self.ears.push(samples) {
             Ok(events) => events,
             Err(e) => {
@@ -198,19 +191,19 @@ impl Worker {
                     Msg::Dialog(Event::SpeechDropped)
                 }
                 EarEvent::SpeechEnd { .. } => continue,
-                EarEvent::TurnEnd { end_s, speech_ms, .. } => {
+                EarEvent::TurnEnd { end_samples, speech_ms, .. } => {
                     self.partial_at = None;
                     let sound = Sound { pcm: self.ears.finished().into(), speech_ms };
-                    Msg::TurnEnded(Utterance { sound, speech_end: self.moment_of(end_s, at), endpoint: at })
+                    Msg::TurnEnded(Utterance { sound, speech_end: self.moment_of(end_samples, at), endpoint: at })
                 }
             };
             let _ = self.out.send(msg);
         }
     }
 
-    /// Wall-clock moment of a time on the ears' sample clock, given that its latest sample arrived at `at`.
-    fn moment_of(&self, seconds: f64, at: Instant) -> Instant {
-        let now_s = self.heard as f64 / f64::from(SampleRate::HEARING.0);
-        at.checked_sub(Duration::from_secs_f64((now_s - seconds).max(0.0))).unwrap_or(at)
+    /// Wall-clock moment of a sample on the ears' clock, given that the latest sample arrived at `at`.
+    fn moment_of(&self, sample: u64, at: Instant) -> Instant {
+        let since = usize::try_from(self.ears.now_samples().saturating_sub(sample)).unwrap_or(usize::MAX);
+        at.checked_sub(SampleRate::HEARING.duration(since)).unwrap_or(at)
     }
 }

@@ -10,12 +10,16 @@
 //! | `tools` | configured commands | 4 calls | the call fails |
 //! | coordinator | the dialog, the memory, timers | 256 messages | senders wait |
 //!
-//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. A part that failed for good ends
-//! the pipeline, once the apology has been heard; a panic in any of them ends it at once. Every piece of work carries a [`WorkId`]; the dialog ignores what is stale.
+//! The coordinator never waits for anything but its own queue, so the chain cannot deadlock. What arises while it carries out
+//! the dialog's actions waits until all of them are done ([`conductor`]). A part that failed for good ends
+//! the pipeline, once the apology has been heard; a panic in any of them ends it at once. Every piece of work carries a [`WorkId`];
+//! the dialog ignores what is stale.
 
 mod archive;
 mod cancel;
+mod conductor;
 mod coordinator;
+mod executor;
 mod latency;
 mod listener;
 mod notice;
@@ -32,6 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
+use crate::audio::Presence;
 use crate::dialog::Event;
 use crate::error::Error;
 use crate::units::WorkId;
@@ -82,14 +87,8 @@ enum Msg {
         sentence: u32,
         at: Instant,
     },
-    Loudspeaker {
-        work: WorkId,
-        reason: String,
-    },
-    Microphone {
-        ok: bool,
-        reason: String,
-    },
+    Loudspeaker(Presence),
+    Microphone(Presence),
     /// A part failed, as the sender has logged: [`trouble`].
     Trouble {
         part: &'static str,
@@ -108,11 +107,15 @@ enum Msg {
 
 /// Logs that `part` failed, with the remedy where there is one, and tells it.
 fn trouble(out: &queue::Queue<Msg>, part: &'static str, e: &Error) {
+    log_trouble(part, e);
+    let _ = out.send(Msg::Trouble { part, message: e.to_string() });
+}
+
+fn log_trouble(part: &'static str, e: &Error) {
     match e.remedy_text() {
         Some(remedy) => tracing::error!(remedy, "{part}: {e}"),
         None => tracing::error!("{part}: {e}"),
     }
-    let _ = out.send(Msg::Trouble { part, message: e.to_string() });
 }
 
 /// What the ears held when the turn ended.

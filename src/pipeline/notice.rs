@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::latency::TurnLatency;
+use crate::audio::Presence;
 use crate::dialog::State;
 use crate::schema::ToolCall;
 use crate::units::WorkId;
@@ -72,6 +73,15 @@ pub enum Notice {
     },
     /// The pipeline ended.
     Ended,
+}
+
+impl Notice {
+    pub(super) fn device(what: &'static str, presence: Presence) -> Self {
+        match presence {
+            Presence::Lost(reason) => Self::Device { what, ok: false, reason },
+            Presence::Restored => Self::Device { what, ok: true, reason: String::new() },
+        }
+    }
 }
 
 /// Receives every notice on the coordinator's thread; must not block for long.

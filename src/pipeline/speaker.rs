@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Msg;
 use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
+use super::{Msg, trouble};
 use crate::audio::Output;
 use crate::dialog::{Earcon, Event};
 use crate::error::{Kind, Result};
@@ -15,7 +15,7 @@ use crate::speak::{Voice, earcon};
 use crate::units::WorkId;
 
 /// Sentences and earcons waiting to be synthesized: more than any reply has. One more is refused.
-const JOBS: usize = 256;
+pub(super) const JOBS: usize = 256;
 /// How closely the loudspeaker is watched while it plays.
 const WATCH_EVERY: Duration = Duration::from_millis(8);
 /// Rounding of lengths between sample rates.
@@ -90,17 +90,20 @@ impl Speaker {
     fn synthesize(self, mut voice: Voice, out: &Queue<Msg>) {
         // Where the sound pushed last will end on the loudspeaker's clock.
         let mut end = Duration::ZERO;
+        // Nothing more is said of a work of which something could not be: the dialog is about to stop it.
+        let mut failed: Option<WorkId> = None;
         while let Some(job) = self.jobs.recv() {
             let (pcm, epoch, of) = match job {
                 Job::Say { work, sentence, text, epoch } => {
-                    if self.is_stale(epoch) {
+                    if self.is_stale(epoch) || failed == Some(work) {
                         continue;
                     }
                     match voice.synthesize(&text) {
                         Ok(pcm) => (pcm, epoch, Some((work, sentence))),
                         Err(e) => {
-                            tracing::error!("speech synthesis failed: {e}");
-                            let _ = out.send(Msg::Dialog(Event::SpeakFailed { work }));
+                            failed = Some(work);
+                            trouble(out, "voice", &e);
+                            let _ = out.send(Msg::Dialog(Event::VoiceFailed { work }));
                             continue;
                         }
                     }
@@ -120,10 +123,14 @@ impl Speaker {
                 Ok(()) => end = from + length,
                 Err(e) if e.kind() == Kind::Cancelled => end = Duration::ZERO,
                 Err(e) => {
-                    tracing::warn!("loudspeaker: {e}");
+                    // One that is away was told when it went.
+                    if e.kind() != Kind::Device {
+                        trouble(out, "loudspeaker", &e);
+                    }
                     self.spans.discard(|s| s.epoch == epoch);
                     if let Some((work, _)) = of {
-                        let _ = out.send(Msg::Loudspeaker { work, reason: e.to_string() });
+                        failed = Some(work);
+                        let _ = out.send(Msg::Dialog(Event::SpeakFailed { work }));
                     }
                     end = Duration::ZERO;
                 }

@@ -2,16 +2,18 @@
 
 mod panics;
 
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, channel};
 
 use super::*;
-use crate::audio::file::{Script, open};
+use crate::audio::WavWriter;
+use crate::audio::file::{Cue, Script, open};
 use crate::budget::Budget;
 use crate::dialog::{self, State};
 use crate::error::{Kind, Result};
 use crate::hear::{self, Ears, Stt};
 use crate::llm::fickle::Fickle;
-use crate::llm::{Options, Sampling};
+use crate::llm::{Engine, Options, Sampling};
 use crate::speak::{self, Voice};
 use crate::store::Paths;
 use crate::tools::{self, Clock, Registry};
@@ -42,6 +44,10 @@ fn senses(test: &str) -> Option<(Ears, Stt, Voice)> {
 /// What people are told up to the end of the turn.
 fn turn(control: &Control, notices: &Receiver<Notice>, request: &str) -> Vec<Notice> {
     control.ask(request);
+    rest_of_turn(notices)
+}
+
+fn rest_of_turn(notices: &Receiver<Notice>) -> Vec<Notice> {
     let mut told = Vec::new();
     loop {
         let notice = notices.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("the turn does not end: {told:?}"));
@@ -77,6 +83,47 @@ fn troubles(told: &[Notice]) -> Vec<String> {
     told.iter().filter_map(trouble).collect()
 }
 
+/// Few tools: the small model keeps a conversation better in mind. `commands` are configured ones.
+fn tools(builtin: &[&str], commands: serde_json::Value) -> Arc<Registry> {
+    let all = Registry::new(&tools::Settings::default(), None, Clock::system()).expect("tools");
+    let others: Vec<_> = all.schemas().iter().map(|t| t.name.as_str()).filter(|n| !builtin.contains(n)).collect();
+    let settings: tools::Settings =
+        serde_json::from_value(serde_json::json!({ "disable": others, "command": commands })).expect("settings");
+    Arc::new(Registry::new(&settings, None, Clock::system()).expect("tools"))
+}
+
+/// A pipeline in a room where `cues` are said, with its notices.
+fn start(
+    (ears, stt, voice): (Ears, Stt, Voice),
+    engine: Arc<Engine>,
+    tools: Arc<Registry>,
+    cues: Vec<Cue>,
+) -> (Pipeline, Receiver<Notice>) {
+    let script = Script { cues, end_after_quiet: Duration::from_secs(600), ..Script::default() };
+    let room = open(script).expect("a room");
+    let (tell, notices) = channel();
+    let pipeline = Pipeline::start(Parts {
+        partials: false,
+        // The window never closes on a slow machine.
+        dialog: dialog::Settings { follow_up_ms: 60_000, wake_timeout_ms: 60_000, ..dialog::Settings::default() },
+        sampling: Sampling::default(),
+        source: room.source,
+        output: room.output,
+        ears,
+        stt,
+        engine,
+        voice,
+        tools,
+        shelf: None,
+        archive: None,
+        standing: Vec::new(),
+        state: None,
+        observer: Box::new(move |_, notice: &Notice| drop(tell.send(notice.clone()))),
+    })
+    .expect("it starts");
+    (pipeline, notices)
+}
+
 #[test]
 fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
     let Some((ears, stt, voice)) = senses("an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all")
@@ -85,36 +132,11 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
     };
     let device = Arc::new(Fickle::default());
     let engine = device.load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
-    // Few tools: the small model keeps a conversation better in mind.
-    let all = Registry::new(&tools::Settings::default(), None, Clock::system()).expect("tools");
-    let others = all.schemas().iter().map(|t| t.name.as_str()).filter(|n| !["get_time", "set_volume"].contains(n));
-    let others: Vec<_> = others.collect();
-    let tools: tools::Settings = serde_json::from_value(serde_json::json!({ "disable": others, "command": [{
+    let light = serde_json::json!([{
         "name": "set_light", "description": "switch a light", "exec": ["true"],
         "params": [{"name": "room", "type": "string"}, {"name": "on", "type": "bool"}]
-    }] }))
-    .expect("settings");
-    let room = open(Script { end_after_quiet: Duration::from_secs(600), ..Script::default() }).expect("a room");
-    let (tell, notices) = channel();
-    let pipeline = Pipeline::start(Parts {
-        partials: false,
-        // The window never closes on a slow machine.
-        dialog: dialog::Settings { follow_up_ms: 60_000, ..dialog::Settings::default() },
-        sampling: Sampling::default(),
-        source: room.source,
-        output: room.output,
-        ears,
-        stt,
-        engine,
-        voice,
-        tools: Arc::new(Registry::new(&tools, None, Clock::system()).expect("tools")),
-        shelf: None,
-        archive: None,
-        standing: Vec::new(),
-        state: None,
-        observer: Box::new(move |_, notice: &Notice| drop(tell.send(notice.clone()))),
-    })
-    .expect("it starts");
+    }]);
+    let (pipeline, notices) = start((ears, stt, voice), engine, tools(&["get_time", "set_volume"], light), Vec::new());
     let control = pipeline.control();
 
     let told = turn(&control, &notices, "Turn on the light in the kitchen.");
@@ -142,4 +164,76 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
     assert_eq!(notices.recv_timeout(PATIENCE), Ok(Notice::Ended));
     let e = pipeline.join().expect_err("the device is lost");
     assert!(e.kind() == Kind::Device && e.remedy_text().is_some(), "{e:?}");
+}
+
+/// The default model on the processor.
+fn engine() -> Arc<Engine> {
+    Arc::new(Fickle::default()).load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited())
+}
+
+#[test]
+fn what_speech_to_text_and_the_voice_fail_with_is_told_and_apologised_for() {
+    let test = "what_speech_to_text_and_the_voice_fail_with_is_told_and_apologised_for";
+    let Some((ears, stt, mut voice)) = senses(test) else { return };
+    let (deaf, dumb) = (Arc::clone(&stt.failures), Arc::clone(&voice.failures));
+    let folder = tempfile::tempdir().expect("a folder");
+    let question = folder.path().join("question.wav");
+    let pcm = voice.synthesize("What time is it?").expect("it speaks");
+    let mut wav = WavWriter::create(&question, pcm.rate).expect("a file");
+    wav.write(&pcm.samples).expect("written");
+    wav.finish().expect("written");
+    let cues = vec![Cue::after_start(&question, Duration::from_secs(1))];
+    let (pipeline, notices) = start((ears, stt, voice), engine(), tools(&["get_time"], serde_json::json!([])), cues);
+    let control = pipeline.control();
+
+    deaf.store(1, Ordering::SeqCst);
+    control.push_to_talk();
+    let told = rest_of_turn(&notices);
+    assert_eq!(troubles(&told), ["speech to text: speech recognition failed"], "{told:?}");
+    assert_eq!(said(&told), "Sorry, something went wrong while I was listening.", "{told:?}");
+
+    dumb.store(1, Ordering::SeqCst);
+    let told = turn(&control, &notices, "What time is it?");
+    let [trouble] = &troubles(&told)[..] else { panic!("{told:?}") };
+    assert!(trouble.starts_with("voice: the voice piper-"), "{trouble}");
+    assert_eq!(said(&told), "Sorry, something went wrong while I was speaking.", "{told:?}");
+    // The fast path needs no model, and says so.
+    assert!(told.iter().any(|n| matches!(n, Notice::Call { fast: true, .. })), "{told:?}");
+
+    // Where not even the apology can be said, a tone has to do; both are told, and the next turn is spoken again.
+    dumb.store(2, Ordering::SeqCst);
+    let told = turn(&control, &notices, "What time is it?");
+    assert!(troubles(&told).len() == 2 && said(&told).is_empty(), "{told:?}");
+    let told = turn(&control, &notices, "What time is it?");
+    assert!(troubles(&told).is_empty() && said(&told).contains("It is"), "{told:?}");
+    control.stop();
+    pipeline.join().expect("it ends");
+}
+
+#[test]
+fn a_command_that_prints_more_than_fits_is_answered() {
+    let Some(senses) = senses("a_command_that_prints_more_than_fits_is_answered") else { return };
+    let log = serde_json::json!([{
+        "name": "read_log", "description": "read the log aloud", "exec": ["seq", "-f", "line %g of the log is quiet", "400"]
+    }]);
+    let (pipeline, notices) = start(senses, engine(), tools(&[], log), Vec::new());
+    let control = pipeline.control();
+    let told = turn(&control, &notices, "Read the log.");
+    assert_eq!(calls(&told), [serde_json::json!(["read_log", {}])], "{told:?}");
+    // People are told all of it, the model what fits.
+    let result = |n: &Notice| match n {
+        Notice::Result { result, .. } => Some(result["output"].as_str().expect("text").len()),
+        _ => None,
+    };
+    assert!(told.iter().find_map(result) > Some(4000), "{told:?}");
+    assert!(troubles(&told).is_empty(), "{told:?}");
+    assert!(!said(&told).is_empty() && !said(&told).contains("more than I can keep in mind"), "{told:?}");
+
+    // What the user says is never cut.
+    let told = turn(&control, &notices, &"word ".repeat(2000));
+    let [trouble] = &troubles(&told)[..] else { panic!("{told:?}") };
+    assert!(trouble.starts_with("prompt: the request and the tool list take"), "{trouble}");
+    assert_eq!(said(&told), "Sorry, that is more than I can keep in mind at once.");
+    control.stop();
+    pipeline.join().expect("it ends");
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::queue::{Queue, WhenFull};
 use super::threads::Threads;
-use super::{Archive, Msg};
+use super::{Archive, Msg, trouble};
 use crate::dialog::Event;
 use crate::error::{Kind, Result};
 use crate::hear::{Pass, Stt};
@@ -83,12 +83,12 @@ impl Transcriber {
                             out.send(Msg::Transcript { work, text, samples: pcm.len(), took })
                         }
                         Err(e) => {
-                            tracing::error!("transcription failed: {e}");
+                            trouble(out, "speech to text", &e);
                             out.send(Msg::Dialog(Event::SttFailed { work }))
                         }
                     };
                     if let Some(e) = archive.and_then(|a| a.keep(&pcm).err()) {
-                        tracing::warn!("cannot keep the recording: {e}");
+                        trouble(out, "recordings", &e);
                     }
                 }
             }

@@ -86,7 +86,7 @@ pub(super) fn sentence_end(text: &str, line_start: bool, complete: bool) -> Scan
         let (end, verdict) = if c == '\n' {
             (at, line_break(text, at, line_start, complete))
         } else if MARKS.contains(&c) {
-            let run = Run::at(text, at);
+            let run = MarkRun::at(text, at);
             (run.end, run.verdict(text, line_start, complete))
         } else {
             continue;
@@ -101,7 +101,7 @@ pub(super) fn sentence_end(text: &str, line_start: bool, complete: bool) -> Scan
 }
 
 /// Marks in a row with the quotes and brackets that close after them.
-struct Run<'a> {
+struct MarkRun<'a> {
     start: usize,
     end: usize,
     marks: &'a str,
@@ -109,7 +109,7 @@ struct Run<'a> {
     closed: bool,
 }
 
-impl<'a> Run<'a> {
+impl<'a> MarkRun<'a> {
     fn at(text: &'a str, start: usize) -> Self {
         let len = |s: &str, of: &dyn Fn(char) -> bool| s.find(|c| !of(c)).unwrap_or(s.len());
         let marks_end = start + len(&text[start..], &|c| MARKS.contains(&c));

@@ -122,6 +122,9 @@ pub struct Voice {
     scales: Scales,
     /// Held as long as the voice is.
     reservation: Option<Reservation>,
+    /// So many of the next sentences fail.
+    #[cfg(test)]
+    pub(crate) failures: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
 
 /// Inference parameters: the voice's own, adjusted by the settings.
@@ -189,6 +192,8 @@ impl Voice {
             rate: SampleRate(config.audio.sample_rate),
             scales,
             reservation: None,
+            #[cfg(test)]
+            failures: Default::default(),
             piper: Piper::from_session(onnx::session(model, settings.threads)?, config),
         })
     }
@@ -209,6 +214,10 @@ impl Voice {
     /// # Errors
     /// [`Kind::Internal`] when the model fails to run.
     pub fn synthesize(&mut self, sentence: &str) -> Result<Pcm> {
+        #[cfg(test)]
+        if self.failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok() {
+            return Err(Error::new(Kind::Internal, format!("the voice {} failed", self.settings.voice)));
+        }
         let mut pcm = Pcm::empty(self.rate);
         let clauses = clauses(&spoken::normalize(sentence, self.settings.language));
         // Slower speech makes more sound of the same words.

@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::schema::EarMode;
 use crate::units::{TurnId, WorkId};
 
 use super::speech::Speech;
 use super::turn::{Job, Origin, Turn};
-use super::{Action, Earcon, Event, Mode, Settings, State};
+use super::{Action, Earcon, Event, Settings, State};
 
 mod voice;
 mod work;
@@ -26,7 +27,7 @@ pub struct Dialog {
     revision: u32,
     phase: Phase,
     /// What the ears were last told.
-    mode: Mode,
+    mode: EarMode,
     /// What people were last shown.
     shown: State,
     /// Echo of its own voice until then.
@@ -56,7 +57,7 @@ struct Recent {
 }
 
 impl Dialog {
-    /// Asleep, with the ears assumed to listen for the wake word ([`Mode::Asleep`]).
+    /// Asleep, with the ears assumed to listen for the wake word ([`EarMode::Asleep`]).
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -64,7 +65,7 @@ impl Dialog {
             turn: TurnId(0),
             revision: 0,
             phase: Phase::Asleep,
-            mode: Mode::Asleep,
+            mode: EarMode::Asleep,
             shown: State::Asleep,
             deaf_until: Duration::ZERO,
             announcements: VecDeque::new(),
@@ -81,7 +82,7 @@ impl Dialog {
         self.now = self.now.max(now);
         match event {
             Event::Wake { .. } => {
-                if self.mode != Mode::Deaf {
+                if self.mode != EarMode::Deaf {
                     self.listen();
                 }
             }
@@ -142,7 +143,7 @@ impl Dialog {
     }
 
     /// What the ears were last told.
-    pub fn mode(&self) -> Mode {
+    pub fn mode(&self) -> EarMode {
         self.mode
     }
 
@@ -176,8 +177,8 @@ impl Dialog {
 
     fn speech_started(&mut self) {
         let origin = match (&self.phase, self.mode) {
-            (Phase::Listening { origin, speech: false, .. }, Mode::Open) => *origin,
-            (Phase::FollowUp { until }, Mode::Open) => {
+            (Phase::Listening { origin, speech: false, .. }, EarMode::Open) => *origin,
+            (Phase::FollowUp { until }, EarMode::Open) => {
                 let origin = Origin::FollowUp { until: *until };
                 self.next_turn();
                 origin
@@ -202,8 +203,8 @@ impl Dialog {
 
     fn turn_ended(&mut self) {
         let origin = match (&self.phase, self.mode) {
-            (Phase::Listening { origin, .. }, Mode::Open) => *origin,
-            (Phase::FollowUp { until }, Mode::Open) => {
+            (Phase::Listening { origin, .. }, EarMode::Open) => *origin,
+            (Phase::FollowUp { until }, EarMode::Open) => {
                 let origin = Origin::FollowUp { until: *until };
                 self.next_turn();
                 origin
@@ -376,21 +377,21 @@ impl Dialog {
         ms(self.settings.thinking_ms)
     }
 
-    fn speaking_mode(&self) -> Mode {
-        if self.settings.barge_in { Mode::Asleep } else { Mode::Deaf }
+    fn speaking_mode(&self) -> EarMode {
+        if self.settings.barge_in { EarMode::Asleep } else { EarMode::Deaf }
     }
 
-    fn wanted_mode(&self) -> Mode {
+    fn wanted_mode(&self) -> EarMode {
         match &self.phase {
             Phase::Busy(turn) if turn.speech.is_some() => self.speaking_mode(),
-            _ if self.now < self.deaf_until => Mode::Deaf,
-            Phase::Listening { .. } | Phase::FollowUp { .. } => Mode::Open,
+            _ if self.now < self.deaf_until => EarMode::Deaf,
+            Phase::Listening { .. } | Phase::FollowUp { .. } => EarMode::Open,
             // While it thinks, the wake word calls off the turn.
-            Phase::Asleep | Phase::Busy(_) => Mode::Asleep,
+            Phase::Asleep | Phase::Busy(_) => EarMode::Asleep,
         }
     }
 
-    fn hear(&mut self, mode: Mode) {
+    fn hear(&mut self, mode: EarMode) {
         if mode != self.mode {
             self.mode = mode;
             self.out.push(Action::Hear(mode));

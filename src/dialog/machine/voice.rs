@@ -41,6 +41,23 @@ impl Dialog {
 
     /// The loudspeaker is stuck or gone: this turn says nothing more.
     pub(super) fn silence(&mut self) {
+        self.hush();
+        self.out.push(Action::Earcon(Earcon::Error));
+    }
+
+    /// The voice could not say something: this turn says that it is sorry, and where that cannot be said either,
+    /// nothing more.
+    pub(super) fn voice_failed(&mut self) {
+        let Some(turn) = self.busy() else { return };
+        if std::mem::replace(&mut turn.voice_failed, true) {
+            return self.silence();
+        }
+        self.hush();
+        self.say(words::VOICE_FAILED);
+    }
+
+    /// Ends the work and the speech of this turn at once.
+    fn hush(&mut self) {
         let cancelled = self.fresh();
         self.out.push(Action::StopSpeaking);
         self.out.push(Action::CancelBefore(cancelled));
@@ -50,7 +67,6 @@ impl Dialog {
             turn.queue.clear();
             turn.retire_speech();
         }
-        self.out.push(Action::Earcon(Earcon::Error));
     }
 
     /// The watchdog: something that was waited for never came.

@@ -59,6 +59,7 @@ impl Dialog {
             }
             Event::PlaybackDone { work, sentence } => self.playback_done(work, sentence),
             Event::SpeakFailed { work } if self.is_saying(work) => self.silence(),
+            Event::VoiceFailed { work } if self.is_saying(work) => self.voice_failed(),
             // Stale work, or nothing of the kind is under way.
             _ => {}
         }
@@ -239,9 +240,9 @@ impl Dialog {
             Job::Transcribe => Action::Transcribe { work },
             Job::Interpret => Action::Interpret { work, text: turn.request.clone() },
             Job::Generate => Action::Generate { work, exchange: turn.exchange.clone() },
-            Job::Tool { call, .. } => {
+            Job::Tool { call, fast } => {
                 let said = said.into_iter().chain([turn.request.clone()]).collect();
-                Action::RunTool { work, call: call.clone(), said }
+                Action::RunTool { work, call: call.clone(), said, fast: *fast }
             }
         };
         turn.job = Some((work, job));
