@@ -83,7 +83,7 @@ impl Command {
                         if !self.params.iter().any(|p| p.name == name) {
                             problems.wrong(
                                 "",
-                                format!("{{{name}}} is no argument of the command: `params` has none of that name"),
+                                format!("{{{name}}} is not an argument: params has none of that name"),
                             );
                         }
                     }
@@ -225,7 +225,7 @@ fn identifier(problems: &mut Problems, key: &str, name: &str) {
         problems.wrong(
             key,
             format!(
-                "must be a lowercase letter, then lowercase letters, digits and _, 40 in all, not {:?}",
+                "must be at most 40 lowercase letters, digits and _, a letter first, not {:?}",
                 clip(name)
             ),
         );
