@@ -131,7 +131,10 @@ fn numbers_out_of_range_are_told_alike_whichever_way_they_are_out() {
     let told = |text: &str| problems(text, &[], &[]);
     for value in ["300", "-3", "5000000000"] {
         let found = told(&format!("[audio]\nvolume = {value}\n[hear.vad]\nonset = \"x\"\n"));
-        assert!(found.contains(&format!("t.toml:2: audio.volume: must be between 0 and 100, not {value}")), "{found:?}");
+        assert!(
+            found.contains(&format!("t.toml:2: audio.volume: must be between 0 and 100, not {value}")),
+            "{found:?}"
+        );
     }
     let found = told("[llm]\ncontext_tokens = -1\nthreads = -2\n[llm.sampling]\ntop_k = -1\n");
     for wanted in [
