@@ -60,6 +60,8 @@ pub struct Problem {
     pub key: Key,
     /// Reads after the key: "must be between 1 and 50, not 80".
     pub text: String,
+    /// What it must be, where `text` says no more: "between 1 and 50".
+    pub wanted: Option<String>,
     /// Other keys that have a part in it: where this one has its default, one of them is to blame.
     pub involved: Vec<Key>,
     pub severity: Severity,
@@ -119,7 +121,7 @@ impl Problems {
     pub fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
         if !allowed.contains(&value) {
             let (low, high) = allowed.into_inner();
-            self.wrong(key, format!("must be between {low} and {high}, not {value}"));
+            self.must_be(key, &[], format!("between {low} and {high}"), value);
         }
     }
 
@@ -133,23 +135,21 @@ impl Problems {
     ) {
         if value != special && !allowed.contains(&value) {
             let (low, high) = allowed.into_inner();
-            self.wrong(key, format!("must be {special} or between {low} and {high}, not {value}"));
+            self.must_be(key, &[], format!("{special} or between {low} and {high}"), value);
         }
     }
 
     /// A number that must not pass another setting of the same section.
     pub fn at_most<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, other: &str, limit: T) {
         if value > limit {
-            let text = format!("must be at most {} ({limit}), not {value}", self.at.below(other));
-            self.add(key, &[other], Severity::Wrong, text);
+            self.must_be(key, &[other], format!("at most {} ({limit})", self.at.below(other)), value);
         }
     }
 
     /// A number that must not fall below another setting of the same section.
     pub fn at_least<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, other: &str, limit: T) {
         if value < limit {
-            let text = format!("must be at least {} ({limit}), not {value}", self.at.below(other));
-            self.add(key, &[other], Severity::Wrong, text);
+            self.must_be(key, &[other], format!("at least {} ({limit})", self.at.below(other)), value);
         }
     }
 
@@ -168,9 +168,16 @@ impl Problems {
         }
     }
 
+    fn must_be(&mut self, key: &str, involved: &[&str], wanted: String, found: impl fmt::Display) {
+        self.add(key, involved, Severity::Wrong, must_be(&wanted, found));
+        if let Some(problem) = self.found.last_mut() {
+            problem.wanted = Some(wanted);
+        }
+    }
+
     fn add(&mut self, key: &str, involved: &[&str], severity: Severity, text: String) {
         let involved = involved.iter().map(|k| self.at.below(k)).collect();
-        self.found.push(Problem { key: self.at.below(key), text, involved, severity });
+        self.found.push(Problem { key: self.at.below(key), text, wanted: None, involved, severity });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -192,6 +199,11 @@ impl Problems {
             all => Err(Error::new(Kind::Config, all.join("; ")).remedy("correct the configuration")),
         }
     }
+}
+
+/// "must be between 1 and 50, not 80"
+pub fn must_be(wanted: &str, found: impl fmt::Display) -> String {
+    format!("must be {wanted}, not {found}")
 }
 
 /// "must be one of a, b or c, not "d"; did you mean b?"

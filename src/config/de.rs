@@ -10,7 +10,7 @@ use serde::forward_to_deserialize_any;
 
 use super::node::{Node, Value};
 use super::parse;
-use crate::problems::{Step, any_of, clip, not_one_of};
+use crate::problems::{Step, any_of, clip, must_be, not_one_of};
 
 /// Why a tree does not fit the struct, and where.
 #[derive(Debug)]
@@ -30,6 +30,12 @@ pub(super) enum What {
     UnknownWord(String, &'static [&'static str]),
     /// A list of another length was wanted.
     Length(String),
+    /// A whole number that the key's type cannot hold; `most` is one that it can.
+    Integer {
+        wanted: String,
+        found: String,
+        most: i64,
+    },
     Other(String),
 }
 
@@ -54,6 +60,7 @@ impl fmt::Display for Fault {
             What::UnknownKey(..) => f.write_str("no such key"),
             What::Missing(key) => write!(f, "the key {key} is missing"),
             What::UnknownWord(word, known) => f.write_str(&not_one_of(word, known)),
+            What::Integer { wanted, found, .. } => f.write_str(&must_be(wanted, found)),
             What::Length(s) | What::Other(s) => f.write_str(s),
         }
     }
@@ -67,7 +74,17 @@ impl de::Error for Fault {
     }
 
     fn invalid_type(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
-        Fault::new(What::Other(format!("must be {}, not {}", plain(wanted), found_text(found))))
+        let most = match (&found, wanted.to_string().as_str()) {
+            (Unexpected::Signed(_) | Unexpected::Unsigned(_), "u8") => Some(u8::MAX.into()),
+            (Unexpected::Signed(_) | Unexpected::Unsigned(_), "u32") => Some(u32::MAX.into()),
+            (Unexpected::Signed(_) | Unexpected::Unsigned(_), "u64" | "usize") => Some(i64::MAX),
+            _ => None,
+        };
+        let (wanted, found) = (plain(wanted), found_text(found));
+        Fault::new(match most {
+            Some(most) => What::Integer { wanted, found, most },
+            None => What::Other(must_be(&wanted, found)),
+        })
     }
 
     fn invalid_value(found: Unexpected<'_>, wanted: &dyn Expected) -> Self {
@@ -75,7 +92,7 @@ impl de::Error for Fault {
     }
 
     fn invalid_length(n: usize, wanted: &dyn Expected) -> Self {
-        Fault::new(What::Length(format!("must be {}, not a list of {n}", plain(wanted))))
+        Fault::new(What::Length(must_be(&plain(wanted), format!("a list of {n}"))))
     }
 
     fn unknown_field(name: &str, known: &'static [&'static str]) -> Self {
@@ -140,7 +157,7 @@ impl De<'_> {
             Value::Text(s) | Value::Loose(s) => visitor.visit_str(s),
             Value::Array(items) => visitor.visit_seq(Seq { items: items.iter().enumerate() }),
             Value::Table(t) => visitor.visit_map(Table { entries: t.iter(), current: None }),
-            Value::Date => Err(Fault::custom(format!("must be {}, not {}", plain(&visitor), self.0.kind_text()))),
+            Value::Date => Err(Fault::custom(must_be(&plain(&visitor), self.0.kind_text()))),
             Value::Gone => visitor.visit_unit(),
         }
     }
@@ -246,7 +263,7 @@ impl<'de> de::Deserializer<'de> for De<'_> {
             Value::Table(t) => {
                 visitor.visit_enum(MapAccessDeserializer::new(Table { entries: t.iter(), current: None }))
             }
-            _ => Err(Fault::custom(format!("must be {}, not {}", any_of(words), self.0.kind_text()))),
+            _ => Err(Fault::custom(must_be(&any_of(words), self.0.kind_text()))),
         }
     }
 

@@ -35,7 +35,7 @@ impl Mistake {
 
 /// The key with the numbers that its list elements have in the file: those that were found wrong before were left out
 /// of the settings.
-fn as_written(tree: &Node, mut key: Key) -> Key {
+pub(super) fn as_written(tree: &Node, mut key: Key) -> Key {
     let mut node = Some(tree);
     for step in &mut key.0 {
         if let (Step::Index(i), Some(Value::Array(items))) = (&mut *step, node.map(|n| &n.value)) {

@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::error::{Kind, Result};
-use crate::problems::{Key, Problems, Severity, Step, clip, nearest};
+use crate::problems::{Key, Problems, Severity, Step, clip, must_be, nearest};
 use crate::store::Paths;
 use de::{De, Fault, What};
 use node::Node;
@@ -190,9 +190,18 @@ fn read(request: &Request) -> (Option<Loaded>, Vec<Mistake>) {
 /// Deserializes the tree; what does not fit is reported, taken out, and the rest tried again.
 fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
     let mut reported: Vec<Vec<Step>> = Vec::new();
+    // Whole numbers that a key's type cannot hold: which mistake, where, what was found, and one that it can.
+    let mut integers: Vec<(usize, Vec<Step>, String, i64)> = Vec::new();
     loop {
         let fault = match Settings::deserialize(De(tree)) {
-            Ok(settings) => return Some(settings),
+            Ok(settings) => {
+                for (mistake, path, found, most) in integers {
+                    if let Some(wanted) = wanted_at(tree, &path, most) {
+                        mistakes[mistake].text = must_be(&wanted, found);
+                    }
+                }
+                return Some(settings);
+            }
             Err(fault) => fault,
         };
         let path = fault.path();
@@ -206,6 +215,9 @@ fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
             _ => r.len() > path.len() && r.starts_with(&path),
         });
         if !echo {
+            if let What::Integer { found, most, .. } = &fault.what {
+                integers.push((mistakes.len(), path.clone(), found.clone(), *most));
+            }
             mistakes.push(Mistake {
                 origin: tree.nearest(&path).origin.clone(),
                 key: Key(path.clone()).to_string(),
@@ -218,6 +230,18 @@ fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
             return None;
         }
     }
+}
+
+/// What the module says that the value at `path` must be: asked with `most`, the largest number that the key can hold, so
+/// that -1 and 80 are told in the same words. `None` where `most` is right.
+fn wanted_at(tree: &Node, path: &[Step], most: i64) -> Option<String> {
+    let mut tree = tree.clone();
+    tree.put(path, node::Value::Int(most));
+    let settings = Settings::deserialize(De(&tree)).ok()?;
+    let mut problems = Problems::new();
+    settings.validate(&mut problems);
+    let mut about = problems.into_vec().into_iter().filter(|p| mistake::as_written(&tree, p.key.clone()).0 == path);
+    about.find_map(|p| p.wanted)
 }
 
 fn explain(fault: &Fault, path: &[Step], tree: &Node) -> String {

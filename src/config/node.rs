@@ -119,21 +119,34 @@ impl Node {
         path.iter().try_fold(self, |at, step| at.child(step))
     }
 
-    /// Takes the value at `path` out; false where there is none.
-    pub(super) fn remove(&mut self, path: &[Step]) -> bool {
-        let Some((last, parents)) = path.split_last() else { return false };
-        let mut at = self;
-        for step in parents {
-            let next = match (&mut at.value, step) {
-                (Value::Table(t), Step::Key(k)) => t.get_mut(k),
-                (Value::Array(a), Step::Index(i)) => a.get_mut(*i),
-                _ => None,
-            };
-            match next {
-                Some(n) => at = n,
-                None => return false,
-            }
+    fn get_mut(&mut self, path: &[Step]) -> Option<&mut Node> {
+        path.iter().try_fold(self, |at, step| match (&mut at.value, step) {
+            (Value::Table(t), Step::Key(k)) => t.get_mut(k),
+            (Value::Array(a), Step::Index(i)) => a.get_mut(*i),
+            _ => None,
+        })
+    }
+
+    /// Puts `value` at `path`, into the table or list that is there.
+    pub(super) fn put(&mut self, path: &[Step], value: Value) {
+        let Some((last, parents)) = path.split_last() else { return };
+        let Some(parent) = self.get_mut(parents) else { return };
+        let node = Node { value, origin: parent.origin.clone() };
+        match (&mut parent.value, last) {
+            (Value::Table(t), Step::Key(k)) => drop(t.insert(k.clone(), node)),
+            (Value::Array(a), Step::Index(i)) if *i < a.len() => a[*i] = node,
+            _ => {}
         }
+    }
+
+    /// Takes the value at `path` out, or what holds it where it cannot be taken out alone; false where nothing is there.
+    pub(super) fn remove(&mut self, path: &[Step]) -> bool {
+        (1..=path.len()).rev().any(|depth| self.remove_exactly(&path[..depth]))
+    }
+
+    fn remove_exactly(&mut self, path: &[Step]) -> bool {
+        let Some((last, parents)) = path.split_last() else { return false };
+        let Some(at) = self.get_mut(parents) else { return false };
         match (&mut at.value, last) {
             (Value::Table(t), Step::Key(k)) => t.remove(k).is_some(),
             (Value::Array(a), Step::Index(i)) => match a.get_mut(*i) {

@@ -84,7 +84,7 @@ runtime_mb = 5
     let wanted = [
         "--set nonsense: is not of the form section.key=value",
         "t.toml:3: budget.reserv_mb: no such key; did you mean budget.reserve_mb?",
-        "t.toml:4: budget.reserve_mb: must be a whole number from 0 up, not -3",
+        "t.toml:4: budget.reserve_mb: must be between 0 and 1000000, not -3",
         "t.toml:2: budget.total_mb: must be a whole number from 0 up, not the text \"lots\"",
         "t.toml:10: privacy.keep_audio: must be true or false, not 1",
         "t.toml:11: privacy.runtime_mb: no such key here; did you mean budget.runtime_mb?",
@@ -123,6 +123,40 @@ fn no_words_of_rust_are_shown() {
             }
         }
     }
+}
+
+/// A number that the key's type cannot hold is told in the words of its range.
+#[test]
+fn numbers_out_of_range_are_told_alike_whichever_way_they_are_out() {
+    let told = |text: &str| problems(text, &[], &[]);
+    for value in ["300", "-3", "5000000000"] {
+        let found = told(&format!("[audio]\nvolume = {value}\n[hear.vad]\nonset = \"x\"\n"));
+        assert!(
+            found.contains(&format!("t.toml:2: audio.volume: must be between 0 and 100, not {value}")),
+            "{found:?}"
+        );
+    }
+    let found = told("[llm]\ncontext_tokens = -1\nthreads = -2\n[llm.sampling]\ntop_k = -1\n");
+    for wanted in [
+        "t.toml:2: llm.context_tokens: must be 0 or between 128 and 1048576, not -1",
+        "t.toml:3: llm.threads: must be between 0 and 256, not -2",
+        "t.toml:5: llm.sampling.top_k: must be a whole number from 0 up, not -1",
+    ] {
+        assert!(found.iter().any(|f| f == wanted), "{wanted} is not in {found:?}");
+    }
+    let command = "[[tools.command]]\nname = \"a\"\n[[tools.command]]\nname = \"b\"\nexec = [\"x\"]\ntimeout_ms = -1\n";
+    let found = told(command);
+    let wanted = "t.toml:6: tools.command[1].timeout_ms: must be between 100 and 120000, not -1";
+    assert!(found.iter().any(|f| f == wanted), "{found:?}");
+}
+
+/// What cannot be taken out alone takes what holds it along, and everything else is still judged.
+#[test]
+fn a_list_from_a_flag_does_not_hide_other_mistakes() {
+    let set = ["hear.wake.models=[1,2]", "llm.sampling=hot", "tools.time_zone=Mars/Phobos", "tools.command=3"];
+    let found = problems("", &[], &set);
+    assert_eq!(found.len(), set.len(), "{found:#?}");
+    assert!(found.iter().any(|f| f.contains("tools.time_zone: must be a time zone such as")), "{found:#?}");
 }
 
 /// A command's own flag is judged as every other layer is.
@@ -340,7 +374,7 @@ exec = [\"/bin/true\"]
     }
     // The fourth is judged by its module, which has not seen the one that lacks a name.
     assert_eq!(found.len(), wanted.len() + 1, "{}", found.join("\n"));
-    let fourth = "t.toml:16: tools.command[3].name: must be a lowercase letter, then";
+    let fourth = "t.toml:16: tools.command[3].name: must be at most 40 lowercase letters";
     assert!(found.iter().any(|f| f.starts_with(fourth) && f.ends_with("not \"D d\"")), "{}", found.join("\n"));
 }
 

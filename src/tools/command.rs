@@ -81,10 +81,7 @@ impl Command {
                 Ok(pieces) => {
                     for name in pieces.iter().filter_map(Piece::name) {
                         if !self.params.iter().any(|p| p.name == name) {
-                            problems.wrong(
-                                "",
-                                format!("{{{name}}} is no argument of the command: `params` has none of that name"),
-                            );
+                            problems.wrong("", format!("{{{name}}} is not an argument: params has none of that name"));
                         }
                     }
                 }
@@ -224,10 +221,7 @@ fn identifier(problems: &mut Problems, key: &str, name: &str) {
     if !plain {
         problems.wrong(
             key,
-            format!(
-                "must be a lowercase letter, then lowercase letters, digits and _, 40 in all, not {:?}",
-                clip(name)
-            ),
+            format!("must be at most 40 lowercase letters, digits and _, a letter first, not {:?}", clip(name)),
         );
     }
 }
