@@ -15,7 +15,7 @@ use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::cuda::memory_used;
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, BackendKind, EmbeddingPlace, KvPrecision, Options, Profile, Session, Spent, timing};
+use crate::llm::{self, BackendKind, EmbeddingPlace, KvPrecision, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -208,12 +208,12 @@ fn measure_way(
 ) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
     let settings = way.settings(ctx)?.llm;
-    let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
-    let used_before = match options.backend {
+    let settings = llm::Settings { context_tokens: longest, ..settings };
+    let used_before = match settings.backend {
         BackendKind::Auto | BackendKind::Cuda => memory_used(),
         BackendKind::Cpu | BackendKind::Reference => None,
     };
-    let engine = way.load(&settings, &options)?;
+    let engine = way.load_timed(&settings, args.profile)?;
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
@@ -223,7 +223,7 @@ fn measure_way(
     }
     let load_peak_resident_bytes = budget::resident_peak().0;
     let mut session = engine.session()?;
-    let threads = if settings.backend == BackendKind::Reference { 1 } else { options.thread_count() };
+    let threads = if settings.backend == BackendKind::Reference { 1 } else { settings.thread_count() };
     let mut measured = Measured { threads, weights: engine.weights().0, ..Measured::default() };
     for &(test, depth) in tests {
         bar.set_message(format!("{} at depth {depth}", test.name()));

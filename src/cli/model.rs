@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Context;
 use crate::budget::Budget;
-use crate::config::Settings;
+use crate::config::{self, Settings};
 use crate::error::{Kind, Result};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
@@ -88,12 +88,19 @@ impl EngineArgs {
     }
 
     /// Loads the model. The command holds one and ends: accounted, never refused.
-    pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
+    pub(super) fn load(&self, settings: &llm::Settings) -> Result<Arc<Engine>> {
+        self.load_timed(settings, false)
+    }
+
+    /// As [`EngineArgs::load`]; with `timed`, each operation on the CPU is counted and timed.
+    pub(super) fn load_timed(&self, settings: &llm::Settings, timed: bool) -> Result<Arc<Engine>> {
+        let paths = store::Paths::from_env();
         let path = match &self.model {
             Some(path) => path.clone(),
-            None => settings.model_path(&store::Paths::from_env())?,
+            None => store::model_path(&paths, &settings.model)?,
         };
-        Engine::load(&path, options, &Budget::unlimited())
+        let options = Options { timed, ..config::engine_options(settings, &paths) };
+        Engine::load(&path, &options, &Budget::unlimited())
     }
 }
 
@@ -101,7 +108,7 @@ impl TalkArgs {
     /// The model loaded, and the system message it is to follow.
     pub(super) fn load(&self, ctx: &Context) -> Result<(Talker, String)> {
         let settings = self.engine.settings(ctx)?;
-        let engine = self.engine.load(&settings.llm, &settings.llm.options())?;
+        let engine = self.engine.load(&settings.llm)?;
         let mut sampling = settings.llm.sampling;
         sampling.temperature = self.temperature.unwrap_or(sampling.temperature);
         sampling.seed = self.seed.unwrap_or(sampling.seed);

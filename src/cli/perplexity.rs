@@ -8,7 +8,7 @@ use super::model::EngineArgs;
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::tokenizer::Specials;
-use crate::llm::{Options, Session};
+use crate::llm::{Session, Settings};
 use crate::units::TokenId;
 
 #[derive(Debug, clap::Args)]
@@ -50,8 +50,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     let text = String::from_utf8(text)
         .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no UTF-8 text", args.file.display())).because(e))?;
     let settings = args.engine.settings(ctx)?.llm;
-    let options = Options { context_tokens: args.window as usize, ..settings.options() };
-    let engine = args.engine.load(&settings, &options)?;
+    let engine = args.engine.load(&Settings { context_tokens: args.window as usize, ..settings })?;
     let tokenizer = engine.tokenizer();
     let tokens = tokenizer.encode(&text, Specials::AsText)?;
     let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());

@@ -25,7 +25,7 @@ use crate::error::{Kind, Result};
 use de::{De, Fault, What};
 use node::{Node, Step, path_text};
 
-pub use memory::{effective_cap, memory_plan};
+pub use memory::{effective_cap, engine_options, memory_plan};
 pub use node::Origin;
 pub use problem::Problem;
 pub use sections::{Privacy, Settings};

@@ -28,5 +28,5 @@ pub(crate) use engine::fickle;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};
 pub use sampler::{Sampler, Sampling};
-pub use session::{Counts, Each, Finish, Generation, Session, Shelf, Snapshot, WindowFull};
+pub use session::{Constraint, Counts, Each, Finish, Generation, Session, Snapshot, WindowFull};
 pub use settings::{BackendKind, EmbeddingPlace, Options, PackingChoice, Settings};

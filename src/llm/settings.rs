@@ -7,8 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::Sampling;
 use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
-use crate::error::Result;
-use crate::store::{self, Paths};
 
 /// What computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,55 +91,19 @@ impl std::str::FromStr for EmbeddingPlace {
     }
 }
 
-/// How an engine is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How an engine is loaded: the settings, and what is no setting.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
-    pub backend: BackendKind,
-    /// Threads that compute, the caller's included; 0: one for each processor, at most [`Options::MAX_AUTO_THREADS`].
-    pub threads: usize,
-    /// Tokens a session holds; 0, or more than the model was made for: as many as the model was made for.
-    pub context_tokens: usize,
-    /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
-    pub prefill_chunk: usize,
-    pub packing: PackingChoice,
-    pub embedding: EmbeddingPlace,
-    pub kv_precision: KvPrecision,
-    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
-    /// written.
-    pub speculation: bool,
-    /// Count and time each operation (see [`super::Engine::profile`]).
+    pub settings: Settings,
+    /// Folders in which a GPU's kernels are looked for, in order.
+    pub kernels: Vec<PathBuf>,
+    /// Count and time each operation on the CPU (see [`super::Engine::profile`]).
     pub timed: bool,
 }
 
-impl Options {
-    /// Beyond this, decoding waits for memory on the machines tercet is made for.
-    pub const MAX_AUTO_THREADS: usize = 8;
-    pub const MAX_PREFILL_CHUNK: usize = 2048;
-
-    /// Threads that will compute.
-    pub fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::MAX_AUTO_THREADS),
-            n => n.min(1024),
-        }
-    }
-
-    /// Tokens of a session of a model made for `trained`.
-    pub(super) fn context(&self, trained: usize) -> usize {
-        match self.context_tokens {
-            0 => trained,
-            n => n.min(trained),
-        }
-    }
-
-    pub(super) fn chunk(&self, context: usize) -> usize {
-        self.prefill_chunk.clamp(1, Self::MAX_PREFILL_CHUNK).min(context)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Settings::default().options()
+impl From<Settings> for Options {
+    fn from(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
     }
 }
 
@@ -188,29 +150,29 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Where the model's file is.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::NotFound`] where a model of the manifest is not installed.
-    pub fn model_path(&self, paths: &Paths) -> Result<PathBuf> {
-        if self.model.ends_with(".gguf") || self.model.contains('/') {
-            return Ok(PathBuf::from(&self.model));
+    /// Beyond this, decoding waits for memory on the machines tercet is made for.
+    pub const MAX_AUTO_THREADS: usize = 8;
+    pub const MAX_PREFILL_CHUNK: usize = 2048;
+
+    /// Threads that will compute.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::MAX_AUTO_THREADS),
+            n => n.min(1024),
         }
-        store::locate(paths, &self.model)
     }
 
-    pub fn options(&self) -> Options {
-        Options {
-            backend: self.backend,
-            threads: self.threads,
-            context_tokens: self.context_tokens,
-            prefill_chunk: self.prefill_chunk,
-            packing: self.packing,
-            embedding: self.embedding,
-            kv_precision: self.kv_precision,
-            speculation: self.speculation,
-            timed: false,
+    /// Tokens of a session of a model made for `trained`.
+    pub(super) fn context(&self, trained: usize) -> usize {
+        match self.context_tokens {
+            0 => trained,
+            n => n.min(trained),
         }
+    }
+
+    /// Tokens computed together in a session of `context`.
+    pub(super) fn chunk(&self, context: usize) -> usize {
+        self.prefill_chunk.clamp(1, Self::MAX_PREFILL_CHUNK).min(context)
     }
 
     /// Adds what is out of range to `problems`.
@@ -221,8 +183,8 @@ impl Settings {
         if self.context_tokens != 0 && !(128..=1 << 20).contains(&self.context_tokens) {
             problems.push(format!("context_tokens is {}; 0, or 128 to 1048576", self.context_tokens));
         }
-        if !(1..=Options::MAX_PREFILL_CHUNK).contains(&self.prefill_chunk) {
-            problems.push(format!("prefill_chunk is {}; 1 to {}", self.prefill_chunk, Options::MAX_PREFILL_CHUNK));
+        if !(1..=Self::MAX_PREFILL_CHUNK).contains(&self.prefill_chunk) {
+            problems.push(format!("prefill_chunk is {}; 1 to {}", self.prefill_chunk, Self::MAX_PREFILL_CHUNK));
         }
         self.sampling.validate(problems);
     }
@@ -243,12 +205,12 @@ mod tests {
     }
 
     #[test]
-    fn options_fit_the_model() {
-        let o = Options { context_tokens: 4096, ..Options::default() };
-        assert_eq!((o.context(1024), o.context(8192)), (1024, 4096));
-        assert_eq!(Options { context_tokens: 0, ..o.clone() }.context(8192), 8192);
-        assert_eq!(o.chunk(64), 64);
-        assert!(Options { threads: 0, ..o }.thread_count() >= 1);
+    fn settings_fit_the_model() {
+        let s = Settings { context_tokens: 4096, ..Settings::default() };
+        assert_eq!((s.context(1024), s.context(8192)), (1024, 4096));
+        assert_eq!(Settings { context_tokens: 0, ..s.clone() }.context(8192), 8192);
+        assert_eq!(s.chunk(64), 64);
+        assert!(Settings { threads: 0, ..s }.thread_count() >= 1);
         assert_eq!("cpu".parse(), Ok(BackendKind::Cpu));
         assert!("gpu".parse::<BackendKind>().is_err());
     }

@@ -23,9 +23,10 @@ use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
-use crate::llm::{Engine, Sampling, Shelf};
+use crate::llm::{Engine, Sampling};
 use crate::schema::Message;
 use crate::speak::Voice;
+use crate::store::PrefixCache;
 use crate::tools::{Effect, Fast, Outcome, Registry};
 use crate::units::{SampleRate, TurnId, WorkId};
 
@@ -50,7 +51,7 @@ pub struct Parts {
     pub voice: Voice,
     pub tools: Arc<Registry>,
     /// Where the computed system prompt is kept from one start to the next.
-    pub shelf: Option<Shelf>,
+    pub prefixes: Option<PrefixCache>,
     /// Where utterances are kept, for those who asked for it.
     pub archive: Option<Archive>,
     /// Reservations that live as long as the pipeline.
@@ -77,7 +78,7 @@ impl Pipeline {
         let grammar = Grammar::new(&schemas, chat.call_style())?;
         let mind = Mind {
             grammar,
-            shelf: parts.shelf,
+            prefixes: parts.prefixes,
             session: parts.engine.session()?,
             chat: Arc::clone(&chat),
             engine: Arc::clone(&parts.engine),

@@ -9,7 +9,7 @@ use crate::dialog::{self, State};
 use crate::error::{Kind, Result};
 use crate::hear::{self, Ears, Stt};
 use crate::llm::fickle::Fickle;
-use crate::llm::{Options, Sampling};
+use crate::llm::{self, Sampling};
 use crate::speak::{self, Voice};
 use crate::store::Paths;
 use crate::tools::{self, Clock, Registry};
@@ -82,7 +82,7 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
         return;
     };
     let device = Arc::new(Fickle::default());
-    let engine = device.load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+    let engine = device.load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
     // Few tools: the small model keeps a conversation better in mind.
     let all = Registry::new(&tools::Settings::default(), None, Clock::system()).expect("tools");
     let others = all.schemas().iter().map(|t| t.name.as_str()).filter(|n| !["get_time", "set_volume"].contains(n));
@@ -106,7 +106,7 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
         engine,
         voice,
         tools: Arc::new(Registry::new(&tools, None, Clock::system()).expect("tools")),
-        shelf: None,
+        prefixes: None,
         archive: None,
         standing: Vec::new(),
         observer: Box::new(move |_, notice: &Notice| drop(tell.send(notice.clone()))),

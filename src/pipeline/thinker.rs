@@ -13,10 +13,11 @@ use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
 use crate::llm::reply::{self, Reply};
 use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{Engine, Finish, Sampler, Sampling, Session, Shelf};
+use crate::llm::{Engine, Finish, Sampler, Sampling, Session};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
-use crate::units::{TurnId, WorkId};
+use crate::store::PrefixCache;
+use crate::units::{TokenId, TurnId, WorkId};
 
 /// Longest tool call written before it is given up.
 const CALL_TOKENS: usize = 160;
@@ -37,7 +38,7 @@ pub(super) struct Mind {
     /// What calls are held to; `None` where there are no tools.
     pub(super) grammar: Option<Arc<Grammar>>,
     /// Where the computed pinned block is kept from one start to the next.
-    pub(super) shelf: Option<Shelf>,
+    pub(super) prefixes: Option<PrefixCache>,
     /// The pinned block, computed before the first turn.
     pub(super) system: Message,
 }
@@ -136,17 +137,26 @@ impl Worker {
         // Only the end of the pipeline cancels this.
         let ending = || self.handle.cancel.is_cancelled(WorkId { turn: TurnId(u64::from(u32::MAX)), revision: 0 });
         let began = Instant::now();
-        if let Some(shelf) = &m.shelf
-            && m.session.restore_kept(shelf, &tokens)?
-        {
-            tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
-            return Ok(());
+        let id = m.session.prefix_id(&tokens);
+        let kept = m.prefixes.as_ref().zip(id.as_deref());
+        if let Some((cache, id)) = kept {
+            match restore(&mut m.session, cache, id, &tokens) {
+                Ok(true) => {
+                    tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(e) => {
+                    tracing::warn!("cannot restore the computed system prompt: {e}");
+                    m.engine.answers()?;
+                }
+            }
         }
         m.session.sync(&tokens, &ending)?;
         m.session.pin(tokens.len())?;
         tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt computed");
-        if let Some(shelf) = &m.shelf
-            && let Err(e) = m.session.keep(shelf)
+        if let Some((cache, id)) = kept
+            && let Err(e) = cache.keep(id, |to| m.session.save_prefix(to))
         {
             tracing::warn!("cannot keep the computed system prompt for the next start: {e}");
         }
@@ -211,6 +221,16 @@ impl Worker {
         }
         Ok(if calling { judge_call(text, ended, &self.mind.tools) } else { Outcome::Said })
     }
+}
+
+/// Brings back the computed pinned block called `id`; `false` where none is kept, or none that is sound.
+fn restore(session: &mut Session, cache: &PrefixCache, id: &str, tokens: &[TokenId]) -> Result<bool> {
+    let Some(mut file) = cache.open(id)? else { return Ok(false) };
+    let restored = session.load_prefix(tokens, &mut file)?;
+    if !restored {
+        tracing::warn!("the system prompt computed before is damaged: computed again");
+    }
+    Ok(restored)
 }
 
 /// A call is only passed on when it is one of a known tool with sound arguments. `ended`: the model ended the turn itself;

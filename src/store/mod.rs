@@ -14,6 +14,7 @@ mod file;
 mod manifest;
 mod paths;
 mod pip;
+mod prefix;
 mod state;
 mod wheel;
 pub mod whisper;
@@ -22,6 +23,7 @@ pub use fetch::{Event, Options, Outcome, fetch};
 pub(crate) use file::free_bytes;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
+pub use prefix::PrefixCache;
 pub use state::{Check, FileCheck, State, state, verify};
 
 /// Path of a model's main file (the first that the manifest names).
@@ -40,6 +42,17 @@ pub fn locate(paths: &Paths, id: &str) -> Result<PathBuf> {
             let entry = model.main_file()?;
             locate_entry(paths, model, entry)
         }
+    }
+}
+
+/// Path of the model that a setting names: a model of the manifest (`pocket`), or the path of a GGUF file.
+///
+/// # Errors
+/// As [`locate`], for models of the manifest.
+pub fn model_path(paths: &Paths, named: &str) -> Result<PathBuf> {
+    match named.ends_with(".gguf") || named.contains('/') {
+        true => Ok(PathBuf::from(named)),
+        false => locate(paths, named),
     }
 }
 

@@ -15,12 +15,14 @@ use memmap2::{Mmap, UncheckedAdvice};
 use crate::error::{Error, Kind, Result};
 
 mod cursor;
+mod fingerprint;
 mod meta;
 mod tensor;
 #[cfg(test)]
 mod tests;
 mod write;
 
+pub use fingerprint::fingerprint;
 pub use meta::{Array, Value, ValueType};
 pub use tensor::{TensorInfo, TensorType};
 pub use write::{Draft, MetaValue, Writer};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 use crate::budget::Budget;
 use crate::dialog::{self, Context};
-use crate::llm::Options;
+use crate::llm;
 use crate::llm::fickle::Fickle;
 use crate::schema::Role;
 
@@ -38,7 +38,7 @@ impl Conversation {
         .expect("schemas");
         let settings = dialog::Settings { reply_tokens: 60, ..dialog::Settings::default() };
         let memory = Context::new(&settings, &tools);
-        let engine = device.load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+        let engine = device.load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
         let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer()).expect("a template"));
         let mind = Mind {
             grammar: Grammar::new(&tools, chat.call_style()).expect("a grammar"),
@@ -48,7 +48,7 @@ impl Conversation {
             sampling: Sampling::default(),
             reply_tokens: settings.reply_tokens,
             tools,
-            shelf: None,
+            prefixes: None,
             system: memory.system().clone(),
         };
         let handle = Thinker { jobs: Queue::new(1, WhenFull::DropOldest), cancel: Cancel::default() };
