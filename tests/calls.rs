@@ -9,7 +9,7 @@ use tercet::llm::chat::Chat;
 use tercet::llm::grammar::Grammar;
 use tercet::llm::reply::{CallStyle, Reply, calls, parse_reply};
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{Engine, Finish, Sampler, Sampling, Settings};
+use tercet::llm::{Constraint, Engine, Finish, Sampler, Sampling, Settings};
 use tercet::schema::{Message, Role, ToolSchema};
 
 /// A hundred times what it takes here, and 3 % of the fastest decoding that tercet knows of (about 0.7 ms a token).

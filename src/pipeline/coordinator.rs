@@ -23,6 +23,7 @@ use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
+use crate::llm::writer::Writer;
 use crate::llm::{Engine, Sampling};
 use crate::schema::Message;
 use crate::speak::Voice;
@@ -79,10 +80,7 @@ impl Pipeline {
         let mind = Mind {
             grammar,
             prefixes: parts.prefixes,
-            session: parts.engine.session()?,
-            chat: Arc::clone(&chat),
-            engine: Arc::clone(&parts.engine),
-            sampling: parts.sampling,
+            writer: Writer::new(Arc::clone(&parts.engine), Arc::clone(&chat), parts.sampling)?,
             reply_tokens: parts.dialog.reply_tokens,
             tools: schemas,
             system: memory.system().clone(),

@@ -9,11 +9,10 @@ use super::queue::{Queue, WhenFull};
 use super::{Msg, Thought, trouble};
 use crate::dialog::Event;
 use crate::error::{Error, Kind, Result};
-use crate::llm::chat::Chat;
+use crate::llm::Session;
 use crate::llm::grammar::Grammar;
 use crate::llm::reply::{self, Reply};
-use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{Engine, Finish, Sampler, Sampling, Session};
+use crate::llm::writer::{Answer, End, Limits, Writer};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
 use crate::store::PrefixCache;
@@ -27,12 +26,9 @@ struct Job {
     prompt: Vec<Message>,
 }
 
-/// What the thread needs beside the engine.
+/// What the thread thinks with.
 pub(super) struct Mind {
-    pub(super) engine: Arc<Engine>,
-    pub(super) chat: Arc<Chat>,
-    pub(super) session: Session,
-    pub(super) sampling: Sampling,
+    pub(super) writer: Writer,
     pub(super) reply_tokens: usize,
     pub(super) tools: Vec<ToolSchema>,
     /// What calls are held to; `None` where there are no tools.
@@ -110,7 +106,7 @@ impl Worker {
             Err(e) if e.kind() == Kind::Cancelled => return,
             Err(e) => {
                 trouble(&self.out, "language model", &e);
-                lost = self.mind.engine.answers();
+                lost = self.mind.writer.engine().answers();
                 Event::ModelFailed { work, spoken: None }
             }
         };
@@ -126,21 +122,23 @@ impl Worker {
         let Err(e) = self.warm_up() else { return };
         // Not fatal where the model still answers: the first prompt computes what this could not.
         tracing::warn!("cannot prepare the system prompt: {e}");
-        if let Err(e) = self.mind.engine.answers() {
+        if let Err(e) = self.mind.writer.engine().answers() {
             let _ = self.out.send(Msg::Fatal(e));
         }
     }
 
     fn warm_up(&mut self) -> Result<()> {
         let m = &mut self.mind;
-        let tokens = m.chat.render(m.engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
+        let engine = Arc::clone(m.writer.engine());
+        let tokens = m.writer.chat().render(engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
+        let session = m.writer.session();
         // Only the end of the pipeline cancels this.
         let ending = || self.handle.cancel.is_cancelled(WorkId { turn: TurnId(u64::from(u32::MAX)), revision: 0 });
         let began = Instant::now();
-        let id = m.session.prefix_id(&tokens);
+        let id = session.prefix_id(&tokens);
         let kept = m.prefixes.as_ref().zip(id.as_deref());
         if let Some((cache, id)) = kept {
-            match restore(&mut m.session, cache, id, &tokens) {
+            match restore(session, cache, id, &tokens) {
                 Ok(true) => {
                     tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
                     return Ok(());
@@ -148,15 +146,15 @@ impl Worker {
                 Ok(false) => {}
                 Err(e) => {
                     tracing::warn!("cannot restore the computed system prompt: {e}");
-                    m.engine.answers()?;
+                    engine.answers()?;
                 }
             }
         }
-        m.session.sync(&tokens, &ending)?;
-        m.session.pin(tokens.len())?;
+        session.sync(&tokens, &ending)?;
+        session.pin(tokens.len())?;
         tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt computed");
         if let Some((cache, id)) = kept
-            && let Err(e) = cache.keep(id, |to| m.session.save_prefix(to))
+            && let Err(e) = cache.keep(id, |to| session.save_prefix(to))
         {
             tracing::warn!("cannot keep the computed system prompt for the next start: {e}");
         }
@@ -164,62 +162,37 @@ impl Worker {
     }
 
     fn think(&mut self, job: &Job) -> Result<Outcome> {
-        let began = Instant::now();
         let work = job.work;
-        let Mind { engine, chat, session, sampling, reply_tokens, grammar, .. } = &mut self.mind;
-        let reply_tokens = *reply_tokens;
-        let tokenizer = engine.tokenizer();
         let cancelled = || self.handle.cancel.is_cancelled(work);
-        let prompt = chat.render(tokenizer, &job.prompt, true)?;
-        let cached_tokens = session.sync(&prompt, &cancelled)?;
-
-        let mut sampler = Sampler::new(sampling.clone());
-        let mut decoder = StreamDecoder::default();
+        let m = &mut self.mind;
+        let limits = Limits { tokens: m.reply_tokens, call_tokens: CALL_TOKENS };
         let mut chunker = Chunker::new();
-        let mut text = String::new();
-        let mut spoken = 0;
-        let mut tokens = 0;
-        // Tokens that may come; a call may come behind words.
-        let mut most = reply_tokens;
-        let mut calling = false;
-        let matcher = grammar.as_ref().map(Grammar::matcher);
-        let limit = reply_tokens + CALL_TOKENS;
-        let mut generation = session.generate(&mut sampler, tokenizer.stops(), limit, &cancelled).held_to(matcher);
-        for token in generation.by_ref() {
-            let token = token?;
-            if tokens == 0 {
+        let mut begun = false;
+        let answer = m.writer.write(&job.prompt, m.grammar.as_ref(), limits, &cancelled, &mut |piece| {
+            if !std::mem::replace(&mut begun, true) {
                 let _ = self.out.send(Msg::FirstToken { work, at: Instant::now() });
             }
-            tokens += 1;
-            decoder.push(tokenizer, token, &mut text);
-            let words = reply::words(&text).len();
-            if words > spoken {
-                for sentence in chunker.push(&text[spoken..words]) {
-                    say(&self.out, work, sentence);
-                }
-                spoken = words;
+            for sentence in chunker.push(piece.words) {
+                say(&self.out, work, sentence);
             }
-            if !calling && reply::calls(&text) {
-                calling = true;
-                most = tokens + CALL_TOKENS;
-            }
-            if tokens >= most {
-                break;
-            }
-        }
-        let ended = matches!(generation.finish(), Some(Finish::Stop(_)));
-        if cancelled() {
+            Ok(())
+        })?;
+        if answer.end == End::Interrupted || cancelled() {
             return Err(Error::new(Kind::Cancelled, "the turn is over"));
         }
-        let took = began.elapsed();
-        let thought = Thought { text: text.clone(), prompt_tokens: prompt.len(), cached_tokens, tokens, took };
+        if answer.end == End::Repetition {
+            tracing::info!(turn = work.turn.0, tokens = answer.tokens, "the reply repeated itself and was ended");
+        }
+        let Answer { text, prompt_tokens, cached_tokens, tokens, took, .. } = answer;
+        let thought = Thought { text: text.clone(), prompt_tokens, cached_tokens, tokens, took };
         let _ = self.out.send(Msg::Thought { work, thought });
-        // What only looked like the beginning of a call is words after all.
-        let rest = if calling { "" } else { &text[spoken..] };
-        for sentence in chunker.push(rest).into_iter().chain(chunker.finish()) {
+        for sentence in chunker.finish() {
             say(&self.out, work, sentence);
         }
-        Ok(if calling { judge_call(text, ended, &self.mind.tools) } else { Outcome::Said })
+        Ok(match answer.is_call {
+            true => judge_call(text, answer.end == End::Stop, &m.tools),
+            false => Outcome::Said,
+        })
     }
 }
 

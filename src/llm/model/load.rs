@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::hyper::check_shape;
-use super::{Architecture, Hyper, Layer, Model, Sizes, rope};
+use super::{Architecture, Hyper, Layer, Model, Sizes};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Settings;
 use crate::llm::backend::{Backend, FileRows, Once, Part, QkNorm, Rope};
@@ -243,7 +243,7 @@ impl<B: Backend> Model<B> {
             .remedy("use a plain model: without biases, sub-norms, experts or adapters"));
         }
         let context = settings.context(hyper.context);
-        let rope = Arc::new(rope::table(&hyper, context, factors.as_deref()));
+        let rope = Arc::new(hyper.rope_scaling.table(context, pairs, hyper.rope_base, factors.as_deref()));
         let embedding = backend.embedding(FileRows::new(file.clone(), embedding))?;
         let chunk = settings.chunk(context);
         Ok(Self {

@@ -375,7 +375,6 @@ fn a_damaged_start_is_as_good_as_none() {
     assert_fresh(&mut other, &ids([7, 8, 9]));
     assert!(other.load_prefix(&tokens, &mut &whole[..]).expect("no trouble"));
     assert_fresh(&mut other, &tokens);
-    assert_eq!(saved(&other), whole);
 }
 
 #[test]

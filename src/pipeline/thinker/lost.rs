@@ -8,6 +8,7 @@ use super::*;
 use crate::budget::Budget;
 use crate::dialog::{self, Context};
 use crate::llm;
+use crate::llm::chat::Chat;
 use crate::llm::fickle::Fickle;
 use crate::schema::Role;
 
@@ -42,10 +43,7 @@ impl Conversation {
         let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer()).expect("a template"));
         let mind = Mind {
             grammar: Grammar::new(&tools, chat.call_style()).expect("a grammar"),
-            session: engine.session().expect("a session"),
-            chat,
-            engine,
-            sampling: Sampling::default(),
+            writer: Writer::new(engine, chat, llm::Sampling::default()).expect("a session"),
             reply_tokens: settings.reply_tokens,
             tools,
             prefixes: None,
@@ -81,7 +79,8 @@ impl Conversation {
         let work = WorkId { turn: TurnId(self.turn), revision: 1 };
         let asked = Message::new(Role::User, request);
         let exchange = std::slice::from_ref(&asked);
-        let (engine, chat) = (&self.worker.mind.engine, &self.worker.mind.chat);
+        let writer = &self.worker.mind.writer;
+        let (engine, chat) = (writer.engine(), writer.chat());
         let count = |m: &[Message]| chat.render(engine.tokenizer(), m, true).expect("it renders").len();
         let prompt = self.memory.prompt(Duration::ZERO, exchange, engine.context(), count).expect("it fits");
         self.worker.turn(&Job { work, prompt });
