@@ -334,13 +334,13 @@ mod tests {
     #[test]
     fn limits_interruptions_and_errors_end_an_answer() {
         let mut w = writer();
-        let ask = [Message::new(Role::User, "What is the capital of France?")];
+        let ask = [Message::new(Role::User, "Tell me about the moon and the sea.")];
         let limits = |tokens| Limits { tokens, call_tokens: 0 };
         let go = || false;
         let mut given = String::new();
         let mut pieces = 0;
         let whole = w
-            .write(&ask, None, limits(100), &go, &mut |p| {
+            .write(&ask, None, limits(40), &go, &mut |p| {
                 assert!(pieces > 0 || p.text.is_empty(), "the first token is told first");
                 pieces += 1;
                 given.push_str(p.text);
@@ -348,8 +348,8 @@ mod tests {
                 Ok(())
             })
             .expect("an answer");
-        assert_eq!((whole.end, whole.text.as_str(), whole.cached_tokens), (End::Stop, given.as_str(), 0));
-        assert!(whole.tokens > 3 && whole.first_token <= whole.took && whole.prompt_tokens > 5);
+        assert_eq!((whole.text.trim_end(), whole.cached_tokens), (given.trim_end(), 0));
+        assert!(whole.tokens > 9 && whole.first_token <= whole.took && whole.prompt_tokens > 5);
 
         let short = w.write(&ask, None, limits(2), &go, &mut |_| Ok(())).expect("an answer");
         assert_eq!((short.end, short.tokens), (End::Length, 2));
@@ -363,14 +363,14 @@ mod tests {
             came.set(came.get() + 1);
             Ok(())
         };
-        let stopped = w.write(&ask, None, limits(100), &late, &mut on).expect("what has come");
+        let stopped = w.write(&ask, None, limits(40), &late, &mut on).expect("what has come");
         assert!(stopped.end == End::Interrupted && whole.text.starts_with(&stopped.text) && stopped.tokens >= 2);
-        let never = w.write(&ask, None, limits(100), &|| true, &mut |_| Ok(())).expect("nothing has come");
+        let never = w.write(&ask, None, limits(40), &|| true, &mut |_| Ok(())).expect("nothing has come");
         assert_eq!((never.end, never.tokens), (End::Interrupted, 0));
 
         let refused = |_: Piece<'_>| Err(Error::new(Kind::Io, "cannot write"));
         assert_eq!(w.write(&ask, None, limits(9), &go, &mut { refused }).expect_err("told").kind(), Kind::Io);
-        let again = w.write(&ask, None, limits(100), &go, &mut |_| Ok(())).expect("it goes on");
+        let again = w.write(&ask, None, limits(40), &go, &mut |_| Ok(())).expect("it goes on");
         assert_eq!(again.text, whole.text);
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn llm_order(from: &str, to: &str, line: usize) -> Option<String> {
 }
 
 /// The language model is given its files and settings: it knows no folders and no environment.
-pub(super) fn at_home_nowhere(file: &str, text: &str) -> Vec<String> {
+pub(super) fn given_everything(file: &str, text: &str) -> Vec<String> {
     if !file.starts_with("src/llm/") {
         return Vec::new();
     }
@@ -297,13 +297,13 @@ mod caught {
     }
 
     #[test]
-    fn at_home_nowhere_catches_folders_and_environment() {
+    fn given_everything_catches_folders_and_environment() {
         let file = "src/llm/backend/cuda/kernels.rs";
-        bad(at_home_nowhere(file, "fn f() { std::env::var_os(\"X\"); std::env::current_exe() }"), 2);
-        bad(at_home_nowhere(file, "use std::env;\nuse crate::store::Paths;\nfn f() { env::var(\"X\") }"), 2);
-        bad(at_home_nowhere(file, "const V: &str = env!(\"CARGO_PKG_VERSION\"); use std::env::consts::ARCH;"), 0);
-        bad(at_home_nowhere(file, "#[cfg(test)]\nmod tests { fn f() { std::env::var(\"X\"); } }"), 0);
-        bad(at_home_nowhere("src/store/paths.rs", "fn f() { std::env::var_os(\"X\") }"), 0);
+        bad(given_everything(file, "fn f() { std::env::var_os(\"X\"); std::env::current_exe() }"), 2);
+        bad(given_everything(file, "use std::env;\nuse crate::store::Paths;\nfn f() { env::var(\"X\") }"), 2);
+        bad(given_everything(file, "const V: &str = env!(\"CARGO_PKG_VERSION\"); use std::env::consts::ARCH;"), 0);
+        bad(given_everything(file, "#[cfg(test)]\nmod tests { fn f() { std::env::var(\"X\"); } }"), 0);
+        bad(given_everything("src/store/paths.rs", "fn f() { std::env::var_os(\"X\") }"), 0);
     }
 
     #[test]
