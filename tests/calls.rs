@@ -9,7 +9,7 @@ use tercet::llm::chat::Chat;
 use tercet::llm::grammar::Grammar;
 use tercet::llm::reply::{CallStyle, Reply, calls, parse_reply};
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{Engine, Finish, Options, Sampler, Sampling};
+use tercet::llm::{Constraint, Engine, Finish, Sampler, Sampling, Settings};
 use tercet::schema::{Message, Role, ToolSchema};
 
 /// A hundred times what it takes here, and 3 % of the fastest decoding that tercet knows of (about 0.7 ms a token).
@@ -23,7 +23,8 @@ struct Case {
 
 fn engine() -> Arc<Engine> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
-    Engine::load(&path, &Options { threads: 2, ..Options::default() }, &Budget::unlimited()).expect("the model loads")
+    Engine::load(&path, &Settings { threads: 2, ..Settings::default() }.into(), &Budget::unlimited())
+        .expect("the model loads")
 }
 
 fn cases() -> Vec<Case> {
@@ -129,8 +130,8 @@ fn calls_of_a_random_qwen3_can_be_made() {
     let dir = tempfile::tempdir().expect("a folder");
     let file = dir.path().join("qwen3.gguf");
     super::convert::succeeds(&["convert", "--synthetic", "tiny-qwen3", "-o", super::convert::utf8(&file)]);
-    let options = Options { threads: 2, ..Options::default() };
-    let engine = Engine::load(&file, &options, &Budget::unlimited()).expect("the model loads");
+    let options = Settings { threads: 2, ..Settings::default() };
+    let engine = Engine::load(&file, &options.into(), &Budget::unlimited()).expect("the model loads");
     let t = engine.tokenizer();
     let chat = Chat::from_gguf(engine.file(), t).expect("a template");
     assert_eq!(chat.call_style(), CallStyle::Tagged);

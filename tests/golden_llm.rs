@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tercet::budget::Budget;
 use tercet::llm::chat::Chat;
-use tercet::llm::{BackendKind, Engine, Options, Sampler, Session};
+use tercet::llm::{BackendKind, Engine, Sampler, Session, Settings};
 use tercet::schema::Message;
 use tercet::units::TokenId;
 
@@ -103,8 +103,8 @@ fn golden<T: DeserializeOwned>(name: &str) -> Vec<T> {
 }
 
 fn engine(backend: BackendKind) -> Arc<Engine> {
-    let options = Options { backend, threads: 2, ..Options::default() };
-    Engine::load(&path("models/pocket.gguf"), &options, &Budget::unlimited()).expect("the default model loads")
+    let options = Settings { backend, threads: 2, ..Settings::default() };
+    Engine::load(&path("models/pocket.gguf"), &options.into(), &Budget::unlimited()).expect("the default model loads")
 }
 
 fn best(logits: &[f32]) -> u32 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tercet::budget::Budget;
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{BackendKind, Engine, KvPrecision, Options, estimate};
+use tercet::llm::{BackendKind, Engine, KvPrecision, Options, Settings, estimate};
 
 /// Most that int8 may add to perplexity, or take from it: a bug in scales or layout costs far more.
 const TOLERANCE: f64 = 0.005;
@@ -15,7 +15,7 @@ fn path(of: &str) -> PathBuf {
 }
 
 fn options(kv_precision: KvPrecision) -> Options {
-    Options { backend: BackendKind::Cpu, threads: 2, kv_precision, ..Options::default() }
+    Settings { backend: BackendKind::Cpu, threads: 2, kv_precision, ..Settings::default() }.into()
 }
 
 /// Perplexity of a text that is kept with the goldens, in one window.

@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use tercet::budget::Budget;
 use tercet::llm::chat::Chat;
 use tercet::llm::tokenizer::Specials;
-use tercet::llm::{Counts, Engine, KvPrecision, Options, Sampler, Sampling, Session, Shelf, timing};
+use tercet::llm::{Counts, Engine, KvPrecision, Sampler, Sampling, Session, Settings, timing};
 use tercet::schema::{Message, Role};
+use tercet::store::PrefixCache;
 use tercet::units::TokenId;
 
-fn engine(options: Options) -> Arc<Engine> {
+fn engine(options: Settings) -> Arc<Engine> {
     let path = std::env::var_os("TERCET_SPEED_MODEL").map(PathBuf::from);
     let path = path.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf"));
-    Engine::load(&path, &Options { threads: 2, ..options }, &Budget::unlimited()).expect("the model loads")
+    Engine::load(&path, &Settings { threads: 2, ..options }.into(), &Budget::unlimited()).expect("the model loads")
 }
 
 fn go() -> bool {
@@ -64,8 +65,8 @@ fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f3
 #[test]
 #[ignore = "measures"]
 fn speed_of_speculation() {
-    let plain = engine(Options { speculation: false, context_tokens: 768, ..Options::default() });
-    let ahead = engine(Options { speculation: true, context_tokens: 768, ..Options::default() });
+    let plain = engine(Settings { speculation: false, context_tokens: 768, ..Settings::default() });
+    let ahead = engine(Settings { speculation: true, context_tokens: 768, ..Settings::default() });
     // A large model takes its time.
     let large = plain.hyper().width > 2000;
     let (tokens, runs) = if large { (48, 2) } else { (160, 10) };
@@ -112,9 +113,9 @@ fn speed_of_speculation() {
 #[test]
 #[ignore = "measures"]
 fn speed_of_kv_precisions() {
-    let mut f16 = engine(Options::default()).session().expect("a session");
+    let mut f16 = engine(Settings::default()).session().expect("a session");
     let mut int8 =
-        engine(Options { kv_precision: KvPrecision::Int8, ..Options::default() }).session().expect("a session");
+        engine(Settings { kv_precision: KvPrecision::Int8, ..Settings::default() }).session().expect("a session");
     for depth in [0, 900] {
         let once = |s: &mut Session| timing::decode(s, depth, 48).expect("it fits").tokens_per_second();
         let (mut a, mut b) = (Vec::new(), Vec::new());
@@ -129,7 +130,7 @@ fn speed_of_kv_precisions() {
 #[test]
 #[ignore = "measures"]
 fn speed_of_the_first_token() {
-    let e = engine(Options::default());
+    let e = engine(Settings::default());
     let mut s = e.session().expect("a session");
     let prose = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/prose.txt"));
     let tokens = text(&e, &prose.expect("the text reads"))[..300].to_vec();
@@ -152,15 +153,17 @@ fn speed_of_the_first_token() {
 
     // As after a start of the daemon: a fresh engine and session, the first 270 tokens from the disk.
     let dir = tempfile::tempdir().expect("a folder");
-    let shelf = Shelf::new(dir.path());
+    let cache = PrefixCache::new(dir.path());
     s.sync(&tokens[..270], &go).expect("it fits");
     s.pin(270).expect("there");
-    s.keep(&shelf).expect("kept");
+    let id = s.prefix_id(&tokens[..270]).expect("the model is there");
+    cache.keep(&id, |to| s.save_prefix(to)).expect("kept");
     let (mut restore, mut turn, mut second) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..5 {
-        let mut s = engine(Options::default()).session().expect("a session");
+        let mut s = engine(Settings::default()).session().expect("a session");
         let began = Instant::now();
-        assert!(s.restore_kept(&shelf, &tokens[..270]).expect("no trouble"));
+        let mut file = cache.open(&id).expect("opens").expect("there");
+        assert!(s.load_prefix(&tokens[..270], &mut file).expect("no trouble"));
         restore.push(began.elapsed().as_secs_f64() * 1e3);
         turn.push(first(&mut s).1);
         s.truncate(270).expect("in range");

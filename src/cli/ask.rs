@@ -4,9 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::model::{Answer, TalkArgs};
+use super::model::{TalkArgs, note_end};
 use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
+use crate::llm::writer::Answer;
 use crate::schema::{Message, Role};
 
 /// Longest question read from standard input.
@@ -28,7 +29,7 @@ pub struct Args {
 #[derive(Serialize)]
 struct Report<'a> {
     answer: &'a str,
-    /// `stop` (the model ended it) or `length` (no room was left).
+    /// `stop` (the model ended it), `length` (no room was left) or `repetition` (it repeated itself and was cut).
     finish: &'static str,
     prompt_tokens: usize,
     answer_tokens: usize,
@@ -47,7 +48,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     })?;
     match args.json {
         true => out::json(&report(&answer)),
-        false => out::line(""),
+        false => out::line("").map(|()| note_end(&answer, ctx)),
     }
 }
 

@@ -8,13 +8,13 @@ use indicatif::ProgressBar;
 use serde::Serialize;
 
 use super::convert::{SyntheticArgs, watched};
-use super::model::{EngineArgs, load};
+use super::model::{EngineArgs, load_timed};
 use super::{Context, out};
 use crate::budget;
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::cuda::memory_used;
 use crate::llm::convert::synthetic::Plan;
-use crate::llm::{self, BackendKind, Options, Profile, Session, Spent, timing};
+use crate::llm::{self, BackendKind, Profile, Session, Spent, timing};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -207,12 +207,12 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
 /// Loads the model one way and runs every test; the model is gone when this returns.
 fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], bar: &ProgressBar) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
-    let options = Options { context_tokens: longest, timed: args.profile, ..settings.options() };
-    let used_before = match options.backend {
+    let settings = llm::Settings { context_tokens: longest, ..settings.clone() };
+    let used_before = match settings.backend {
         BackendKind::Auto | BackendKind::Cuda => memory_used(),
         BackendKind::Cpu | BackendKind::Reference => None,
     };
-    let engine = load(settings, &options)?;
+    let engine = load_timed(&settings, args.profile)?;
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
@@ -222,7 +222,7 @@ fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], ba
     }
     let load_peak_resident_bytes = budget::resident_peak().0;
     let mut session = engine.session()?;
-    let threads = if settings.backend == BackendKind::Reference { 1 } else { options.thread_count() };
+    let threads = if settings.backend == BackendKind::Reference { 1 } else { settings.thread_count() };
     let mut measured = Measured { threads, weights: engine.weights().0, ..Measured::default() };
     for &(test, depth) in tests {
         bar.set_message(format!("{} at depth {depth}", test.name()));

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use super::interrupt::{Interrupt, PRESSED};
-use super::model::{TalkArgs, Talker};
+use super::model::{TalkArgs, Talker, note_end};
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
@@ -57,6 +57,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         interrupt.take();
         let answer = talker.answer(&messages, &|| interrupt.is_raised(), &mut out::text_raw)?;
         out::line("")?;
+        note_end(&answer, ctx);
         messages.push(Message::new(Role::Assistant, answer.text));
         answered = Some(Instant::now());
     }

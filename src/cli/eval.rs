@@ -93,7 +93,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
     let cases = read_cases(&args.file, args.limit.unwrap_or(usize::MAX))?;
     let settings = args.engine.settings(ctx)?.llm;
-    let engine = load(&settings, &settings.options())?;
+    let engine = load(&settings)?;
     // Greedy, whatever is configured: a figure is to be the same everywhere.
     let mut talker = Talker::new(engine, Sampling::default(), MAX_TURN_TOKENS, !args.free)?;
     let mut score = Score::default();

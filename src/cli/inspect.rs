@@ -7,9 +7,11 @@ use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
 use super::{Context, input, out};
+use crate::config;
 use crate::error::Result;
 use crate::llm::gguf::{Gguf, TensorInfo, Value};
 use crate::llm::{self, Hyper};
+use crate::store::Paths;
 use crate::units::Bytes;
 
 /// Entries of an array that are shown.
@@ -84,7 +86,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         share.bytes += t.bytes() as u64;
     }
     // The same checks that loading makes, short of reading the weights.
-    let options = ctx.settings()?.llm.options();
+    let options = config::engine_options(&ctx.settings()?.llm, &Paths::from_env());
     let estimate = Hyper::read(&file)
         .and_then(|_| llm::tokenizer::Tokenizer::from_gguf(&file))
         .and_then(|_| llm::estimate(&args.file, &options));

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use super::{Context, input};
+use super::{Context, input, out};
 use crate::budget::Budget;
-use crate::config::{Flag, Settings};
-use crate::error::{Kind, Result};
+use crate::config::{self, Flag, Settings};
+use crate::error::Result;
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
-use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{self, Engine, Finish, Options, Sampler, Sampling, Session};
+use crate::llm::writer::{Answer, End, Limits, Writer};
+use crate::llm::{self, Engine, Options, Sampling};
 use crate::schema::{Message, Role, ToolSchema};
 use crate::store;
 
@@ -90,9 +89,16 @@ pub(super) fn model_value(given: &str) -> String {
 }
 
 /// Loads the configured model. A command holds one and ends: accounted, never refused.
-pub(super) fn load(settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
+pub(super) fn load(settings: &llm::Settings) -> Result<Arc<Engine>> {
+    load_timed(settings, false)
+}
+
+/// As [`load`]; with `timed`, each operation on the CPU is counted and timed.
+pub(super) fn load_timed(settings: &llm::Settings, timed: bool) -> Result<Arc<Engine>> {
     input::no_stdin(Path::new(&settings.model), "a model")?;
-    Engine::load(&settings.model_path(&store::Paths::from_env())?, options, &Budget::unlimited())
+    let paths = store::Paths::from_env();
+    let options = Options { timed, ..config::engine_options(settings, &paths) };
+    Engine::load(&store::model_path(&paths, &settings.model)?, &options, &Budget::unlimited())
 }
 
 impl TalkArgs {
@@ -102,87 +108,36 @@ impl TalkArgs {
         flags.extend(flag("--temperature", "llm.sampling.temperature", self.temperature.as_ref()));
         flags.extend(flag("--seed", "llm.sampling.seed", self.seed.as_ref()));
         let settings = ctx.settings_with(flags)?;
-        let engine = load(&settings.llm, &settings.llm.options())?;
+        let engine = load(&settings.llm)?;
         let system = self.system.clone().unwrap_or(settings.dialog.persona);
         Ok((Talker::new(engine, settings.llm.sampling, self.max_tokens, !self.free)?, system))
     }
 }
 
-/// A model in conversation: one session that keeps what two prompts have in common.
+/// A model in conversation.
 pub(super) struct Talker {
-    engine: Arc<Engine>,
-    chat: Chat,
-    session: Session,
-    sampler: Sampler,
+    writer: Writer,
     max_tokens: usize,
     constrained: bool,
     /// The grammar of a system message's tools.
     grammar: Option<(String, Option<Arc<Grammar>>)>,
 }
 
-/// One answer.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) text: String,
-    pub(super) end: End,
-    pub(super) prompt_tokens: usize,
-    pub(super) tokens: usize,
-    /// From the question to the first token.
-    pub(super) first_token: Duration,
-    pub(super) took: Duration,
-}
-
-/// Why an answer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum End {
-    /// The model ended it.
-    Stop,
-    /// It reached the longest allowed, or the context was full.
-    Length,
-    /// The person stopped it.
-    Interrupted,
-}
-
-impl End {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            End::Stop => "stop",
-            End::Length => "length",
-            End::Interrupted => "interrupted",
-        }
-    }
-}
-
-impl Answer {
-    /// Decoding speed: tokens after the first.
-    pub(super) fn tokens_per_second(&self) -> f64 {
-        let seconds = self.took.saturating_sub(self.first_token).as_secs_f64();
-        if self.tokens > 1 && seconds > 0.0 { (self.tokens - 1) as f64 / seconds } else { 0.0 }
-    }
-}
-
 impl Talker {
     /// `constrained`: calls are held to the tools that the system message offers, one signature a line.
     pub(super) fn new(engine: Arc<Engine>, sampling: Sampling, max_tokens: usize, constrained: bool) -> Result<Self> {
-        Ok(Self {
-            chat: Chat::from_gguf(engine.file(), engine.tokenizer())?,
-            session: engine.session()?,
-            sampler: Sampler::new(sampling),
-            engine,
-            max_tokens,
-            constrained,
-            grammar: None,
-        })
+        let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer())?);
+        Ok(Self { writer: Writer::new(engine, chat, sampling)?, max_tokens, constrained, grammar: None })
     }
 
     pub(super) fn engine(&self) -> &Engine {
-        &self.engine
+        self.writer.engine()
     }
 
     /// Whether the conversation leaves room for an answer: the longest allowed, or a quarter of the context.
     pub(super) fn fits(&self, messages: &[Message]) -> Result<bool> {
-        let prompt = self.chat.render(self.engine.tokenizer(), messages, true)?.len();
-        Ok(prompt + self.max_tokens.min(self.engine.context() / 4) <= self.engine.context())
+        let context = self.engine().context();
+        Ok(self.writer.prompt_tokens(messages)? + self.max_tokens.min(context / 4) <= context)
     }
 
     /// The grammar of the tools that a conversation offers, made once for each system message.
@@ -195,7 +150,7 @@ impl Talker {
         {
             return Ok(grammar.clone());
         }
-        let grammar = Grammar::new(&ToolSchema::offered_by(&system.content), self.chat.call_style())?;
+        let grammar = Grammar::new(&ToolSchema::offered_by(&system.content), self.writer.chat().call_style())?;
         self.grammar = Some((system.content.clone(), grammar.clone()));
         Ok(grammar)
     }
@@ -210,55 +165,16 @@ impl Talker {
         cancelled: &dyn Fn() -> bool,
         piece: &mut dyn FnMut(&str) -> Result<()>,
     ) -> Result<Answer> {
-        let started = Instant::now();
-        let matcher = self.grammar(messages)?.map(|g| g.matcher());
-        let tokenizer = self.engine.tokenizer();
-        let prompt = self.chat.render(tokenizer, messages, true)?;
-        let mut answer = Answer {
-            text: String::new(),
-            end: End::Interrupted,
-            prompt_tokens: prompt.len(),
-            tokens: 0,
-            first_token: Duration::ZERO,
-            took: Duration::ZERO,
-        };
-        match self.session.sync(&prompt, cancelled) {
-            Err(e) if e.kind() == Kind::Cancelled => return Ok(answer),
-            synced => synced?,
-        };
-        let mut decoder = StreamDecoder::default();
-        let mut generation =
-            self.session.generate(&mut self.sampler, tokenizer.stops(), self.max_tokens, cancelled).held_to(matcher);
-        let mut stopped = false;
-        for token in generation.by_ref() {
-            let token = match token {
-                Err(e) if e.kind() == Kind::Cancelled => {
-                    stopped = true;
-                    break;
-                }
-                token => token?,
-            };
-            answer.tokens += 1;
-            if answer.tokens == 1 {
-                answer.first_token = started.elapsed();
-            }
-            let from = answer.text.len();
-            decoder.push(tokenizer, token, &mut answer.text);
-            if answer.text.len() > from {
-                piece(&answer.text[from..])?;
-            }
-        }
-        answer.end = match generation.finish() {
-            _ if stopped => End::Interrupted,
-            Some(Finish::Stop(_)) => End::Stop,
-            _ => End::Length,
-        };
-        let from = answer.text.len();
-        decoder.finish(&mut answer.text);
-        if answer.text.len() > from {
-            piece(&answer.text[from..])?;
-        }
-        answer.took = started.elapsed();
-        Ok(answer)
+        let grammar = self.grammar(messages)?;
+        // The longest answer is what was asked for, calls or not.
+        let limits = Limits { tokens: self.max_tokens, call_tokens: 0 };
+        self.writer.write(messages, grammar.as_ref(), limits, cancelled, &mut |p| piece(p.text))
+    }
+}
+
+/// Says so where an answer did not end as the model meant it to.
+pub(super) fn note_end(answer: &Answer, ctx: &Context) {
+    if answer.end == End::Repetition && !ctx.global.quiet {
+        out::note("(the answer began to repeat itself and was ended)");
     }
 }

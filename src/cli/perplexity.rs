@@ -8,7 +8,7 @@ use super::model::{EngineArgs, load};
 use super::{Context, input, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::tokenizer::Specials;
-use crate::llm::{Options, Session};
+use crate::llm::{Session, Settings};
 use crate::units::TokenId;
 
 /// Longest text taken.
@@ -50,8 +50,7 @@ struct Score {
 pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     let text = input::text(&args.file, MAX_TEXT_BYTES, "give the path of a text in UTF-8")?;
     let settings = args.engine.settings(ctx)?.llm;
-    let options = Options { context_tokens: args.window as usize, ..settings.options() };
-    let engine = load(&settings, &options)?;
+    let engine = load(&Settings { context_tokens: args.window as usize, ..settings })?;
     let tokenizer = engine.tokenizer();
     let tokens = tokenizer.encode(&text, Specials::AsText)?;
     let bos = tokenizer.bos().filter(|_| tokenizer.adds_bos());

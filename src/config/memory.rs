@@ -8,10 +8,10 @@ use crate::audio;
 use crate::budget::{Component, Inputs, Plan, PlanItem, Reading, Saving};
 use crate::error::Result;
 use crate::llm::{self, Estimate, KvPrecision, Options};
-use crate::store::Paths;
+use crate::store::{self, Paths};
 use crate::units::Bytes;
 #[cfg(feature = "voice")]
-use crate::{hear, onnx, speak, store};
+use crate::{hear, onnx, speak};
 
 /// No conversation fits into less than this: no plan suggests it.
 const LEAST_CONTEXT: usize = 512;
@@ -19,6 +19,11 @@ const LEAST_CONTEXT: usize = 512;
 /// The ledger's cap for these settings on this machine, and in words where it comes from.
 pub fn effective_cap(settings: &Settings) -> (Bytes, String) {
     settings.budget.cap(&Reading::now())
+}
+
+/// How an engine with these settings is loaded on this machine.
+pub fn engine_options(settings: &llm::Settings, paths: &Paths) -> Options {
+    Options { kernels: paths.kernel_folders().to_vec(), ..Options::from(settings.clone()) }
 }
 
 /// Adds up what a daemon with these settings will reserve.
@@ -67,24 +72,25 @@ impl Parts {
     }
 
     fn language_model(&mut self, settings: &Settings, paths: &Paths) -> Result<()> {
-        let path = settings.llm.model_path(paths)?;
-        let options = settings.llm.options();
-        let e = llm::estimate(&path, &options)?;
+        let path = store::model_path(paths, &settings.llm.model)?;
+        let of = |settings: llm::Settings| llm::estimate(&path, &engine_options(&settings, paths));
+        let now = &settings.llm;
+        let e = of(now.clone())?;
         let total = |e: &Estimate| e.weights + e.kv + e.activations;
         let mut context = e.context_tokens / 2;
         while context >= LEAST_CONTEXT {
-            let shorter = llm::estimate(&path, &Options { context_tokens: context, ..options.clone() })?;
+            let shorter = of(llm::Settings { context_tokens: context, ..now.clone() })?;
             let change = format!("shorten llm.context_tokens to {context}");
             self.saving("llm.context_tokens", change, total(&e).saturating_sub(total(&shorter)));
             context /= 2;
         }
-        for chunk in [64, 32].into_iter().filter(|c| *c < options.prefill_chunk) {
-            let smaller = llm::estimate(&path, &Options { prefill_chunk: chunk, ..options.clone() })?;
+        for chunk in [64, 32].into_iter().filter(|c| *c < now.prefill_chunk) {
+            let smaller = of(llm::Settings { prefill_chunk: chunk, ..now.clone() })?;
             let change = format!("lower llm.prefill_chunk to {chunk}");
             self.saving("llm.prefill_chunk", change, total(&e).saturating_sub(total(&smaller)));
         }
-        if options.kv_precision == KvPrecision::F16 {
-            let int8 = llm::estimate(&path, &Options { kv_precision: KvPrecision::Int8, ..options.clone() })?;
+        if now.kv_precision == KvPrecision::F16 {
+            let int8 = of(llm::Settings { kv_precision: KvPrecision::Int8, ..now.clone() })?;
             let change = "set llm.kv_precision to int8".to_owned();
             self.saving("llm.kv_precision", change, total(&e).saturating_sub(total(&int8)));
         }
@@ -92,7 +98,7 @@ impl Parts {
         self.item(Component::Weights, e.model.clone(), e.weights, e.backend);
         let window = format!("{} tokens of context, {}", e.context_tokens, e.kv_precision.name());
         self.item(Component::Kv, format!("{}: keys and values", e.model), e.kv, window);
-        let chunk = format!("{} tokens of a prompt at a time", options.prefill_chunk);
+        let chunk = format!("{} tokens of a prompt at a time", now.prefill_chunk);
         self.item(Component::Activations, format!("{}: workspace", e.model), e.activations, chunk);
         Ok(())
     }

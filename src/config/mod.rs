@@ -28,7 +28,7 @@ use crate::store::Paths;
 use de::{De, Fault, What};
 use node::Node;
 
-pub use memory::{effective_cap, memory_plan};
+pub use memory::{effective_cap, engine_options, memory_plan};
 pub use mistake::Mistake;
 pub use node::Origin;
 pub use sections::{Log, Privacy, Settings};

@@ -7,11 +7,11 @@ use crate::budget::{Budget, Reservation, resident_now};
 use crate::config::{self, Settings};
 use crate::error::Result;
 use crate::hear::{Ears, Stt, wake};
-use crate::llm::{Engine, Shelf};
+use crate::llm::Engine;
 use crate::onnx;
 use crate::pipeline::{Archive, Observer, Parts, Pipeline};
 use crate::speak::Voice;
-use crate::store::{self, Paths, StateFolder};
+use crate::store::{self, Paths, PrefixCache, StateFolder};
 use crate::tools::{Clock, Registry};
 
 /// Microphone and loudspeaker, live or from files.
@@ -26,7 +26,7 @@ pub struct Loaded {
     voice: Voice,
     tools: Arc<Registry>,
     archive: Option<Archive>,
-    shelf: Shelf,
+    prefixes: PrefixCache,
     standing: Vec<Reservation>,
     state: StateFolder,
 }
@@ -45,7 +45,11 @@ pub fn load(settings: &Settings, paths: &Paths, state: StateFolder, mut step: im
 
     onnx::init_reserved(&store::locate(paths, "onnxruntime")?, &budget)?;
     step("language model");
-    let engine = Engine::load(&settings.llm.model_path(paths)?, &settings.llm.options(), &budget)?;
+    let engine = Engine::load(
+        &store::model_path(paths, &settings.llm.model)?,
+        &config::engine_options(&settings.llm, paths),
+        &budget,
+    )?;
     step("speech recognition");
     let mut stt = Stt::load(&settings.hear.stt, settings.hear.turn.max_utterance_s, paths, &budget)?;
     stt.drop_phrases(settings.hear.wake.models.iter().map(|m| wake::phrase(m)));
@@ -54,8 +58,8 @@ pub fn load(settings: &Settings, paths: &Paths, state: StateFolder, mut step: im
     step("wake word and voice activity");
     let ears = Ears::load(&settings.hear, paths, &budget)?;
     let archive = settings.privacy.keep_audio.then(|| Archive::open(state.path().join("audio"))).transpose()?;
-    let shelf = Shelf::new(state.path().join("kv"));
-    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, shelf, standing, state })
+    let prefixes = PrefixCache::new(state.path().join("kv"));
+    Ok(Loaded { budget, ears, stt, engine, voice, tools, archive, prefixes, standing, state })
 }
 
 impl Loaded {
@@ -84,7 +88,7 @@ impl Loaded {
             engine: self.engine,
             voice: self.voice,
             tools: self.tools,
-            shelf: Some(self.shelf),
+            prefixes: Some(self.prefixes),
             archive: self.archive,
             standing: self.standing,
             state: Some(self.state),

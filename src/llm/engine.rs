@@ -5,23 +5,21 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use serde::Serialize;
 
-use super::backend::Backend;
-use super::backend::cpu::Cpu;
-use super::backend::cuda::model::Resident;
-use super::backend::cuda::{Cuda, Packing};
-use super::backend::reference::Reference;
-use super::backend::timed::{Profile, Timed};
-use super::gguf::Gguf;
-use super::model::{self, Loaded, Model, Sizes};
-use super::settings::PackingChoice;
+use super::backend::timed::Profile;
+use super::gguf::{self, Gguf};
+use super::model::{Loaded, Sizes, Timeline};
+use super::session::SessionRoom;
 use super::tokenizer::Tokenizer;
-use super::{BackendKind, Hyper, KvPrecision, Options, Session};
+use super::{Hyper, KvPrecision, Options, Settings};
 use crate::budget::{Budget, Component, Reservation};
-use crate::error::{Kind, Result};
+use crate::error::Result;
 use crate::units::Bytes;
 
+mod chosen;
 #[cfg(test)]
 pub(crate) mod fickle;
+
+use chosen::Chosen;
 
 /// What a model will take of memory, told from its header alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -60,12 +58,6 @@ pub struct Engine {
     first: Mutex<Option<SessionRoom>>,
 }
 
-/// The reservations of one session.
-pub(super) struct SessionRoom {
-    pub(super) kv: Reservation,
-    pub(super) activations: Reservation,
-}
-
 /// The file, its shape and its name.
 fn read(path: &Path) -> Result<(Arc<Gguf>, Hyper, String)> {
     let file = Arc::new(Gguf::open(path)?);
@@ -83,54 +75,18 @@ fn read(path: &Path) -> Result<(Arc<Gguf>, Hyper, String)> {
 /// Those of [`Engine::load`] that the header shows.
 pub fn estimate(path: &Path, options: &Options) -> Result<Estimate> {
     let (file, hyper, model) = read(path)?;
-    let context_tokens = options.context(hyper.context);
-    let of = |sizes: Sizes, backend: String| Estimate {
+    let settings = &options.settings;
+    let (sizes, backend) = Chosen::new(options)?.estimate(&file, &hyper, settings)?;
+    Ok(Estimate {
         model,
         backend,
         weights: sizes.weights,
         kv: sizes.kv,
-        kv_precision: options.kv_precision,
+        kv_precision: settings.kv_precision,
         activations: sizes.activations,
-        context_tokens,
+        context_tokens: settings.context(hyper.context),
         trained_tokens: hyper.context,
-    };
-    if let Some(cuda) = gpu(options)? {
-        return Ok(of(cuda_sizes(&cuda, &file, &hyper, options)?, cuda.describe()));
-    }
-    match options.backend {
-        BackendKind::Reference => Ok(of(model::estimate(&Reference, &file, &hyper, options)?, Reference.describe())),
-        BackendKind::Auto | BackendKind::Cpu | BackendKind::Cuda => {
-            // Sizes do not depend on the threads, and starting them for an estimate would be odd.
-            let cpu = Cpu::new(1)?;
-            let describe = Cpu::describe_with(cpu.isa(), options.thread_count());
-            Ok(of(model::estimate(&cpu, &file, &hyper, options)?, describe))
-        }
-    }
-}
-
-/// The GPU, where it is wanted or, with `auto`, where there is one.
-fn gpu(options: &Options) -> Result<Option<Cuda>> {
-    let wanted = match options.backend {
-        BackendKind::Cuda => true,
-        BackendKind::Auto => false,
-        BackendKind::Cpu | BackendKind::Reference => return Ok(None),
-    };
-    match Cuda::new(options.packing.first()) {
-        Ok(cuda) => Ok(Some(cuda)),
-        Err(e) if !wanted && e.kind() == Kind::Unavailable => {
-            tracing::info!("the language model runs on the processor: {e}");
-            Ok(None)
-        }
-        Err(e) => Err(e),
-    }
-}
-
-fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, options: &Options) -> Result<Sizes> {
-    let chunk = options.chunk(options.context(hyper.context));
-    let sizes = model::estimate(cuda, file, hyper, options)?;
-    let table = Resident::embedding_bytes(file.require_tensor("token_embd.weight")?, options.embedding);
-    let weights = Bytes(sizes.weights.0 + table + cuda.slack(hyper.layers));
-    Ok(Sizes { weights, activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
+    })
 }
 
 impl Engine {
@@ -141,47 +97,12 @@ impl Engine {
     /// tensor where it is not a sound ternary Llama; `OverBudget` with the numbers; `Unavailable` where the system has no
     /// memory or threads to give.
     pub fn load(path: &Path, options: &Options, budget: &Budget) -> Result<Arc<Engine>> {
-        if let Some(cuda) = gpu(options)? {
-            return Self::load_cuda(cuda, path, options, budget);
-        }
-        match options.backend {
-            BackendKind::Reference => Self::load_with(Reference, path, options, budget),
-            BackendKind::Auto | BackendKind::Cpu | BackendKind::Cuda => {
-                let cpu = Cpu::new(options.thread_count())?;
-                if options.timed {
-                    return Self::load_with(Timed::new(cpu), path, options, budget);
-                }
-                Self::load_with(cpu, path, options, budget)
-            }
-        }
-    }
-
-    /// On the GPU, packed as the options say, or as the budget allows.
-    fn load_cuda(mut cuda: Cuda, path: &Path, options: &Options, budget: &Budget) -> Result<Arc<Engine>> {
         let (file, hyper, name) = read(path)?;
-        let mut sizes = cuda_sizes(&cuda, &file, &hyper, options)?;
+        let mut chosen = Chosen::new(options)?;
         let free = budget.cap().saturating_sub(budget.reserved());
-        if options.packing == PackingChoice::Auto && sizes.total() > free {
-            cuda.pack(Packing::Base3);
-            sizes = cuda_sizes(&cuda, &file, &hyper, options)?;
-        }
-        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
-            let model = Model::load(cuda, file, hyper, options)?;
-            Ok(Arc::new(Resident::new(model, options.embedding)?) as Arc<dyn Loaded>)
-        })
-    }
-
-    /// As [`Engine::load`], on a given backend.
-    pub(super) fn load_with<B: Backend>(
-        backend: B,
-        path: &Path,
-        options: &Options,
-        budget: &Budget,
-    ) -> Result<Arc<Engine>> {
-        let (file, hyper, name) = read(path)?;
-        let sizes = model::estimate(&backend, &file, &hyper, options)?;
-        Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
-            Ok(Arc::new(Model::load(backend, file, hyper, options)?) as Arc<dyn Loaded>)
+        let sizes = chosen.fit(&file, &hyper, &options.settings, free)?;
+        Self::assemble((file, hyper, name), path, (budget, sizes, &options.settings), |file, hyper| {
+            chosen.load(file, hyper, options)
         })
     }
 
@@ -189,7 +110,7 @@ impl Engine {
     fn assemble(
         (file, hyper, name): (Arc<Gguf>, Hyper, String),
         path: &Path,
-        (budget, sizes, options): (&Budget, Sizes, &Options),
+        (budget, sizes, settings): (&Budget, Sizes, &Settings),
         load: impl FnOnce(&Arc<Gguf>, Hyper) -> Result<Arc<dyn Loaded>>,
     ) -> Result<Arc<Engine>> {
         let tokenizer = Tokenizer::from_gguf(&file)?;
@@ -214,20 +135,16 @@ impl Engine {
             file,
             budget: budget.clone(),
             sizes,
-            speculates: options.speculation,
-            kv_precision: options.kv_precision,
+            speculates: settings.speculation,
+            kv_precision: settings.kv_precision,
             fingerprint: OnceLock::new(),
             _weights: weights,
             first: Mutex::new(Some(room)),
         }))
     }
 
-    /// Starts a session: an empty timeline of [`Engine::context`] tokens.
-    ///
-    /// # Errors
-    /// `OverBudget` where another session does not fit; `Unavailable` where the system has no memory to give; `Device` where its
-    /// device does not answer.
-    pub fn session(self: &Arc<Self>) -> Result<Session> {
+    /// An empty timeline, and the memory reserved for it.
+    pub(super) fn open(&self) -> Result<(Box<dyn Timeline>, SessionRoom)> {
         let first = self.first.lock().unwrap_or_else(|p| p.into_inner()).take();
         let room = match first {
             Some(room) => room,
@@ -237,7 +154,7 @@ impl Engine {
         let (kv, activations) = timeline.resident();
         room.kv.record_measured(kv);
         room.activations.record_measured(activations);
-        Ok(Session::new(self.clone(), timeline, room))
+        Ok((timeline, room))
     }
 
     /// Asks after an error whether it is the last: a session goes on after errors that its device gets over.
@@ -298,9 +215,9 @@ impl Engine {
         &self.budget
     }
 
-    /// Tells the model's file from others (see [`super::session`]'s shelf); `None` where it cannot be read any more.
+    /// Tells the model's file from others; `None` where it cannot be read any more.
     pub(super) fn fingerprint(&self) -> Option<&str> {
-        let read = || super::session::fingerprint(&self.path).ok();
+        let read = || gguf::fingerprint(&self.path).ok();
         self.fingerprint.get_or_init(read).as_deref()
     }
 
@@ -332,14 +249,5 @@ impl Engine {
     /// What computes: `cpu (AVX2, 2 threads)`.
     pub fn backend(&self) -> String {
         self.loaded.describe()
-    }
-}
-
-impl SessionRoom {
-    fn reserve(budget: &Budget, name: &str, sizes: &Sizes) -> Result<Self> {
-        Ok(Self {
-            kv: budget.reserve(Component::Kv, format!("{name}: keys and values"), sizes.kv)?,
-            activations: budget.reserve(Component::Activations, format!("{name}: workspace"), sizes.activations)?,
-        })
     }
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::problems::Problems;
+use crate::random::SplitMix64;
 use crate::units::TokenId;
 
 /// How the next token is chosen. The default is greedy: the likeliest token, always.
@@ -57,14 +58,14 @@ const LOOK_BACK: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Sampler {
     sampling: Sampling,
-    random: u64,
+    random: SplitMix64,
     /// (logit, id) of the tokens still in the running.
     candidates: Vec<(f32, u32)>,
 }
 
 impl Sampler {
     pub fn new(sampling: Sampling) -> Self {
-        let random = sampling.seed;
+        let random = SplitMix64::new(sampling.seed);
         Self { sampling, random, candidates: Vec::new() }
     }
 
@@ -96,7 +97,7 @@ impl Sampler {
     pub(super) fn sample_of(&mut self, candidates: &[(f32, u32)]) -> TokenId {
         self.candidates.clear();
         self.candidates.extend_from_slice(candidates);
-        let u = uniform(&mut self.random);
+        let u = self.random.unit();
         draw(&mut self.candidates, &self.sampling, u)
     }
 
@@ -118,7 +119,7 @@ impl Sampler {
             let best = self.candidates.iter().copied().reduce(|a, b| if b.0 > a.0 { b } else { a });
             return TokenId(best.map_or(0, |b| b.1));
         }
-        let u = uniform(&mut self.random);
+        let u = self.random.unit();
         draw(&mut self.candidates, &self.sampling, u)
     }
 }
@@ -175,16 +176,6 @@ fn draw(candidates: &mut Vec<(f32, u32)>, s: &Sampling, u: f64) -> TokenId {
         }
     }
     TokenId(candidates[..kept].last().map_or(first, |c| c.1))
-}
-
-/// SplitMix64; uniform in [0, 1).
-fn uniform(state: &mut u64) -> f64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut z = *state;
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^= z >> 31;
-    (z >> 11) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]

@@ -7,9 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Sampling;
 use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
-use crate::error::{Kind, Result};
 use crate::problems::Problems;
-use crate::store::{self, ModelRole, Paths};
 
 /// What computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,55 +69,19 @@ pub enum EmbeddingPlace {
     Device,
 }
 
-/// How an engine is loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// How an engine is loaded: the settings, and what is no setting.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
-    pub backend: BackendKind,
-    /// Threads that compute, the caller's included; 0: one for each processor, at most [`Options::MAX_AUTO_THREADS`].
-    pub threads: usize,
-    /// Tokens a session holds; 0, or more than the model was made for: as many as the model was made for.
-    pub context_tokens: usize,
-    /// Tokens computed together when a prompt is read; cancellation is looked at between two of these.
-    pub prefill_chunk: usize,
-    pub packing: PackingChoice,
-    pub embedding: EmbeddingPlace,
-    pub kv_precision: KvPrecision,
-    /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
-    /// written.
-    pub speculation: bool,
-    /// Count and time each operation (see [`super::Engine::profile`]).
+    pub settings: Settings,
+    /// Folders in which a GPU's kernels are looked for, in order.
+    pub kernels: Vec<PathBuf>,
+    /// Count and time each operation on the CPU (see [`super::Engine::profile`]).
     pub timed: bool,
 }
 
-impl Options {
-    /// Beyond this, decoding waits for memory on the machines tercet is made for.
-    pub const MAX_AUTO_THREADS: usize = 8;
-    pub const MAX_PREFILL_CHUNK: usize = 2048;
-
-    /// Threads that will compute.
-    pub fn thread_count(&self) -> usize {
-        match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::MAX_AUTO_THREADS),
-            n => n.min(1024),
-        }
-    }
-
-    /// Tokens of a session of a model made for `trained`.
-    pub(super) fn context(&self, trained: usize) -> usize {
-        match self.context_tokens {
-            0 => trained,
-            n => n.min(trained),
-        }
-    }
-
-    pub(super) fn chunk(&self, context: usize) -> usize {
-        self.prefill_chunk.clamp(1, Self::MAX_PREFILL_CHUNK).min(context)
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Settings::default().options()
+impl From<Settings> for Options {
+    fn from(settings: Settings) -> Self {
+        Self { settings, ..Self::default() }
     }
 }
 
@@ -148,10 +110,6 @@ pub struct Settings {
     pub sampling: Sampling,
 }
 
-/// What `model` may be.
-const MODEL: store::Reference =
-    store::Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -170,56 +128,37 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Where the model's file is.
-    ///
-    /// # Errors
-    /// [`crate::error::Kind::NotFound`] where a model of the manifest is not installed.
-    pub fn model_path(&self, paths: &Paths) -> Result<PathBuf> {
-        match MODEL.is_file(&self.model) {
-            true => Ok(PathBuf::from(&self.model)),
-            false => store::locate(paths, &self.model),
+    /// Beyond this, decoding waits for memory on the machines tercet is made for.
+    pub const MAX_AUTO_THREADS: usize = 8;
+    pub const MAX_PREFILL_CHUNK: usize = 2048;
+
+    /// Threads that will compute.
+    pub fn thread_count(&self) -> usize {
+        match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::MAX_AUTO_THREADS),
+            n => n.min(1024),
         }
     }
 
-    pub fn options(&self) -> Options {
-        Options {
-            backend: self.backend,
-            threads: self.threads,
-            context_tokens: self.context_tokens,
-            prefill_chunk: self.prefill_chunk,
-            packing: self.packing,
-            embedding: self.embedding,
-            kv_precision: self.kv_precision,
-            speculation: self.speculation,
-            timed: false,
+    /// Tokens of a session of a model made for `trained`.
+    pub(super) fn context(&self, trained: usize) -> usize {
+        match self.context_tokens {
+            0 => trained,
+            n => n.min(trained),
         }
     }
 
-    /// Adds every value that cannot be right.
+    /// Tokens computed together in a session of `context`.
+    pub(super) fn chunk(&self, context: usize) -> usize {
+        self.prefill_chunk.clamp(1, Self::MAX_PREFILL_CHUNK).min(context)
+    }
+
+    /// Adds every value that cannot be right. Which models there are, the store knows.
     pub fn validate(&self, problems: &mut Problems) {
-        MODEL.validate(problems, "model", &self.model);
         problems.range("threads", self.threads, 0..=256);
         problems.range_or("context_tokens", self.context_tokens, 0, 128..=1 << 20);
-        problems.range("prefill_chunk", self.prefill_chunk, 1..=Options::MAX_PREFILL_CHUNK);
+        problems.range("prefill_chunk", self.prefill_chunk, 1..=Self::MAX_PREFILL_CHUNK);
         problems.within("sampling", |p| self.sampling.validate(p));
-    }
-
-    /// Adds what the settings name and this machine lacks.
-    pub fn look(&self, paths: &Paths, problems: &mut Problems) {
-        if !MODEL.look(problems, "model", &self.model, paths) {
-            return;
-        }
-        // The plain backend is everywhere; a GPU is only asked after where it must be there.
-        let backend = if self.backend == BackendKind::Cuda { BackendKind::Cuda } else { BackendKind::Reference };
-        let options = Options { backend, ..self.options() };
-        let Err(e) = self.model_path(paths).and_then(|path| super::estimate(&path, &options)) else { return };
-        let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
-        match e.kind() {
-            Kind::Unavailable | Kind::Device => {
-                problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
-            }
-            _ => problems.wrong("model", format!("{e}{remedy}")),
-        }
     }
 }
 
@@ -238,11 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn options_fit_the_model() {
-        let o = Options { context_tokens: 4096, ..Options::default() };
-        assert_eq!((o.context(1024), o.context(8192)), (1024, 4096));
-        assert_eq!(Options { context_tokens: 0, ..o.clone() }.context(8192), 8192);
-        assert_eq!(o.chunk(64), 64);
-        assert!(Options { threads: 0, ..o }.thread_count() >= 1);
+    fn settings_fit_the_model() {
+        let s = Settings { context_tokens: 4096, ..Settings::default() };
+        assert_eq!((s.context(1024), s.context(8192)), (1024, 4096));
+        assert_eq!(Settings { context_tokens: 0, ..s.clone() }.context(8192), 8192);
+        assert_eq!(s.chunk(64), 64);
+        assert!(Settings { threads: 0, ..s }.thread_count() >= 1);
     }
 }

@@ -26,9 +26,10 @@ use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
 use crate::llm::chat::Chat;
 use crate::llm::grammar::Grammar;
-use crate::llm::{Engine, Sampling, Shelf};
+use crate::llm::writer::Writer;
+use crate::llm::{Engine, Sampling};
 use crate::speak::Voice;
-use crate::store::StateFolder;
+use crate::store::{PrefixCache, StateFolder};
 use crate::tools::Registry;
 use crate::units::SampleRate;
 
@@ -51,7 +52,7 @@ pub struct Parts {
     pub voice: Voice,
     pub tools: Arc<Registry>,
     /// Where the computed system prompt is kept from one start to the next.
-    pub shelf: Option<Shelf>,
+    pub prefixes: Option<PrefixCache>,
     /// Where utterances are kept, for those who asked for it.
     pub archive: Option<Archive>,
     /// Reservations that live as long as the pipeline.
@@ -80,11 +81,8 @@ impl Pipeline {
         let grammar = Grammar::new(&schemas, chat.call_style())?;
         let mind = Mind {
             grammar,
-            shelf: parts.shelf,
-            session: parts.engine.session()?,
-            chat: Arc::clone(&chat),
-            engine: Arc::clone(&parts.engine),
-            sampling: parts.sampling,
+            prefixes: parts.prefixes,
+            writer: Writer::new(Arc::clone(&parts.engine), Arc::clone(&chat), parts.sampling)?,
             reply_tokens: parts.dialog.reply_tokens,
             tools: schemas,
             system: memory.system().clone(),

@@ -13,7 +13,7 @@ use crate::dialog::{self, State};
 use crate::error::{Kind, Result};
 use crate::hear::{self, Ears, Stt};
 use crate::llm::fickle::Fickle;
-use crate::llm::{Engine, Options, Sampling};
+use crate::llm::{self, Engine, Sampling};
 use crate::speak::{self, Voice};
 use crate::store::Paths;
 use crate::tools::{self, Clock, Registry};
@@ -114,7 +114,7 @@ fn start(
         engine,
         voice,
         tools,
-        shelf: None,
+        prefixes: None,
         archive: None,
         standing: Vec::new(),
         state: None,
@@ -131,7 +131,7 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
         return;
     };
     let device = Arc::new(Fickle::default());
-    let engine = device.load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+    let engine = device.load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
     let light = serde_json::json!([{
         "name": "set_light", "description": "switch a light", "exec": ["true"],
         "params": [{"name": "room", "type": "string"}, {"name": "on", "type": "bool"}]
@@ -168,7 +168,7 @@ fn an_error_of_the_device_costs_one_turn_and_one_that_loses_it_ends_all() {
 
 /// The default model on the processor.
 fn engine() -> Arc<Engine> {
-    Arc::new(Fickle::default()).load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited())
+    Arc::new(Fickle::default()).load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited())
 }
 
 #[test]

@@ -9,14 +9,14 @@ use super::threads::Threads;
 use super::{Msg, Thought, trouble};
 use crate::dialog::Event;
 use crate::error::{Error, Kind, Result};
-use crate::llm::chat::Chat;
+use crate::llm::Session;
 use crate::llm::grammar::Grammar;
 use crate::llm::reply::{self, Reply};
-use crate::llm::tokenizer::StreamDecoder;
-use crate::llm::{Engine, Finish, Sampler, Sampling, Session, Shelf};
+use crate::llm::writer::{Answer, End, Limits, Writer};
 use crate::schema::{Message, ToolCall, ToolSchema};
 use crate::speak::Chunker;
-use crate::units::{TurnId, WorkId};
+use crate::store::PrefixCache;
+use crate::units::{TokenId, TurnId, WorkId};
 
 /// Longest tool call written before it is given up.
 const CALL_TOKENS: usize = 160;
@@ -26,18 +26,15 @@ struct Job {
     prompt: Vec<Message>,
 }
 
-/// What the thread needs beside the engine.
+/// What the thread thinks with.
 pub(super) struct Mind {
-    pub(super) engine: Arc<Engine>,
-    pub(super) chat: Arc<Chat>,
-    pub(super) session: Session,
-    pub(super) sampling: Sampling,
+    pub(super) writer: Writer,
     pub(super) reply_tokens: usize,
     pub(super) tools: Vec<ToolSchema>,
     /// What calls are held to; `None` where there are no tools.
     pub(super) grammar: Option<Arc<Grammar>>,
     /// Where the computed pinned block is kept from one start to the next.
-    pub(super) shelf: Option<Shelf>,
+    pub(super) prefixes: Option<PrefixCache>,
     /// The pinned block, computed before the first turn.
     pub(super) system: Message,
 }
@@ -107,7 +104,7 @@ impl Worker {
             Err(e) if e.kind() == Kind::Cancelled => return,
             Err(e) => {
                 trouble(&self.out, "language model", &e);
-                lost = self.mind.engine.answers();
+                lost = self.mind.writer.engine().answers();
                 Event::ModelFailed { work, spoken: None }
             }
         };
@@ -123,28 +120,39 @@ impl Worker {
         let Err(e) = self.warm_up() else { return };
         // Not fatal where the model still answers: the first prompt computes what this could not.
         tracing::warn!("cannot prepare the system prompt: {e}");
-        if let Err(e) = self.mind.engine.answers() {
+        if let Err(e) = self.mind.writer.engine().answers() {
             let _ = self.out.send(Msg::Fatal(e));
         }
     }
 
     fn warm_up(&mut self) -> Result<()> {
         let m = &mut self.mind;
-        let tokens = m.chat.render(m.engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
+        let engine = Arc::clone(m.writer.engine());
+        let tokens = m.writer.chat().render(engine.tokenizer(), std::slice::from_ref(&m.system), false)?;
+        let session = m.writer.session();
         // Only the end of the pipeline cancels this.
         let ending = || self.handle.cancel.is_cancelled(WorkId { turn: TurnId(u64::from(u32::MAX)), revision: 0 });
         let began = Instant::now();
-        if let Some(shelf) = &m.shelf
-            && m.session.restore_kept(shelf, &tokens)?
-        {
-            tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
-            return Ok(());
+        let id = session.prefix_id(&tokens);
+        let kept = m.prefixes.as_ref().zip(id.as_deref());
+        if let Some((cache, id)) = kept {
+            match restore(session, cache, id, &tokens) {
+                Ok(true) => {
+                    tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt restored");
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(e) => {
+                    tracing::warn!("cannot restore the computed system prompt: {e}");
+                    engine.answers()?;
+                }
+            }
         }
-        m.session.sync(&tokens, &ending)?;
-        m.session.pin(tokens.len())?;
+        session.sync(&tokens, &ending)?;
+        session.pin(tokens.len())?;
         tracing::info!(tokens = tokens.len(), ms = began.elapsed().as_millis(), "system prompt computed");
-        if let Some(shelf) = &m.shelf
-            && let Err(e) = m.session.keep(shelf)
+        if let Some((cache, id)) = kept
+            && let Err(e) = cache.keep(id, |to| session.save_prefix(to))
         {
             tracing::warn!("cannot keep the computed system prompt for the next start: {e}");
         }
@@ -152,63 +160,48 @@ impl Worker {
     }
 
     fn think(&mut self, job: &Job) -> Result<Outcome> {
-        let began = Instant::now();
         let work = job.work;
-        let Mind { engine, chat, session, sampling, reply_tokens, grammar, .. } = &mut self.mind;
-        let reply_tokens = *reply_tokens;
-        let tokenizer = engine.tokenizer();
         let cancelled = || self.handle.cancel.is_cancelled(work);
-        let prompt = chat.render(tokenizer, &job.prompt, true)?;
-        let cached_tokens = session.sync(&prompt, &cancelled)?;
-
-        let mut sampler = Sampler::new(sampling.clone());
-        let mut decoder = StreamDecoder::default();
+        let m = &mut self.mind;
+        let limits = Limits { tokens: m.reply_tokens, call_tokens: CALL_TOKENS };
         let mut chunker = Chunker::new();
-        let mut text = String::new();
-        let mut spoken = 0;
-        let mut tokens = 0;
-        // Tokens that may come; a call may come behind words.
-        let mut most = reply_tokens;
-        let mut calling = false;
-        let matcher = grammar.as_ref().map(Grammar::matcher);
-        let limit = reply_tokens + CALL_TOKENS;
-        let mut generation = session.generate(&mut sampler, tokenizer.stops(), limit, &cancelled).held_to(matcher);
-        for token in generation.by_ref() {
-            let token = token?;
-            if tokens == 0 {
+        let mut begun = false;
+        let answer = m.writer.write(&job.prompt, m.grammar.as_ref(), limits, &cancelled, &mut |piece| {
+            if !std::mem::replace(&mut begun, true) {
                 let _ = self.out.send(Msg::FirstToken { work, at: Instant::now() });
             }
-            tokens += 1;
-            decoder.push(tokenizer, token, &mut text);
-            let words = reply::words(&text).len();
-            if words > spoken {
-                for sentence in chunker.push(&text[spoken..words]) {
-                    say(&self.out, work, sentence);
-                }
-                spoken = words;
+            for sentence in chunker.push(piece.words) {
+                say(&self.out, work, sentence);
             }
-            if !calling && reply::calls(&text) {
-                calling = true;
-                most = tokens + CALL_TOKENS;
-            }
-            if tokens >= most {
-                break;
-            }
-        }
-        let ended = matches!(generation.finish(), Some(Finish::Stop(_)));
-        if cancelled() {
+            Ok(())
+        })?;
+        if answer.end == End::Interrupted || cancelled() {
             return Err(Error::new(Kind::Cancelled, "the turn is over"));
         }
-        let took = began.elapsed();
-        let thought = Thought { text: text.clone(), prompt_tokens: prompt.len(), cached_tokens, tokens, took };
+        if answer.end == End::Repetition {
+            tracing::info!(turn = work.turn.0, tokens = answer.tokens, "the reply repeated itself and was ended");
+        }
+        let Answer { text, prompt_tokens, cached_tokens, tokens, took, .. } = answer;
+        let thought = Thought { text: text.clone(), prompt_tokens, cached_tokens, tokens, took };
         let _ = self.out.send(Msg::Thought { work, thought });
-        // What only looked like the beginning of a call is words after all.
-        let rest = if calling { "" } else { &text[spoken..] };
-        for sentence in chunker.push(rest).into_iter().chain(chunker.finish()) {
+        for sentence in chunker.finish() {
             say(&self.out, work, sentence);
         }
-        Ok(if calling { judge_call(text, ended, &self.mind.tools) } else { Outcome::Said })
+        Ok(match answer.is_call {
+            true => judge_call(text, answer.end == End::Stop, &m.tools),
+            false => Outcome::Said,
+        })
     }
+}
+
+/// Brings back the computed pinned block called `id`; `false` where none is kept, or none that is sound.
+fn restore(session: &mut Session, cache: &PrefixCache, id: &str, tokens: &[TokenId]) -> Result<bool> {
+    let Some(mut file) = cache.open(id)? else { return Ok(false) };
+    let restored = session.load_prefix(tokens, &mut file)?;
+    if !restored {
+        tracing::warn!("the system prompt computed before is damaged: computed again");
+    }
+    Ok(restored)
 }
 
 /// A call is only passed on when it is one of a known tool with sound arguments. `ended`: the model ended the turn itself;

@@ -15,6 +15,7 @@ mod lock;
 mod manifest;
 mod paths;
 mod pip;
+mod prefix;
 mod reference;
 mod state;
 mod wheel;
@@ -24,8 +25,9 @@ pub(crate) use file::free_bytes;
 pub use lock::StateFolder;
 pub use manifest::{FileEntry, Manifest, Model, ModelRole, Origin, Package, Wheel};
 pub use paths::Paths;
+pub use prefix::PrefixCache;
 pub(crate) use reference::neighbour;
-pub use reference::{Reference, note_missing};
+pub use reference::{LANGUAGE_MODEL, Reference, note_missing};
 pub use state::{Check, FileCheck, State, state, verify};
 
 /// Path of a model's main file (the first that the manifest names).
@@ -44,6 +46,17 @@ pub fn locate(paths: &Paths, id: &str) -> Result<PathBuf> {
             let entry = model.main_file()?;
             locate_entry(paths, model, entry)
         }
+    }
+}
+
+/// Path of the model that a setting names: a model of the manifest (`pocket`), or the path of a GGUF file.
+///
+/// # Errors
+/// As [`locate`], for models of the manifest.
+pub fn model_path(paths: &Paths, named: &str) -> Result<PathBuf> {
+    match LANGUAGE_MODEL.is_file(named) {
+        true => Ok(PathBuf::from(named)),
+        false => locate(paths, named),
     }
 }
 

@@ -20,6 +20,10 @@ pub struct Reference {
     pub file: Option<&'static str>,
 }
 
+/// What `llm.model` names.
+pub const LANGUAGE_MODEL: Reference =
+    Reference { noun: "a language model", role: ModelRole::Llm, prefix: "", file: Some("gguf") };
+
 impl Reference {
     /// Whether `value` is the path of a file rather than a name.
     pub fn is_file(&self, value: &str) -> bool {

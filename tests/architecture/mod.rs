@@ -1,5 +1,6 @@
 //! The architecture's invariants, enforced on every tracked file. docs/architecture.md lists them.
 
+mod imports;
 mod rules;
 mod source;
 
@@ -47,6 +48,57 @@ fn enforce(rule: fn(&str, &str) -> Vec<String>, files: &[(String, String)]) {
 #[test]
 fn dependencies_point_one_way() {
     enforce(rules::direction, &product_files());
+}
+
+/// Uses that close a circle, and are still there.
+const CIRCLES: &[(&str, &str)] = &[
+    // The driver launches functions of modules, and its buffers keep alive what they were cut from.
+    ("src/llm/backend/cuda/driver.rs", "src/llm/backend/cuda/arena.rs"),
+    ("src/llm/backend/cuda/driver.rs", "src/llm/backend/cuda/modules.rs"),
+    // A session's cache brings along what attention over it writes between two kernels.
+    ("src/llm/backend/cuda/kv.rs", "src/llm/backend/cuda/attend.rs"),
+    // The list of rules names the rules, which are made of what the list is.
+    ("src/speak/spoken/english.rs", "src/speak/spoken/abbreviations.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/calendar.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/digits.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/money.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/net.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/quantity.rs"),
+    ("src/speak/spoken/english.rs", "src/speak/spoken/symbols.rs"),
+];
+
+#[test]
+fn files_do_not_use_each_other_in_circles() {
+    let imports = imports::Imports::new(&product_files());
+    let found = imports.circles(CIRCLES);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    let open: Vec<_> = CIRCLES.iter().filter(|c| imports.circles(&without(c)).is_empty()).collect();
+    assert!(open.is_empty(), "these are no circles any more: {open:?}");
+}
+
+fn without(one: &(&str, &str)) -> Vec<(&'static str, &'static str)> {
+    CIRCLES.iter().filter(|c| *c != one).copied().collect()
+}
+
+#[test]
+fn the_language_model_has_one_order_inside() {
+    let imports = imports::Imports::new(&product_files());
+    let found: Vec<String> = imports.edges().filter_map(|(from, to, line)| rules::llm_order(from, to, line)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+/// Files of the language model that still look for folders themselves.
+const SEARCHING: &[&str] =
+    &["src/llm/backend/cuda/arena.rs", "src/llm/backend/cuda/kernels.rs", "src/llm/backend/cuda/nvrtc.rs"];
+
+#[test]
+fn the_language_model_knows_no_folders_and_no_environment() {
+    let (searching, others): (Vec<_>, Vec<_>) =
+        product_files().into_iter().partition(|(f, _)| SEARCHING.contains(&f.as_str()));
+    enforce(rules::given_everything, &others);
+    for (file, text) in &searching {
+        assert!(!rules::given_everything(file, text).is_empty(), "{file} is none of them any more");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::source::{Token, code_only, crate_paths, product_tokens, tokens};
 
 /// Modules from the bottom up; those of one layer do not know each other, except at the very bottom.
 pub(super) const LAYERS: &[&[&str]] = &[
-    &["units", "error", "problems", "schema"],
+    &["units", "random", "error", "problems", "schema"],
     &["budget", "whisper"],
     &["store", "onnx"],
     &["audio", "hear", "llm", "speak", "dialog", "tools"],
@@ -16,6 +16,22 @@ pub(super) const LAYERS: &[&[&str]] = &[
 
 /// What the pure state machine may know.
 const DIALOG_MAY: &[&str] = &["units", "error", "problems", "schema", "dialog"];
+
+/// Modules of the language model from the bottom up; the longest name that fits counts. Those of one line do not know each
+/// other, except the engine and its sessions.
+const LLM: &[&[&str]] = &[
+    &["gguf", "reply", "sampler"],
+    &["quant", "tokenizer"],
+    &["backend"],
+    &["settings"],
+    &["model"],
+    // The model as one graph of kernels: it lies beside the kernels, and runs in the place of the other.
+    &["backend::cuda::model"],
+    &["convert"],
+    &["engine", "session"],
+    &["chat", "grammar", "repetition", "timing"],
+    &["writer"],
+];
 
 pub(super) const MAX_LINES: usize = 600;
 
@@ -54,6 +70,48 @@ pub(super) fn direction(file: &str, text: &str) -> Vec<String> {
             Some(format!("{file}:{line}: crate::{to}: {wrong}"))
         })
         .collect()
+}
+
+/// Within the language model, too, dependencies point one way: `from` uses `to` in line `line`.
+pub(super) fn llm_order(from: &str, to: &str, line: usize) -> Option<String> {
+    let place = |file: &str| -> Option<(usize, &str)> {
+        let module = module_of(file);
+        let module = module.strip_prefix(&["llm".to_owned()][..]).filter(|m| !m.is_empty())?.join("::");
+        let fits = |name: &str| module == name || module.starts_with(&format!("{name}::"));
+        let named = LLM.iter().enumerate().flat_map(|(i, l)| l.iter().map(move |name| (i, *name)));
+        let named = named.filter(|(_, name)| fits(name));
+        Some(named.max_by_key(|(_, name)| name.len()).unwrap_or((usize::MAX, "")))
+    };
+    let (Some((own, from_name)), Some((other, to_name))) = (place(from), place(to)) else { return None };
+    let wrong = match () {
+        () if own == usize::MAX => format!("{from} has no place in the order within llm"),
+        () if other == usize::MAX => format!("{to} has no place in the order within llm"),
+        () if other > own => format!("{to_name} lies above {from_name}"),
+        () if other == own && from_name != to_name && !["engine", "session"].contains(&from_name) => {
+            format!("{from_name} and {to_name} are siblings")
+        }
+        () => return None,
+    };
+    Some(format!("{from}:{line}: {wrong}"))
+}
+
+/// The language model is given its files and settings: it knows no folders and no environment.
+pub(super) fn given_everything(file: &str, text: &str) -> Vec<String> {
+    if !file.starts_with("src/llm/") {
+        return Vec::new();
+    }
+    let tokens = product_tokens(text);
+    let is = |i: usize, s: &str| tokens.get(i).is_some_and(|t| t.text == s);
+    let reads = ["var", "var_os", "vars", "vars_os", "current_exe", "current_dir", "home_dir", "temp_dir", "args"];
+    let mut found: Vec<String> = (0..tokens.len())
+        .filter(|&i| is(i, "env") && is(i + 1, "::") && reads.iter().any(|r| is(i + 2, r)))
+        .map(|i| format!("{file}:{}: reads the environment", tokens[i].line))
+        .collect();
+    // A conversion writes a file where it is told, and asks whether there is room.
+    let writes = file.starts_with("src/llm/convert/");
+    let stores = crate_paths(&tokens, &module_of(file)).into_iter().filter(|(to, _)| to == "store" && !writes);
+    found.extend(stores.map(|(_, line)| format!("{file}:{line}: crate::store: knows folders")));
+    found
 }
 
 /// A file that long holds a second concern.
@@ -217,6 +275,41 @@ mod caught {
         );
         bad(direction("src/hear/mod.rs", "#[cfg(test)]\nmod tests { use crate::audio::read_16k; }"), 0);
         bad(direction("src/error.rs", "use crate::units::Bytes;"), 0);
+    }
+
+    #[test]
+    fn llm_order_catches_upward_and_sideways() {
+        for (from, to, wrong) in [
+            ("src/llm/gguf/mod.rs", "src/llm/quant/mod.rs", true),
+            ("src/llm/backend/mod.rs", "src/llm/model/mod.rs", true),
+            ("src/llm/backend/cpu/mod.rs", "src/llm/backend/cuda/model.rs", true),
+            ("src/llm/session/generation.rs", "src/llm/grammar/mod.rs", true),
+            ("src/llm/chat.rs", "src/llm/grammar/mod.rs", true),
+            ("src/llm/chat/native.rs", "src/llm/writer.rs", true),
+            ("src/llm/reply.rs", "src/llm/sampler.rs", true),
+            ("src/llm/misc.rs", "src/llm/gguf/mod.rs", true),
+            ("src/llm/engine.rs", "src/llm/misc.rs", true),
+            ("src/llm/backend/cuda/model.rs", "src/llm/model/mod.rs", false),
+            ("src/llm/backend/cuda/model.rs", "src/llm/backend/cuda/head.rs", false),
+            ("src/llm/engine.rs", "src/llm/session/room.rs", false),
+            ("src/llm/session/mod.rs", "src/llm/engine.rs", false),
+            ("src/llm/chat/native.rs", "src/llm/chat.rs", false),
+            ("src/llm/writer.rs", "src/llm/gguf/mod.rs", false),
+            ("src/llm/mod.rs", "src/llm/writer.rs", false),
+            ("src/pipeline/mod.rs", "src/llm/writer.rs", false),
+        ] {
+            assert_eq!(llm_order(from, to, 1).is_some(), wrong, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn given_everything_catches_folders_and_environment() {
+        let file = "src/llm/backend/cuda/kernels.rs";
+        bad(given_everything(file, "fn f() { std::env::var_os(\"X\"); std::env::current_exe() }"), 2);
+        bad(given_everything(file, "use std::env;\nuse crate::store::Paths;\nfn f() { env::var(\"X\") }"), 2);
+        bad(given_everything(file, "const V: &str = env!(\"CARGO_PKG_VERSION\"); use std::env::consts::ARCH;"), 0);
+        bad(given_everything(file, "#[cfg(test)]\nmod tests { fn f() { std::env::var(\"X\"); } }"), 0);
+        bad(given_everything("src/store/paths.rs", "fn f() { std::env::var_os(\"X\") }"), 0);
     }
 
     #[test]

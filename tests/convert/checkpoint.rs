@@ -16,7 +16,7 @@ use tercet::llm::backend::{Backend, Part};
 use tercet::llm::gguf::{Gguf, TensorType};
 use tercet::llm::quant::{Ternary, encode_ternary};
 use tercet::llm::tokenizer::{Specials, Tokenizer};
-use tercet::llm::{BackendKind, Engine, Options};
+use tercet::llm::{BackendKind, Engine, Settings};
 use tercet::units::TokenId;
 
 use super::source::{self, Tensor};
@@ -81,8 +81,8 @@ impl Case {
 
 /// Logits after each token.
 pub(super) fn logits(file: &Path, backend: BackendKind, tokens: &[u32]) -> Vec<Vec<f32>> {
-    let options = Options { backend, threads: 2, ..Options::default() };
-    let engine = Engine::load(file, &options, &Budget::unlimited()).expect("it loads");
+    let options = Settings { backend, threads: 2, ..Settings::default() };
+    let engine = Engine::load(file, &options.into(), &Budget::unlimited()).expect("it loads");
     let mut session = Arc::clone(&engine).session().expect("a session");
     let one = |t: &u32| {
         session.append(&[TokenId(*t)], &|| false).expect("it fits");

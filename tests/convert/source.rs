@@ -7,6 +7,7 @@ use std::path::Path;
 use half::{bf16, f16};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tercet::random::SplitMix64;
 
 /// A tensor as the golden describes it.
 #[derive(Debug, Clone, Deserialize)]
@@ -24,12 +25,9 @@ pub(crate) struct Tensor {
     group: usize,
 }
 
-/// SplitMix64, the `i`-th output from `seed`.
+/// The `i`-th random number from `seed`.
 pub(crate) fn mix(seed: u64, i: usize) -> u64 {
-    let mut z = seed.wrapping_add((i as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+    SplitMix64::nth(seed, i as u64)
 }
 
 /// From 0 to 1.

@@ -13,7 +13,7 @@ use tercet::llm::convert::vocabulary_of;
 use tercet::llm::gguf::{Gguf, TensorType, Value};
 use tercet::llm::quant::{self, Ternary};
 use tercet::llm::tokenizer::{Specials, Tokenizer};
-use tercet::llm::{Engine, Hyper, Options};
+use tercet::llm::{Engine, Hyper, Options, Settings};
 use tercet::schema::{Message, Role};
 use tercet::units::Bytes;
 use tercet::units::TokenId;
@@ -59,7 +59,7 @@ pub(crate) fn gguf(bytes: &[u8]) -> bool {
     }
     let _ = Hyper::read(&g);
     let (mut computed, mut rendered) = (false, false);
-    let options = Options { threads: 1, context_tokens: 8, ..Options::default() };
+    let options = Options::from(Settings { threads: 1, context_tokens: 8, ..Settings::default() });
     if let Ok(e) = tercet::llm::estimate(file.path(), &options)
         && e.weights.0 + e.kv.0 + e.activations.0 < 4 << 20
         && let Ok(engine) = Engine::load(file.path(), &options, &Budget::new(Bytes(4 << 20)))

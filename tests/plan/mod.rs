@@ -95,7 +95,7 @@ fn the_ledger_follows_the_plan_to_the_byte() {
 
     let (settings, paths) = (Settings::default(), Paths::from_env());
     let folder = tempfile::tempdir().expect("a folder");
-    let state = StateFolder::own(folder.path()).expect("nobody else has it");
+    let state = StateFolder::own(folder.path().to_owned()).expect("nobody else has it");
     let loaded = match tercet::daemon::load(&settings, &paths, state, |_| {}) {
         Ok(loaded) => loaded,
         Err(e) if e.kind() == tercet::error::Kind::NotFound && std::env::var_os("TERCET_REQUIRE_MODELS").is_none() => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use half::f16;
 
-use super::hf::{Config, Scheme};
+use super::hf::{Config, Scheme, check_folder};
 use super::linear::{How, Linear, looks_grouped, scale_of};
 use super::safetensors::Shards;
 use super::tokens::Tokens;
@@ -405,23 +405,6 @@ impl Conversion {
             watch.step(step)?;
         }
         Ok(())
-    }
-}
-
-/// A checkpoint is a folder; a person may well name a file.
-///
-/// # Errors
-/// [`Kind::NotFound`], [`Kind::Usage`].
-pub(super) fn check_folder(folder: &Path) -> Result<()> {
-    let remedy = "name the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json)";
-    match folder.metadata() {
-        Ok(m) if m.is_dir() => Ok(()),
-        Ok(_) if folder.extension().is_some_and(|e| e == "gguf") => {
-            Err(Error::new(Kind::Usage, format!("{} is a GGUF file already", folder.display()))
-                .remedy("run it as it is (tercet inspect says whether it runs), or name a checkpoint's folder"))
-        }
-        Ok(_) => Err(Error::new(Kind::Usage, format!("{} is no folder", folder.display())).remedy(remedy)),
-        Err(e) => Err(Error::io("open", folder, e).remedy(remedy)),
     }
 }
 

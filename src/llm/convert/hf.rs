@@ -8,6 +8,23 @@ use crate::error::{Error, Kind, Result};
 use crate::llm::{Architecture, RopeScaling, Yarn};
 use crate::units::Bytes;
 
+/// A checkpoint is a folder; a person may well name a file.
+///
+/// # Errors
+/// [`Kind::NotFound`], [`Kind::Usage`].
+pub(super) fn check_folder(folder: &Path) -> Result<()> {
+    let remedy = "name the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json)";
+    match folder.metadata() {
+        Ok(m) if m.is_dir() => Ok(()),
+        Ok(_) if folder.extension().is_some_and(|e| e == "gguf") => {
+            Err(Error::new(Kind::Usage, format!("{} is a GGUF file already", folder.display()))
+                .remedy("run it as it is (tercet inspect says whether it runs), or name a checkpoint's folder"))
+        }
+        Ok(_) => Err(Error::new(Kind::Usage, format!("{} is no folder", folder.display())).remedy(remedy)),
+        Err(e) => Err(Error::io("open", folder, e).remedy(remedy)),
+    }
+}
+
 /// JSON files beside a checkpoint are small; tokenizers of real models take up to 20 MB.
 const MAX_JSON_BYTES: u64 = 256 << 20;
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use serde_json::Value;
 
-use super::hf::{FETCH, pointer};
+use super::hf::{FETCH, check_folder, pointer};
 use crate::error::{Error, Kind, Result};
 
 /// Larger headers are refused; the largest real ones are a few MB.
@@ -326,7 +326,7 @@ fn absent(e: std::io::Error, doing: &str, path: &Path) -> Error {
 /// # Errors
 /// As [`Shards::open`] where there are none.
 pub fn checkpoint_bytes(folder: &Path) -> Result<u64> {
-    super::checkpoint::check_folder(folder)?;
+    check_folder(folder)?;
     let size = |p: PathBuf| p.metadata().map(|m| m.len()).map_err(|e| absent(e, "read the size of", &p));
     shard_paths(folder)?.into_iter().map(size).sum()
 }

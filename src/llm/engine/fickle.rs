@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use super::*;
-use crate::error::Error;
-use crate::llm::model::Timeline;
+use crate::error::{Error, Kind};
+use crate::llm::Session;
+use crate::llm::backend::cpu::Cpu;
+use crate::llm::model::{self, Model};
 use crate::units::TokenId;
 
 /// The device. A GPU's faults take it from the whole process: from all sessions at once, and from those to come.
@@ -21,23 +23,23 @@ pub(crate) struct Fickle {
 
 impl Fickle {
     /// The default model on this device.
-    pub(crate) fn load(self: &Arc<Self>, options: &Options, budget: &Budget) -> Arc<Engine> {
+    pub(crate) fn load(self: &Arc<Self>, settings: &Settings, budget: &Budget) -> Arc<Engine> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
         let (file, hyper, name) = read(&path).expect("reads");
-        let sizes = model::estimate(&Cpu::new(1).expect("starts"), &file, &hyper, options).expect("sound");
+        let sizes = model::estimate(&Cpu::new(1).expect("starts"), &file, &hyper, settings).expect("sound");
         let load = |file: &Arc<Gguf>, hyper: Hyper| {
-            let of = Arc::new(Model::load(Cpu::new(options.thread_count())?, file, hyper, options)?);
+            let of = Arc::new(Model::load(Cpu::new(settings.thread_count())?, file, hyper, settings)?);
             Ok(Arc::new(OnDevice { of, device: self.clone() }) as Arc<dyn Loaded>)
         };
-        Engine::assemble((file, hyper, name), &path, (budget, sizes, options), load).expect("loads")
+        Engine::assemble((file, hyper, name), &path, (budget, sizes, settings), load).expect("loads")
     }
 
-    /// The `n`-th pass from now on fails, and the device is lost with it.
+    /// The `n`-th pass or load from now on fails, and the device is lost with it.
     pub(crate) fn fail_at(&self, n: usize) {
         self.fails_at.store(n, SeqCst);
     }
 
-    /// The `n`-th pass from now on is refused; those after it are not.
+    /// The `n`-th pass or load from now on is refused; those after it are not.
     pub(crate) fn refuse_at(&self, n: usize) {
         self.refuses_at.store(n, SeqCst);
     }
@@ -115,6 +117,7 @@ impl Timeline for Run {
         self.of.save(len)
     }
     fn load(&mut self, len: usize, saved: &[u8]) -> Result<()> {
+        self.on.device.pass()?;
         self.of.load(len, saved)
     }
     fn resident(&self) -> (Bytes, Bytes) {
@@ -122,8 +125,8 @@ impl Timeline for Run {
     }
 }
 
-fn options() -> Options {
-    Options { context_tokens: 64, threads: 1, ..Options::default() }
+fn settings() -> Settings {
+    Settings { context_tokens: 64, threads: 1, ..Settings::default() }
 }
 
 fn append(session: &mut Session, token: u32) -> Result<()> {
@@ -133,7 +136,7 @@ fn append(session: &mut Session, token: u32) -> Result<()> {
 #[test]
 fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
     let device = Arc::new(Fickle::default());
-    let engine = device.load(&options(), &Budget::unlimited());
+    let engine = device.load(&settings(), &Budget::unlimited());
     let (mut one, mut other) = (engine.session().expect("opens"), engine.session().expect("opens"));
     device.fail_at(2);
     append(&mut one, 5).expect("computes");
@@ -152,7 +155,7 @@ fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
 #[test]
 fn an_error_that_the_device_gets_over_ends_one_call() {
     let device = Arc::new(Fickle::default());
-    let engine = device.load(&options(), &Budget::unlimited());
+    let engine = device.load(&settings(), &Budget::unlimited());
     let (mut one, mut other) = (engine.session().expect("opens"), engine.session().expect("opens"));
     for token in 5..8 {
         append(&mut other, token).expect("computes");
@@ -165,4 +168,33 @@ fn an_error_that_the_device_gets_over_ends_one_call() {
     assert_eq!(one.position(), 2);
     append(&mut one, 7).expect("computes");
     assert_eq!(one.logits(), other.logits());
+}
+
+/// An error of the device while a saved start is brought back is told, and what is left is an empty timeline.
+#[test]
+fn an_error_while_a_saved_start_is_loaded_is_told() {
+    let device = Arc::new(Fickle::default());
+    let engine = device.load(&settings(), &Budget::unlimited());
+    let tokens: Vec<TokenId> = (5..15).map(TokenId).collect();
+    let mut one = engine.session().expect("opens");
+    one.append(&tokens, &|| false).expect("computes");
+    one.pin(tokens.len()).expect("there");
+    let mut saved = Vec::new();
+    one.save_prefix(&mut saved).expect("saves");
+
+    let mut other = engine.session().expect("opens");
+    append(&mut other, 77).expect("computes");
+    other.pin(1).expect("there");
+    // Nothing sound: the timeline is as it was.
+    assert!(!other.load_prefix(&tokens, &mut &saved[1..]).expect("no trouble"));
+    assert_eq!((other.position(), other.pinned()), (1, 1));
+    device.refuse_at(1);
+    let e = other.load_prefix(&tokens, &mut &saved[..]).expect_err("the device refuses");
+    assert_eq!((e.kind(), other.position(), other.pinned()), (Kind::Device, 0, 0));
+    engine.answers().expect("it is there");
+    assert!(other.load_prefix(&tokens, &mut &saved[..]).expect("no trouble"));
+    assert_eq!((other.tokens(), other.pinned()), (&tokens[..], tokens.len()));
+    device.fail_at(1);
+    assert_eq!(other.load_prefix(&tokens, &mut &saved[..]).expect_err("it is lost").kind(), Kind::Device);
+    assert_eq!(engine.answers().expect_err("it is lost").kind(), Kind::Device);
 }

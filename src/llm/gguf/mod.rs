@@ -16,6 +16,7 @@ use memmap2::{Mmap, UncheckedAdvice};
 use crate::error::{Error, Kind, Result};
 
 mod cursor;
+mod fingerprint;
 mod guard;
 mod meta;
 mod tensor;
@@ -23,6 +24,7 @@ mod tensor;
 mod tests;
 mod write;
 
+pub use fingerprint::fingerprint;
 pub use meta::{Array, Value, ValueType};
 pub use tensor::{TensorInfo, TensorType};
 pub use write::{Draft, MetaValue, Writer};

@@ -10,6 +10,7 @@
 use std::sync::Arc;
 
 use super::reply::{CLOSE_TAG, CallStyle, OPEN_TAG};
+use super::session::Constraint;
 use super::tokenizer::Tokenizer;
 use crate::error::{Error, Kind, Result};
 use crate::schema::ToolSchema;
@@ -135,18 +136,18 @@ impl Matcher {
         !matches!(self.state, State::Call(_))
     }
 
-    /// Whether it must.
-    pub fn must_end(&self) -> bool {
-        matches!(self.state, State::End)
-    }
-
     /// Whether the turn is a call, or has become one.
     pub fn in_call(&self) -> bool {
         matches!(self.state, State::Call(_) | State::End)
     }
+}
 
-    /// Takes `token` as the next; `false`, and nothing changes, where it is not allowed.
-    pub fn accept(&mut self, tokenizer: &Tokenizer, token: TokenId) -> bool {
+impl Constraint for Matcher {
+    fn must_end(&self) -> bool {
+        matches!(self.state, State::End)
+    }
+
+    fn accept(&mut self, tokenizer: &Tokenizer, token: TokenId) -> bool {
         match self.grammar.after(self.state, tokenizer, token) {
             Some(state) => {
                 self.state = state;
@@ -156,9 +157,7 @@ impl Matcher {
         }
     }
 
-    /// The likeliest token that may come next, of `logits` (`[vocabulary]`), the first of equals; `stop` may where the turn
-    /// may end.
-    pub fn best(&self, tokenizer: &Tokenizer, logits: &[f32], stop: &[TokenId]) -> Option<TokenId> {
+    fn best(&self, tokenizer: &Tokenizer, logits: &[f32], stop: &[TokenId]) -> Option<TokenId> {
         let mut best = None;
         let mut highest = f32::NEG_INFINITY;
         for (token, &logit) in (0..).map(TokenId).zip(logits) {
@@ -170,8 +169,7 @@ impl Matcher {
         best
     }
 
-    /// Sets the logits of all tokens that must not come next to −∞.
-    pub fn mask(&self, tokenizer: &Tokenizer, logits: &mut [f32], stop: &[TokenId]) {
+    fn mask(&self, tokenizer: &Tokenizer, logits: &mut [f32], stop: &[TokenId]) {
         let mut first = [false; 256];
         for (byte, first) in (0..=255).zip(&mut first) {
             *first = self.grammar.step(self.state, byte).is_some();
@@ -185,8 +183,7 @@ impl Matcher {
         }
     }
 
-    /// Whether `token` may come next, as a part of the turn or as its end.
-    pub fn fits(&self, tokenizer: &Tokenizer, token: TokenId, stop: &[TokenId]) -> bool {
+    fn fits(&self, tokenizer: &Tokenizer, token: TokenId, stop: &[TokenId]) -> bool {
         match stop.contains(&token) {
             true => self.may_end(),
             false => self.allows(tokenizer, token),

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::hyper::check_shape;
-use super::{Architecture, Hyper, Layer, Model, Sizes, rope};
+use super::{Architecture, Hyper, Layer, Model, Sizes};
 use crate::error::{Error, Kind, Result};
-use crate::llm::Options;
+use crate::llm::Settings;
 use crate::llm::backend::{Backend, FileRows, Once, Part, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo, TensorType, corrupt};
 use crate::llm::quant::{self, Halves, Ternary};
@@ -67,7 +67,7 @@ fn head_tensor(file: &Gguf) -> Result<&TensorInfo> {
 ///
 /// # Errors
 /// [`Kind::Corrupt`] where a tensor is missing or has another shape.
-pub(in crate::llm) fn estimate<B: Backend>(backend: &B, file: &Gguf, h: &Hyper, options: &Options) -> Result<Sizes> {
+pub(in crate::llm) fn estimate<B: Backend>(backend: &B, file: &Gguf, h: &Hyper, settings: &Settings) -> Result<Sizes> {
     let linears = Linears::of(h);
     let stack = |layer: usize, parts: &[Matrix], cols: usize| -> Result<u64> {
         let mut group = None::<usize>;
@@ -90,14 +90,14 @@ pub(in crate::llm) fn estimate<B: Backend>(backend: &B, file: &Gguf, h: &Hyper, 
     let head = head_tensor(file)?;
     check_shape(file, head, h.width, h.vocabulary)?;
     weights += backend.head_bytes(head.ty, h.vocabulary, h.width);
-    let context = options.context(h.context);
+    let context = settings.context(h.context);
     let pairs = h.rope_dims / 2;
     let head_norms = if h.architecture == Architecture::Qwen3 { 2 * h.layers * h.head_dim } else { 0 };
     weights += (((2 * h.layers + 1) * h.width + head_norms) * size_of::<f32>()) as u64 + Rope::bytes(context, pairs);
 
     let no_rope = Arc::new(Rope { pairs, table: Vec::new() });
-    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, options.kv_precision, context, no_rope));
-    let chunk = options.chunk(context);
+    let kv = backend.kv_bytes(&Model::<B>::kv_shape(h, settings.kv_precision, context, no_rope));
+    let chunk = settings.chunk(context);
     let rows = [h.width, h.qkv_cols(), linears.attended, 2 * h.ffn].map(|cols| backend.rows_bytes(chunk, cols));
     let quants = [h.width, linears.attended, h.ffn].map(|cols| backend.quant_bytes(chunk, cols));
     let activations = rows.iter().chain(&quants).sum::<u64>();
@@ -197,7 +197,7 @@ impl<B: Backend> Model<B> {
     /// # Errors
     /// [`Kind::Corrupt`] or [`Kind::Unsupported`] naming the tensor, also for tensors that its family does not have (a model
     /// with more to it than is computed here would answer nonsense); what the backend says where memory runs out.
-    pub(in crate::llm) fn load(backend: B, file: &Arc<Gguf>, hyper: Hyper, options: &Options) -> Result<Self> {
+    pub(in crate::llm) fn load(backend: B, file: &Arc<Gguf>, hyper: Hyper, settings: &Settings) -> Result<Self> {
         let linears = Linears::of(&hyper);
         let mut r = Reader { file, used: HashSet::new() };
         let embedding = r.tensor("token_embd.weight")?.clone();
@@ -242,10 +242,10 @@ impl<B: Backend> Model<B> {
             )
             .remedy("use a plain model: without biases, sub-norms, experts or adapters"));
         }
-        let context = options.context(hyper.context);
-        let rope = Arc::new(rope::table(&hyper, context, factors.as_deref()));
+        let context = settings.context(hyper.context);
+        let rope = Arc::new(hyper.rope_scaling.table(context, pairs, hyper.rope_base, factors.as_deref()));
         let embedding = backend.embedding(FileRows::new(file.clone(), embedding))?;
-        let chunk = options.chunk(context);
+        let chunk = settings.chunk(context);
         Ok(Self {
             backend,
             hyper,
@@ -254,7 +254,7 @@ impl<B: Backend> Model<B> {
             out_norm,
             head: head_weights,
             rope,
-            kv_precision: options.kv_precision,
+            kv_precision: settings.kv_precision,
             context,
             chunk,
         })

@@ -1,6 +1,5 @@
 //! Rotary embedding as model files ask for it: plain, linear or YaRN scaling, and Llama 3.1's factors.
 
-use super::Hyper;
 use crate::error::Result;
 use crate::llm::backend::Rope;
 use crate::llm::gguf::Gguf;
@@ -61,6 +60,24 @@ impl RopeScaling {
             other => Err(format!("RoPE scaling {other:?} is not supported; none, linear and yarn are")),
         })
     }
+
+    /// The table for `context` positions of heads that turn in `pairs` pairs; `factors` (`[pairs]`) is the file's
+    /// `rope_freqs.weight`.
+    pub(super) fn table(&self, context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Rope {
+        let mut frequencies = Rope::frequencies(pairs, base, factors);
+        let magnitude = match self {
+            RopeScaling::None => 1.0,
+            RopeScaling::Linear(factor) => {
+                frequencies.iter_mut().for_each(|f| *f /= factor);
+                1.0
+            }
+            RopeScaling::Yarn(yarn) => {
+                yarn.scale(&mut frequencies, base);
+                yarn.attention * (1.0 + 0.1 * yarn.factor.ln())
+            }
+        };
+        Rope::scaled(context, &frequencies, magnitude)
+    }
 }
 
 impl Yarn {
@@ -78,23 +95,6 @@ impl Yarn {
             *f = *f / self.factor * divided + *f * (1.0 - divided);
         }
     }
-}
-
-/// The table of `hyper` for `context` positions; `factors` is the file's `rope_freqs.weight`.
-pub(super) fn table(hyper: &Hyper, context: usize, factors: Option<&[f32]>) -> Rope {
-    let mut frequencies = Rope::frequencies(hyper.rope_dims / 2, hyper.rope_base, factors);
-    let magnitude = match hyper.rope_scaling {
-        RopeScaling::None => 1.0,
-        RopeScaling::Linear(factor) => {
-            frequencies.iter_mut().for_each(|f| *f /= factor);
-            1.0
-        }
-        RopeScaling::Yarn(yarn) => {
-            yarn.scale(&mut frequencies, hyper.rope_base);
-            yarn.attention * (1.0 + 0.1 * yarn.factor.ln())
-        }
-    };
-    Rope::scaled(context, &frequencies, magnitude)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::Instant;
 use super::{Session, WindowFull, stopped};
 use crate::error::{Error, Kind, Result};
 use crate::llm::Sampler;
-use crate::llm::grammar::Matcher;
 use crate::llm::sampler::Needs;
+use crate::llm::tokenizer::Tokenizer;
 use crate::units::TokenId;
 
 /// Why generation ended.
@@ -23,11 +23,30 @@ pub enum Finish {
     Failed,
 }
 
+/// What a turn is held to, token by token. Its place in the turn moves with [`Constraint::accept`].
+pub trait Constraint {
+    /// Whether `token` may come next, as a part of the turn or, where it is one of `stop`, as its end.
+    fn fits(&self, tokenizer: &Tokenizer, token: TokenId, stop: &[TokenId]) -> bool;
+
+    /// Whether nothing but the end may come next.
+    fn must_end(&self) -> bool;
+
+    /// The likeliest token that may come next, of `logits` (`[vocabulary]`), the first of equals; `stop` may where the turn
+    /// may end.
+    fn best(&self, tokenizer: &Tokenizer, logits: &[f32], stop: &[TokenId]) -> Option<TokenId>;
+
+    /// Sets the logits (`[vocabulary]`) of all tokens that must not come next to −∞.
+    fn mask(&self, tokenizer: &Tokenizer, logits: &mut [f32], stop: &[TokenId]);
+
+    /// Takes `token` as the next; `false`, and nothing changes, where it is not allowed.
+    fn accept(&mut self, tokenizer: &Tokenizer, token: TokenId) -> bool;
+}
+
 /// Tokens being generated; see [`Session::generate`].
 pub struct Generation<'a> {
     session: &'a mut Session,
     sampler: &'a mut Sampler,
-    matcher: Option<Matcher>,
+    matcher: Option<Box<dyn Constraint>>,
     stop: &'a [TokenId],
     left: usize,
     /// Given out, but not yet part of the timeline.
@@ -57,8 +76,8 @@ impl<'a> Generation<'a> {
     }
 
     /// Holds the turn to a grammar, where there is one. `matcher` stands where the timeline does.
-    pub fn held_to(mut self, matcher: Option<Matcher>) -> Self {
-        self.matcher = matcher;
+    pub fn held_to(mut self, matcher: Option<impl Constraint + 'static>) -> Self {
+        self.matcher = matcher.map(|m| Box::new(m) as Box<dyn Constraint>);
         self
     }
 
@@ -74,7 +93,7 @@ impl<'a> Generation<'a> {
             }
             self.compute(token)?;
         }
-        let done = self.matcher.as_ref().is_some_and(Matcher::must_end) && self.stop.is_empty();
+        let done = self.matcher.as_ref().is_some_and(|m| m.must_end()) && self.stop.is_empty();
         if self.left == 0 || done {
             return Ok(Err(Finish::Length));
         }

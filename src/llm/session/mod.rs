@@ -7,20 +7,19 @@ use super::model::Timeline;
 use super::sampler::Needs;
 use super::{Engine, Sampler};
 use crate::error::{Error, Kind, Result};
-use crate::llm::engine::SessionRoom;
 use crate::units::TokenId;
 
 mod generation;
 mod lookup;
-mod shelf;
+mod prefix;
+mod room;
 #[cfg(test)]
 mod tests;
 
-pub use generation::{Finish, Generation};
+pub use generation::{Constraint, Finish, Generation};
 pub use lookup::Counts;
 use lookup::Speculation;
-pub use shelf::Shelf;
-pub(super) use shelf::fingerprint;
+pub(super) use room::SessionRoom;
 
 /// A timeline: tokens that were computed, in order, and what the model thinks comes next. Used from one thread at
 /// a time; several sessions of one engine may run on several threads and then share its workers turn by turn.
@@ -101,8 +100,20 @@ impl Snapshot {
     }
 }
 
+impl Engine {
+    /// Starts a session: an empty timeline of [`Engine::context`] tokens.
+    ///
+    /// # Errors
+    /// `OverBudget` where another session does not fit; `Unavailable` where the system has no memory to give; `Device` where its
+    /// device does not answer.
+    pub fn session(self: &Arc<Self>) -> Result<Session> {
+        let (timeline, room) = self.open()?;
+        Ok(Session::new(self.clone(), timeline, room))
+    }
+}
+
 impl Session {
-    pub(super) fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
+    fn new(engine: Arc<Engine>, timeline: Box<dyn Timeline>, room: SessionRoom) -> Self {
         let logits = vec![0.0; engine.hyper().vocabulary];
         let speculation = Speculation::new(engine.speculates() && timeline.rows_are_alike());
         Self {
@@ -336,14 +347,12 @@ impl Session {
     /// Replaces the whole timeline by the snapshot's tokens, pinned, without computing them.
     ///
     /// # Errors
-    /// [`Kind::Internal`] where the snapshot is of another engine.
+    /// [`Kind::Internal`] where the snapshot is of another engine. What the backend says; the timeline is empty then.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
         }
-        self.pinned = 0;
-        self.truncate(0)?;
-        self.stale();
+        self.clear();
         self.timeline.load(snapshot.tokens.len(), &snapshot.kv)?;
         self.tokens.extend_from_slice(&snapshot.tokens);
         self.pinned = self.tokens.len();
@@ -362,6 +371,14 @@ impl Session {
         cancelled: &'a dyn Fn() -> bool,
     ) -> Generation<'a> {
         Generation::new(self, sampler, stop, max, cancelled)
+    }
+
+    /// Forgets everything, the pinned start included.
+    fn clear(&mut self) {
+        self.tokens.clear();
+        self.turns.clear();
+        self.pinned = 0;
+        self.stale();
     }
 
     /// Nothing is known about what follows.

@@ -9,22 +9,22 @@ use super::*;
 use crate::budget::Budget;
 use crate::error::Kind;
 use crate::llm::tokenizer::Specials;
-use crate::llm::{BackendKind, KvPrecision, Options, Sampling};
+use crate::llm::{BackendKind, KvPrecision, Sampling, Settings};
 
 const CONTEXT: usize = 72;
 
 fn load(kv_precision: KvPrecision) -> Arc<Engine> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
-    let options = Options {
+    let options = Settings {
         backend: BackendKind::Cpu,
         threads: 2,
         context_tokens: CONTEXT,
         prefill_chunk: 16,
         kv_precision,
         speculation: false,
-        ..Options::default()
+        ..Settings::default()
     };
-    Engine::load(&path, &options, &Budget::unlimited()).expect("the default model loads")
+    Engine::load(&path, &options.into(), &Budget::unlimited()).expect("the default model loads")
 }
 
 static F16: LazyLock<Arc<Engine>> = LazyLock::new(|| load(KvPrecision::F16));
@@ -75,8 +75,8 @@ enum Op {
     Sync(usize, Vec<u32>),
     /// Computes tokens that are then not taken.
     Guess(Vec<u32>),
-    Shelve,
-    Unshelve,
+    Save,
+    Load,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -91,8 +91,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (1usize..40).prop_map(Op::MakeRoom),
         2 => (0usize..CONTEXT, tokens()).prop_map(|(keep, t)| Op::Sync(keep, t)),
         2 => tokens().prop_map(Op::Guess),
-        1 => Just(Op::Shelve),
-        1 => Just(Op::Unshelve),
+        1 => Just(Op::Save),
+        1 => Just(Op::Load),
     ]
 }
 
@@ -102,7 +102,8 @@ struct Model {
     tokens: Vec<TokenId>,
     pinned: usize,
     turns: Vec<usize>,
-    shelved: Vec<TokenId>,
+    /// What was saved last, and the tokens it is of.
+    saved: (Vec<TokenId>, Vec<u8>),
 }
 
 impl Model {
@@ -115,12 +116,12 @@ impl Model {
         *self = Model {
             tokens: tokens.to_vec(),
             pinned: tokens.len(),
-            shelved: std::mem::take(&mut self.shelved),
+            saved: std::mem::take(&mut self.saved),
             turns: vec![],
         };
     }
 
-    fn apply(&mut self, s: &mut Session, snapshot: &mut Option<Snapshot>, shelf: &Shelf, op: Op) {
+    fn apply(&mut self, s: &mut Session, snapshot: &mut Option<Snapshot>, op: Op) {
         match op {
             Op::Append(t) => {
                 let fits = self.tokens.len() + t.len() <= CONTEXT;
@@ -183,16 +184,15 @@ impl Model {
                     }
                 }
             }
-            Op::Shelve => {
-                s.keep(shelf).expect("it is kept");
-                self.shelved = self.tokens[..self.pinned].to_vec();
+            Op::Save => {
+                self.saved = (self.tokens[..self.pinned].to_vec(), Vec::new());
+                s.save_prefix(&mut self.saved.1).expect("it is saved");
             }
-            Op::Unshelve => {
-                let there = !self.shelved.is_empty();
-                let found = s.restore_kept(shelf, &self.shelved.clone()).expect("no trouble");
-                assert!(found || !there);
-                if found {
-                    self.set(&self.shelved.clone());
+            Op::Load => {
+                let (tokens, bytes) = self.saved.clone();
+                assert_eq!(s.load_prefix(&tokens, &mut &bytes[..]).expect("no trouble"), !bytes.is_empty());
+                if !bytes.is_empty() {
+                    self.set(&tokens);
                 }
             }
         }
@@ -222,13 +222,11 @@ proptest! {
 
     #[test]
     fn any_history_is_as_good_as_none(ops in prop::collection::vec(op(), 1..14), int8: bool) {
-        let dir = tempfile::tempdir().expect("a folder");
-        let shelf = Shelf::new(dir.path());
         let mut s = engine(int8).session().expect("a session");
         let mut model = Model::default();
         let mut snapshot = None;
         for op in ops {
-            model.apply(&mut s, &mut snapshot, &shelf, op);
+            model.apply(&mut s, &mut snapshot, op);
             prop_assert_eq!(s.tokens(), &model.tokens[..]);
             prop_assert_eq!(s.pinned(), model.pinned);
         }
@@ -309,84 +307,86 @@ fn speculation_changes_nothing_but_time() {
     assert!(batches > 10 && right > 20, "{right} guesses right in {batches} batches: too few to tell");
 }
 
-#[test]
-fn what_cannot_be_kept_is_an_error_and_leaves_nothing() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let mut s = F16.session().expect("a session");
-    s.append(&ids(500..520), &go).expect("fits");
-    s.pin(20).expect("there");
-    // A file where the folder should be; and a device that is always full.
-    std::fs::write(dir.path().join("kv"), b"").expect("writes");
-    let e = s.keep(&Shelf::new(dir.path().join("kv"))).expect_err("no folder");
-    assert!(matches!(e.kind(), Kind::Io | Kind::NotFound), "{e:?}");
-    let shelf = Shelf::new(dir.path().join("shelf"));
-    s.keep(&shelf).expect("kept");
-    let file =
-        std::fs::read_dir(dir.path().join("shelf")).expect("a folder").next().expect("a file").expect("one").path();
-    std::fs::remove_file(&file).expect("there");
-    std::os::unix::fs::symlink("/dev/full", file.with_extension(format!("{}.tmp", std::process::id())))
-        .expect("a link");
-    let e = s.keep(&shelf).expect_err("it is full");
-    assert_eq!(e.kind(), Kind::Io, "{e:?}");
-    assert_eq!(std::fs::read_dir(dir.path().join("shelf")).expect("a folder").count(), 0);
-    s.keep(&shelf).expect("kept, now that there is room");
+/// Takes no more than so many bytes.
+struct Full(usize);
+
+impl std::io::Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Cannot be read beyond so many bytes.
+struct Torn(usize);
+
+impl std::io::Read for Torn {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = buffer.len().min(self.0);
+        self.0 -= n;
+        if n == 0 { Err(std::io::Error::other("a bad sector")) } else { Ok(n) }
+    }
+}
+
+fn saved(s: &Session) -> Vec<u8> {
+    let mut to = Vec::new();
+    s.save_prefix(&mut to).expect("it is saved");
+    to
 }
 
 #[test]
-fn a_damaged_file_is_as_good_as_none_and_is_written_anew() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let shelf = Shelf::new(dir.path().join("kv"));
+fn a_damaged_start_is_as_good_as_none() {
     let tokens = ids((0..20).map(|i| 500 + i));
     let mut s = F16.session().expect("a session");
-    assert!(!s.restore_kept(&shelf, &tokens).expect("no trouble"), "there is no file yet");
     s.append(&tokens, &go).expect("fits");
     s.pin(tokens.len()).expect("there");
-    s.keep(&shelf).expect("kept");
-    let file = std::fs::read_dir(dir.path().join("kv")).expect("a folder").next().expect("a file").expect("one").path();
-    let whole = std::fs::read(&file).expect("reads");
+    for room in [0, 30, 500] {
+        assert_eq!(s.save_prefix(&mut Full(room)).expect_err("it is full").kind(), Kind::Io);
+    }
+    let whole = saved(&s);
     let mut other = F16.session().expect("a session");
+    other.append(&ids([7, 8, 9]), &go).expect("fits");
+    other.pin(3).expect("there");
+    let foreign = saved(&other);
+    let flipped = |at: usize| whole.iter().enumerate().map(|(i, b)| if i == at { b ^ 1 } else { *b }).collect();
+    // Bytes of keys and values beyond all memory.
+    let mut endless = whole.clone();
+    endless[44..52].fill(0xff);
     let damages: Vec<Vec<u8>> = vec![
         Vec::new(),
         whole[..40].to_vec(),
         whole[..whole.len() - 1].to_vec(),
         [&whole[..], b"x"].concat(),
-        whole.iter().enumerate().map(|(i, b)| if i == whole.len() / 2 { b ^ 1 } else { *b }).collect(),
-        whole.iter().enumerate().map(|(i, b)| if i == 60 { b ^ 1 } else { *b }).collect(),
+        flipped(whole.len() / 2),
+        flipped(60),
         vec![0; whole.len()],
+        endless,
+        // Of other tokens, sound in itself.
+        foreign,
     ];
     for damaged in damages {
-        std::fs::write(&file, damaged).expect("writes");
-        assert!(!other.restore_kept(&shelf, &tokens).expect("no trouble"), "a damaged file was taken");
-        assert_eq!(other.position(), 0);
+        assert!(!other.load_prefix(&tokens, &mut &damaged[..]).expect("no trouble"), "a damaged one was taken");
+        assert_eq!((other.position(), other.pinned()), (3, 3), "the timeline is as it was");
     }
-    // What was kept of other tokens, sound in itself, under this one's name.
-    other.append(&ids([7, 8, 9]), &go).expect("fits");
-    other.pin(3).expect("there");
-    std::fs::remove_file(&file).expect("there");
-    other.keep(&shelf).expect("kept");
-    let foreign =
-        std::fs::read_dir(dir.path().join("kv")).expect("a folder").next().expect("a file").expect("one").path();
-    std::fs::rename(foreign, &file).expect("renamed");
-    let mut third = F16.session().expect("a session");
-    assert!(!third.restore_kept(&shelf, &tokens).expect("no trouble"), "another start's file was taken");
-    // Left by a process that is gone (numbers end at 2²²), and written by one that is there.
-    let (left, written) = (file.with_extension("4194305.tmp"), file.with_extension("1.tmp"));
-    std::fs::write(&left, b"half").expect("writes");
-    std::fs::write(&written, b"half").expect("writes");
-    s.keep(&shelf).expect("written anew");
-    assert!(!left.exists() && written.exists());
-    std::fs::remove_file(written).expect("there");
-    assert_eq!(std::fs::read(&file).expect("reads"), whole);
-    let mut other = F16.session().expect("a session");
-    assert!(other.restore_kept(&shelf, &tokens).expect("no trouble"));
+    assert_eq!(other.load_prefix(&tokens, &mut Torn(0)).expect_err("unreadable").kind(), Kind::Io);
+    assert_fresh(&mut other, &ids([7, 8, 9]));
+    assert!(other.load_prefix(&tokens, &mut &whole[..]).expect("no trouble"));
     assert_fresh(&mut other, &tokens);
-    // Another precision, and other tokens, are other files.
-    assert!(!INT8.session().expect("a session").restore_kept(&shelf, &tokens).expect("no trouble"));
-    assert!(!other.restore_kept(&shelf, &tokens[1..]).expect("no trouble"));
-    for n in 1..8 {
-        other.truncate(20).expect("in range");
-        other.pin(n).expect("there");
-        other.keep(&shelf).expect("kept");
-    }
-    assert_eq!(std::fs::read_dir(dir.path().join("kv")).expect("a folder").count(), 4, "only the last few are kept");
+}
+
+#[test]
+fn a_start_is_of_one_precision_and_of_its_tokens() {
+    let tokens = ids((0..20).map(|i| 500 + i));
+    let mut s = F16.session().expect("a session");
+    s.append(&tokens, &go).expect("fits");
+    s.pin(tokens.len()).expect("there");
+    let mut int8 = INT8.session().expect("a session");
+    assert!(!int8.load_prefix(&tokens, &mut &saved(&s)[..]).expect("no trouble"));
+    assert!(!s.load_prefix(&tokens[1..], &mut &saved(&s)[..]).expect("no trouble"));
+    let names = [s.prefix_id(&tokens), s.prefix_id(&tokens[1..]), int8.prefix_id(&tokens)].map(|id| id.expect("there"));
+    assert!(names[0] != names[1] && names[0] != names[2]);
+    assert_eq!(F16.session().expect("a session").prefix_id(&tokens).expect("there"), names[0]);
 }

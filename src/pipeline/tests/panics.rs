@@ -52,7 +52,7 @@ fn start(
         engine: Arc::clone(engine),
         voice,
         tools: Arc::new(Registry::new(&tools::Settings::default(), None, Clock::system()).expect("tools")),
-        shelf: None,
+        prefixes: None,
         archive: None,
         standing: Vec::new(),
         state: None,
@@ -74,7 +74,8 @@ fn a_panic_in_any_thread_ends_all_with_an_error() {
     if senses(TEST).is_none() {
         return;
     }
-    let engine = Arc::new(Fickle::default()).load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+    let engine = Arc::new(Fickle::default())
+        .load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
     for thread in ["stt", "llm", "tts", "playback", "tools", "ears"] {
         BREAKS.set(Some(thread));
         let (tell, told) = channel();
@@ -119,7 +120,8 @@ fn proof_of_life_is_given_for_hearing_and_not_for_a_loop_that_turns() {
     if senses(TEST).is_none() {
         return;
     }
-    let engine = Arc::new(Fickle::default()).load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+    let engine = Arc::new(Fickle::default())
+        .load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
     let start = |fault| {
         let pipeline = start(senses(TEST).expect("as before"), &engine, fault, Box::new(|_| ()));
         let control = pipeline.control();

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::*;
 use crate::budget::Budget;
 use crate::dialog::{self, Context};
-use crate::llm::Options;
+use crate::llm;
+use crate::llm::chat::Chat;
 use crate::llm::fickle::Fickle;
 use crate::schema::Role;
 
@@ -38,17 +39,14 @@ impl Conversation {
         .expect("schemas");
         let settings = dialog::Settings { reply_tokens: 60, ..dialog::Settings::default() };
         let memory = Context::new(&settings, &tools);
-        let engine = device.load(&Options { threads: 2, ..Options::default() }, &Budget::unlimited());
+        let engine = device.load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
         let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer()).expect("a template"));
         let mind = Mind {
             grammar: Grammar::new(&tools, chat.call_style()).expect("a grammar"),
-            session: engine.session().expect("a session"),
-            chat,
-            engine,
-            sampling: Sampling::default(),
+            writer: Writer::new(engine, chat, llm::Sampling::default()).expect("a session"),
             reply_tokens: settings.reply_tokens,
             tools,
-            shelf: None,
+            prefixes: None,
             system: memory.system().clone(),
         };
         let handle = Thinker { jobs: Queue::new(1, WhenFull::DropOldest), cancel: Cancel::default() };
@@ -81,7 +79,8 @@ impl Conversation {
         let work = WorkId { turn: TurnId(self.turn), revision: 1 };
         let asked = Message::new(Role::User, request);
         let exchange = std::slice::from_ref(&asked);
-        let (engine, chat) = (&self.worker.mind.engine, &self.worker.mind.chat);
+        let writer = &self.worker.mind.writer;
+        let (engine, chat) = (writer.engine(), writer.chat());
         let count = |m: &[Message]| chat.render(engine.tokenizer(), m, true).expect("it renders").len();
         let prompt = self.memory.prompt(Duration::ZERO, exchange, engine.context(), count).expect("it fits");
         self.worker.turn(&Job { work, prompt });

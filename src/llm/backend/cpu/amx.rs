@@ -18,7 +18,7 @@ use std::marker::PhantomData;
 use std::sync::OnceLock;
 
 use super::avx512::{self, Panel, ROWS};
-use super::kernels::QuantRow;
+use super::operands::QuantRow;
 use super::pack::{Packed, TILE, TileGroups, UNIT, UNIT_BYTES, sixteen};
 
 /// Whether this processor has AMX int8, the kernel lets this process use it, and it computes what it should: few machines

@@ -13,19 +13,12 @@ use std::arch::x86_64::*;
 
 use half::f16;
 
-use super::kernels::{HeadRow, QuantRow};
+use super::lanes::{load, load_f16, load_f32, prefetch, store_f32};
+use super::operands::{HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
 
 /// Two vectors of 8 rows: one value for each row of a tile.
 type Tile<V> = [V; 2];
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn load(bytes: &[u8], at: usize) -> __m256i {
-    let s = &bytes[at..at + 32];
-    // SAFETY: 32 readable bytes; the load does not need alignment.
-    unsafe { _mm256_loadu_si256(s.as_ptr().cast()) }
-}
 
 /// Four neighbouring int8 values in every 32-bit lane.
 #[inline]
@@ -41,19 +34,6 @@ fn broadcast4(q: &[i8], at: usize) -> __m256i {
 #[target_feature(enable = "avx2")]
 fn widen(acc: __m256i, sums16: __m256i) -> __m256i {
     _mm256_add_epi32(acc, _mm256_madd_epi16(sums16, _mm256_set1_epi16(1)))
-}
-
-/// How far ahead of its use a weight is asked for. Too near or too far costs a third of the speed; a unit's worth of
-/// requests at a time is what the line buffers hold.
-const AHEAD: usize = 2560;
-
-/// Asks for the `lines` cache lines that lie [`AHEAD`] behind the start of `at` (mapped or not: a request never faults).
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn prefetch(at: *const u8, lines: usize) {
-    for line in 0..lines {
-        _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64 * line).cast());
-    }
 }
 
 /// `Σ code·q` over whole units: `codes` is `[units, 256]`, `q` `[units · 64]`.
@@ -90,31 +70,6 @@ fn dot_units(codes: &[u8], q: &[i8]) -> Tile<__m256i> {
         }
     }
     acc
-}
-
-/// Eight fp16 values as f32.
-#[inline]
-#[target_feature(enable = "avx2,f16c")]
-pub(super) fn load_f16(of: &[u16], at: usize) -> __m256 {
-    let s = &of[at..at + 8];
-    // SAFETY: 16 readable bytes; the load does not need alignment.
-    _mm256_cvtph_ps(unsafe { _mm_loadu_si128(s.as_ptr().cast()) })
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn load_f32(of: &[f32], at: usize) -> __m256 {
-    let s = &of[at..at + 8];
-    // SAFETY: 32 readable bytes; the load does not need alignment.
-    unsafe { _mm256_loadu_ps(s.as_ptr()) }
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn store_f32(to: &mut [f32], at: usize, v: __m256) {
-    let s = &mut to[at..at + 8];
-    // SAFETY: 32 writable bytes; the store does not need alignment.
-    unsafe { _mm256_storeu_ps(s.as_mut_ptr(), v) }
 }
 
 /// `out = sum · (row_scale · x_scale)`.

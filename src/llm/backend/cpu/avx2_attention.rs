@@ -5,9 +5,8 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{load_f16, load_f32, store_f32};
-use super::avx2_float::{exp, max_lanes, sum_lanes};
-use super::kernels::{Cells, HeadGroup};
+use super::lanes::{exp, load_f16, load_f32, max_lanes, store_f32, sum_lanes};
+use super::operands::{Cells, HeadGroup};
 use super::scalar;
 
 /// What a cell is kept as.

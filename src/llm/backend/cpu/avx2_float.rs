@@ -6,26 +6,10 @@
 
 use std::arch::x86_64::*;
 
-use super::avx2::{load, load_f32, store_f32};
-use super::kernels::Float;
+use super::lanes::{exp, load, load_f32, max_lanes, store_f32, sum_lanes};
+use super::operands::Float;
 use super::scalar;
 use crate::llm::backend::MIN_ABSMAX;
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn sum_lanes(v: __m256) -> f32 {
-    let v = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-    let v = _mm_add_ps(v, _mm_movehl_ps(v, v));
-    _mm_cvtss_f32(_mm_add_ss(v, _mm_movehdup_ps(v)))
-}
-
-#[inline]
-#[target_feature(enable = "avx2")]
-pub(super) fn max_lanes(v: __m256) -> f32 {
-    let v = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps::<1>(v));
-    let v = _mm_max_ps(v, _mm_movehl_ps(v, v));
-    _mm_cvtss_f32(_mm_max_ss(v, _mm_movehdup_ps(v)))
-}
 
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
@@ -92,31 +76,6 @@ pub(super) fn sums(q: &[i8], sums: &mut [i32]) {
         let v = _mm_add_epi64(_mm256_castsi256_si128(v), _mm256_extracti128_si256::<1>(v));
         *sum = _mm_cvtsi128_si32(_mm_add_epi64(v, _mm_unpackhi_epi64(v, v))) - 64 * 128;
     }
-}
-
-/// The first bits of ln 2: few enough that a small whole number times it is exact (0.693359375).
-const LN2_HIGH: f32 = 355.0 / 512.0;
-
-/// `e^x`, relative error below 2e-7; arguments are clamped to ±87, where e^x is a normal number.
-///
-/// x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, 2ⁿ through the exponent.
-#[inline]
-#[target_feature(enable = "avx2,fma")]
-pub(super) fn exp(x: __m256) -> __m256 {
-    let x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(-87.0)), _mm256_set1_ps(87.0));
-    let n = _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(_mm256_mul_ps(
-        x,
-        _mm256_set1_ps(std::f32::consts::LOG2_E),
-    ));
-    // ln 2 in two parts, the first with few enough bits that n times it is exact.
-    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(LN2_HIGH), x);
-    let r = _mm256_fnmadd_ps(n, _mm256_set1_ps(-2.121_944_4e-4), r);
-    let mut p = _mm256_set1_ps(1.0 / 5040.0);
-    for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
-        p = _mm256_fmadd_ps(p, r, _mm256_set1_ps(c));
-    }
-    let power = _mm256_slli_epi32::<23>(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)));
-    _mm256_mul_ps(p, _mm256_castsi256_ps(power))
 }
 
 #[target_feature(enable = "avx2,fma")]

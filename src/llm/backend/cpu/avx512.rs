@@ -11,8 +11,8 @@
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 
-use super::avx2::prefetch;
-use super::kernels::{HeadRow, QuantRow};
+use super::lanes::prefetch;
+use super::operands::{HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, TileGroups, UNIT, UNIT_BYTES, sixteen};
 
 #[inline]

@@ -8,7 +8,7 @@ use std::ops::Range;
 use half::f16;
 
 use super::buffer::Buffer;
-use super::kernels::Cells;
+use super::operands::Cells;
 use super::scalar;
 use super::share::Disjoint;
 use super::{Footprint, KvShape, Result, shape};

@@ -7,7 +7,7 @@
 use half::f16;
 
 use super::buffer::Buffer;
-use super::kernels::{Float, HeadRow};
+use super::operands::{Float, HeadRow};
 use super::pack::{Int4, Packed, TILE};
 use super::pool::Pool;
 use super::share::Disjoint;

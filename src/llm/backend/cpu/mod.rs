@@ -30,9 +30,12 @@ mod cache;
 mod cache_tests;
 mod head;
 mod kernels;
+#[cfg(target_arch = "x86_64")]
+mod lanes;
 #[cfg(target_arch = "aarch64")]
 #[allow(clippy::needless_range_loop)] // as above
 mod neon;
+mod operands;
 mod pack;
 mod pool;
 mod roof;
@@ -46,7 +49,8 @@ pub use pack::Packed;
 pub use roof::read_bandwidth;
 
 use buffer::Buffer;
-use kernels::{HeadGroup, Kernels, QuantRow};
+use kernels::Kernels;
+use operands::{HeadGroup, QuantRow};
 use pack::{TILE, UNIT};
 use pool::Pool;
 use share::Disjoint;

@@ -14,7 +14,7 @@ use std::arch::asm;
 
 use half::f16;
 
-use super::kernels::{HeadRow, QuantRow};
+use super::operands::{HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
 
 /// `$acc += ` four products of each lane of `$w` with lane `$lane` of `$x`.

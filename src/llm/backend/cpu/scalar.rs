@@ -11,7 +11,7 @@
 
 use half::{bf16, f16};
 
-use super::kernels::{Cells, Float, HeadGroup, HeadRow, QuantRow};
+use super::operands::{Cells, Float, HeadGroup, HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT_BYTES, sixteen};
 use crate::llm::backend::MIN_ABSMAX;
 

@@ -9,7 +9,7 @@ use crate::llm::backend::reference::Reference;
 use crate::llm::backend::{KvPrecision, QkNorm, Rope};
 use crate::llm::gguf::{Gguf, TensorInfo};
 use crate::llm::quant::Ternary;
-use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Sampling, Session};
+use crate::llm::{BackendKind, EmbeddingPlace, Engine, Sampler, Sampling, Session, Settings};
 
 pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
     match Cuda::new(packing) {
@@ -432,17 +432,17 @@ fn pocket(backend: BackendKind, packing: crate::llm::PackingChoice) -> Arc<Engin
 }
 
 fn pocket_with(backend: BackendKind, packing: crate::llm::PackingChoice, kv_precision: KvPrecision) -> Arc<Engine> {
-    pocket_as(Options { backend, packing, kv_precision, ..pocket_options() })
+    pocket_as(Settings { backend, packing, kv_precision, ..pocket_options() })
 }
 
-fn pocket_options() -> Options {
-    Options { speculation: false, prefill_chunk: 64, ..Options::default() }
+fn pocket_options() -> Settings {
+    Settings { speculation: false, prefill_chunk: 64, ..Settings::default() }
 }
 
-fn pocket_as(options: Options) -> Arc<Engine> {
+fn pocket_as(options: Settings) -> Arc<Engine> {
     let root = std::env::var("TERCET_TEST_ROOT").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
     let path = std::path::Path::new(&root).join("models/pocket.gguf");
-    Engine::load(&path, &options, &Budget::unlimited()).expect("the default model loads")
+    Engine::load(&path, &options.into(), &Budget::unlimited()).expect("the default model loads")
 }
 
 /// Greedy tokens after `prompt`, each with the logits that chose it.
@@ -524,7 +524,7 @@ fn the_embedding_on_the_device_is_the_files() {
     let prompt: Vec<TokenId> = (200..290).map(TokenId).collect();
     for packing in [crate::llm::PackingChoice::TwoBits, crate::llm::PackingChoice::Base3] {
         let said = [EmbeddingPlace::File, EmbeddingPlace::Device].map(|embedding| {
-            let engine = pocket_as(Options { backend: BackendKind::Cuda, packing, embedding, ..pocket_options() });
+            let engine = pocket_as(Settings { backend: BackendKind::Cuda, packing, embedding, ..pocket_options() });
             let said = greedy(&mut engine.session().expect("a session"), &prompt, 40);
             (said, engine.device_bytes().0)
         });

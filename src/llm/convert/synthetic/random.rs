@@ -4,29 +4,22 @@ use half::f16;
 
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::pack_trits;
+use crate::random::SplitMix64;
 
-/// SplitMix64.
-pub(super) struct Rng(u64);
+/// Random numbers for a tensor.
+pub(super) struct Rng(SplitMix64);
 
 impl Rng {
     /// A stream of its own for each tensor (FNV-1a of its name), so that a model with fewer layers has the same ones.
     pub(super) fn for_tensor(seed: u64, name: &str) -> Self {
         let hash =
             name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
-        Self(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-    }
-
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(SplitMix64::new(hash ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
     }
 
     /// Evenly from `middle − spread` to `middle + spread`.
     pub(super) fn around(&mut self, middle: f32, spread: f32) -> f32 {
-        let unit = (self.next() >> 40) as f32 / (1u64 << 24) as f32;
+        let unit = (self.0.next() >> 40) as f32 / (1u64 << 24) as f32;
         middle + spread * (2.0 * unit - 1.0)
     }
 
@@ -35,7 +28,7 @@ impl Rng {
         let from = out.len();
         out.resize(from + n.next_multiple_of(8), 0);
         for eight in out[from..].chunks_exact_mut(8) {
-            for (o, b) in eight.iter_mut().zip(self.next().to_le_bytes()) {
+            for (o, b) in eight.iter_mut().zip(self.0.next().to_le_bytes()) {
                 *o = table[usize::from(b)];
             }
         }

@@ -52,13 +52,13 @@ fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
             assert_eq!(e.kind(), Kind::Device, "{e}");
         }
     }
-    let anew = || Options { backend: BackendKind::Cuda, ..pocket_options() };
+    let anew = || Settings { backend: BackendKind::Cuda, ..pocket_options() };
     let model = std::path::Path::new("it does not come to that");
     for e in [
         engine.answers().err(),
         engine.session().err(),
         Cuda::new(Packing::TwoBits).err(),
-        Engine::load(model, &anew(), &Budget::unlimited()).err(),
+        Engine::load(model, &anew().into(), &Budget::unlimited()).err(),
     ] {
         let e = e.expect("the device is lost");
         let told = e.to_string().starts_with("the GPU is lost to this process: computing on the GPU: ");
