@@ -6,6 +6,7 @@
 pub mod chunker;
 pub mod earcon;
 mod espeak;
+mod html;
 mod markup;
 mod pcm;
 mod phrase;
