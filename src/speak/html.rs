@@ -5,14 +5,36 @@
 
 /// Tags whose beginning or end also ends a line.
 const BLOCKS: [&str; 24] = [
-    "br", "p", "div", "ul", "ol", "table", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "blockquote", "pre", "section",
-    "article", "header", "footer", "details", "summary", "dl", "dt",
+    "br",
+    "p",
+    "div",
+    "ul",
+    "ol",
+    "table",
+    "tr",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "hr",
+    "blockquote",
+    "pre",
+    "section",
+    "article",
+    "header",
+    "footer",
+    "details",
+    "summary",
+    "dl",
+    "dt",
 ];
 /// Tags that mark something within a line.
 const INLINE: [&str; 34] = [
-    "b", "i", "u", "s", "a", "em", "strong", "span", "code", "kbd", "small", "big", "mark", "del", "ins", "img", "q", "cite",
-    "abbr", "font", "center", "tt", "var", "samp", "thead", "tbody", "dd", "label", "button", "video", "audio", "iframe", "body",
-    "html",
+    "b", "i", "u", "s", "a", "em", "strong", "span", "code", "kbd", "small", "big", "mark", "del", "ins", "img", "q",
+    "cite", "abbr", "font", "center", "tt", "var", "samp", "thead", "tbody", "dd", "label", "button", "video", "audio",
+    "iframe", "body", "html",
 ];
 /// Tags whose content is not for reading.
 const HIDDEN: [&str; 4] = ["script", "style", "head", "svg"];
@@ -122,7 +144,10 @@ impl Html {
         let doctype = held.starts_with("<!");
         if rest.is_empty() && !doctype {
             let begins = |list: &[&'static str]| list.iter().any(|t| t.starts_with(&name));
-            let known = begins(&BLOCKS) || begins(&INLINE) || begins(&HIDDEN) || begins(&["sub", "sup", "li", "td", "th", "title"]);
+            let known = begins(&BLOCKS)
+                || begins(&INLINE)
+                || begins(&HIDDEN)
+                || begins(&["sub", "sup", "li", "td", "th", "title"]);
             let web = ["http", "https", "mailto"].iter().any(|s| s.starts_with(&name));
             return if known || web { Found::More } else { Found::Text };
         }
@@ -135,7 +160,8 @@ impl Html {
             };
         }
         if doctype {
-            let fits = "<!doctype".starts_with(&held.to_ascii_lowercase()) || held.to_ascii_lowercase().starts_with("<!doctype");
+            let fits = "<!doctype".starts_with(&held.to_ascii_lowercase())
+                || held.to_ascii_lowercase().starts_with("<!doctype");
             return match () {
                 () if !fits || held.len() > LONGEST_TAG => Found::Text,
                 () if held.ends_with('>') => Found::Becomes(String::new()),

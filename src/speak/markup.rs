@@ -41,7 +41,9 @@ fn without_line_mark(line: &str) -> Option<&str> {
     if line.len() >= 3 && line.chars().all(|c| "-*_=|: ".contains(c)) {
         return None;
     }
-    let unquoted = line.trim_start_matches(['>', ' ']);
+    // ">50 %" is no quote
+    let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
+    let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
     if let Some((name, text)) = definition(unquoted) {
         // A footnote has something to say, the address of a link has not.
         return name.starts_with('^').then(|| text.trim_start());
@@ -70,7 +72,11 @@ fn citation(chars: &[char]) -> Option<usize> {
     let end = chars.iter().position(|c| *c == ']')?;
     let name = chars.get(1..end)?;
     let numbers = !name.is_empty() && name.iter().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | '-' | '–'));
-    let link = matches!(chars.get(end + 1), Some('(' | '[' | ':'));
+    let link = match chars.get(end + 1) {
+        Some('(' | ':') => true,
+        Some('[') => citation(&chars[end + 1..]).is_none(),
+        _ => false,
+    };
     let note = name.first() == Some(&'^');
     ((numbers || note) && !link).then_some(end + 1)
 }
@@ -88,8 +94,13 @@ fn formula(chars: &[char]) -> Option<usize> {
 
 /// Emphasis, code marks, links, table bars and pictographs out of one line.
 fn inline(line: &str) -> String {
-    let line = line.trim();
-    let table = line.starts_with('|');
+    let line = line.trim().replace("$$", "$");
+    let line = if ["\\frac", "\\times", "\\sqrt", "\\cdot"].iter().any(|c| line.contains(c)) {
+        plain_formula(&line)
+    } else {
+        line
+    };
+    let table = line.starts_with('|') || line.contains(" | ");
     let line = line.trim_matches('|');
     let chars: Vec<char> = line.chars().collect();
     let mut out = String::with_capacity(line.len());
@@ -102,7 +113,9 @@ fn inline(line: &str) -> String {
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
             // [1], [^note]
-            '[' if citation(&chars[i..]).is_some() && (out.ends_with(|c: char| !c.is_whitespace()) || is_note(&chars[i..], &out)) => {
+            '[' if citation(&chars[i..]).is_some()
+                && (out.ends_with(|c: char| !c.is_whitespace()) || is_note(&chars[i..], &out)) =>
+            {
                 i += citation(&chars[i..]).unwrap_or(1);
                 while out.ends_with(' ') {
                     out.pop();
@@ -167,7 +180,13 @@ fn inline(line: &str) -> String {
 
 /// Whether a citation is one although a space stands in front: a note, or numbers behind a word.
 fn is_note(chars: &[char], out: &str) -> bool {
-    chars.get(1) == Some(&'^') || out.trim_end().ends_with(|c: char| c.is_alphanumeric())
+    let cited = out.split_whitespace().next_back().unwrap_or_default().to_lowercase();
+    // "as in [3]" names the note
+    let named = matches!(
+        cited.as_str(),
+        "in" | "see" | "and" | "or" | "by" | "from" | "of" | "with" | "to" | "ref" | "reference"
+    );
+    chars.get(1) == Some(&'^') || (!named && cited.ends_with(char::is_alphanumeric))
 }
 
 /// A formula without the commands of LaTeX.

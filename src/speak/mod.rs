@@ -17,3 +17,7 @@ mod tts;
 pub use chunker::Chunker;
 pub use pcm::Pcm;
 pub use tts::{Settings, Voice};
+
+#[cfg(test)]
+#[path = "tests/spoken.rs"]
+mod spoken_tests;

@@ -175,6 +175,16 @@ impl Next<'_> {
         self.complete || self.word().len() < self.text.len()
     }
 
+    /// The next word looks like a Roman numeral, as far as it has come.
+    fn roman(&self) -> bool {
+        !self.word().is_empty() && self.word().chars().all(|c| "IVXL".contains(c))
+    }
+
+    /// The part of a town that follows a street: "Pennsylvania Ave. NW".
+    fn quarter(&self) -> bool {
+        matches!(self.word(), "NE" | "NW" | "SE" | "SW")
+    }
+
     fn is_word(&self, w: &str) -> bool {
         self.word() == w
     }
@@ -184,6 +194,11 @@ impl Next<'_> {
         match () {
             () if self.text.is_empty() && !self.complete => Verdict::Unknown,
             () if self.word() == "I" && !self.word_known() => Verdict::Unknown,
+            () if (self.roman() || matches!(self.word(), "o" | "of" | "N" | "S" | "NE" | "NW" | "SE" | "SW"))
+                && !self.word_known() =>
+            {
+                Verdict::Unknown
+            }
             () if self.joined || goes_on(self) => Verdict::GoesOn,
             () => Verdict::Ends,
         }
@@ -236,11 +251,16 @@ fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdic
     }
     if let Some(entry) = shorthand::entries(word).next() {
         let digit = |n: &Next| n.starts(|c| c.is_ascii_digit());
-        let small = |n: &Next| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || c == '(' || c == '&');
-        let numbered = before.ends_with(|c: char| c.is_ascii_digit() || "½¼¾".contains(c));
+        let small = |n: &Next| {
+            n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || c == '(' || c == '&') || n.quarter()
+        };
+        let last = before.rsplit(' ').next().unwrap_or_default();
+        let numbered = last.starts_with(|c: char| c.is_ascii_digit() || "½¼¾".contains(c));
         return match entry.ends {
             Ends::Never => Verdict::GoesOn,
-            Ends::UnlessDigit => next.unless(digit),
+            Ends::UnlessDigit => {
+                next.unless(|n| digit(n) || (n.roman() && (n.word().len() > 1 || lower == "vol") || n.is_word("of")))
+            }
             Ends::UnlessLower => next.unless(small),
             Ends::AfterNumber if entry.is_name() && word.starts_with(char::is_uppercase) => Verdict::GoesOn,
             Ends::AfterNumber if numbered => next.unless(small),
@@ -291,6 +311,11 @@ fn marker(line: &str, complete: bool) -> Option<bool> {
                 None if !complete => None,
                 next => Some(line[end..].starts_with(']') && next == Some(':')),
             },
+        },
+        // the line under a heading
+        '=' => match chars.next() {
+            None if !complete => None,
+            next => Some(next == Some('=')),
         },
         '-' | '*' | '+' | '–' => spaced(chars.next()),
         '0'..='9' => {

@@ -14,7 +14,10 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
     let dot = usize::from(matches!(after.first(), Some(Sym('.'))));
     let behind = &after[dot..];
     let name_follows = matches!(behind, [Space, next, ..] if next.is_capitalized());
-    let number_follows = matches!(behind, [Space, Num(_), ..]) || (dot == 1 && matches!(behind, [Num(_), ..]))
+    let number_follows = matches!(behind, [Space, Num(_), ..])
+        || next_word(behind) == Some("of")
+        || matches!(next_word(behind), Some(w) if w.chars().all(|c| "IVXL".contains(c)))
+        || (dot == 1 && matches!(behind, [Num(_), ..]))
         || matches!(behind, [Sym(':'), Space, Num(_) | Sym('+' | '('), ..] | [Space, Sym('+' | '(' | '~'), ..]);
     let name_before = match before {
         [.., last, Sym(','), Space] => last.is_capitalized(),
@@ -28,7 +31,12 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
             When::Number => dot == 1 && number_follows,
             When::Name => dot == 1 && name_follows,
             When::AfterName => dot == 1 && name_before && !honorific(before),
-            When::Inside => dot == 1 && !sentence_ends(behind) && !matches!(word_before(before).as_deref(), Some("mr" | "ask")),
+            When::Inside => {
+                dot == 1
+                    && !sentence_ends(behind)
+                    && !matches!(word_before(before).as_deref(), Some("mr" | "ask"))
+                    && !acts(behind)
+            }
             When::Bare => true,
             When::BareName => name_follows,
         };
@@ -36,6 +44,11 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
     })?;
     let stop = if dot == 1 && sentence_ends(behind) { "." } else { "" };
     Some((1 + dot, format!("{}{stop}", entry.said)))
+}
+
+/// "Max. is here": a name
+fn acts(behind: &[Token]) -> bool {
+    next_word(behind).is_some_and(|w| matches!(w, "is" | "was" | "has" | "had" | "will" | "can" | "said" | "says"))
 }
 
 /// "5th St."
@@ -108,7 +121,8 @@ pub(super) fn initials(before: &[Token], rest: &[Token]) -> Said {
     let single = |w: &&str| w.chars().count() == 1;
     let mut used = parts.len() * 2;
     // "U.S" without its last dot
-    if parts.iter().all(|w| single(&w)) && !parts.is_empty()
+    if parts.iter().all(|w| single(&w))
+        && !parts.is_empty()
         && let Some(t @ Word(w)) = rest.get(used)
         && single(&w)
         && t.is_capitalized()
@@ -138,8 +152,8 @@ fn spelled(w: &str) -> String {
 
 /// Words of capitals that are said letter by letter, though they could be read as words.
 const SPELLED: [&str; 22] = [
-    "AQI", "ECG", "EKG", "IQ", "ETA", "HVAC", "AWS", "EV", "UPS", "UAE", "LED", "OLED", "IOT", "AED", "ERP", "IRC", "ISP", "ISO",
-    "ETF", "IPO", "IRS", "ICU",
+    "AQI", "ECG", "EKG", "IQ", "ETA", "HVAC", "AWS", "EV", "UPS", "UAE", "LED", "OLED", "IOT", "AED", "ERP", "IRC",
+    "ISP", "ISO", "ETF", "IPO", "IRS", "ICU",
 ];
 
 /// AQI, PhD, AM radio
@@ -164,6 +178,12 @@ pub(super) fn acronym(before: &[Token], rest: &[Token]) -> Said {
     SPELLED.contains(w).then(|| (1, spelled(w)))
 }
 
+/// "Pennsylvania Ave. NW"
+fn street_before(before: &[Token]) -> bool {
+    matches!(before, [.., Word(w), Space] | [.., Word(w), Sym('.' | ','), Space] | [.., Word(w), Sym('.'), Sym(','), Space]
+        if matches!(*w, "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Drive" | "Way"))
+}
+
 /// Wind from the NNW, 100 N. 5th St.
 pub(super) fn direction(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
@@ -172,7 +192,10 @@ pub(super) fn direction(before: &[Token], rest: &[Token]) -> Said {
     let street = || {
         let words = after[dot..].iter().take(8).filter_map(|t| t.word());
         let named = words.filter(|w| {
-            matches!(*w, "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Ln" | "Lane" | "Way" | "Drive")
+            matches!(
+                *w,
+                "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Ln" | "Lane" | "Way" | "Drive"
+            )
         });
         matches!(before, [.., Num(_), Space] | [.., Num(_), Word(_), Space]) && named.count() > 0
     };
@@ -183,12 +206,22 @@ pub(super) fn direction(before: &[Token], rest: &[Token]) -> Said {
     let wind = before.iter().rev().filter_map(|t| t.word()).take(3).any(|w| {
         matches!(
             w.to_lowercase().as_str(),
-            "wind" | "winds" | "from" | "heading" | "facing" | "blowing" | "gusts" | "bearing" | "course" | "due" | "breeze"
+            "wind"
+                | "winds"
+                | "from"
+                | "heading"
+                | "facing"
+                | "blowing"
+                | "gusts"
+                | "bearing"
+                | "course"
+                | "due"
+                | "breeze"
         )
     });
     let fits = match w.len() {
         1 => matches!(word_before(before).as_deref(), Some("heading" | "facing" | "due" | "bearing")),
-        2 => wind,
+        2 => wind || street_before(before),
         _ => true,
     };
     let closes = sentence_ends(&after[dot..]);

@@ -68,7 +68,8 @@ pub(super) fn read_digits<'a>(rest: &[Token<'a>]) -> Option<Digits<'a>> {
         [Sym(','), Num(f), more @ ..] => {
             let listed = matches!(more, [Sym(',' | '.' | '-' | ':' | '/'), Num(_), ..]);
             let grouped = used > 1;
-            let decimals = if grouped { after.first() != Some(&Sym(',')) } else { f.len() != 3 || first.starts_with('0') };
+            let decimals =
+                if grouped { after.first() != Some(&Sym(',')) } else { f.len() != 3 || first.starts_with('0') };
             ((decimals && !listed).then_some(*f), true)
         }
         _ => (None, false),
@@ -92,9 +93,11 @@ fn thousands(first: &str, after: &[Token]) -> (usize, String) {
         Sym('\'') => !found.is_empty(),
         // A longer run of digits is a telephone number or a list.
         Space => !found.is_empty() && !matches!(next, [Space, Num(_), ..] | [Sym('-' | ':' | '/'), Num(_), ..]),
-        Sym('.') => found.len() >= 2 && !matches!(next, [Sym('.'), Num(_), ..]) || {
-            found.len() == 1 && matches!(next, [Sym(','), Num(f), ..] if f.len() <= 2)
-        },
+        Sym('.') => {
+            found.len() >= 2 && !matches!(next, [Sym('.'), Num(_), ..]) || {
+                found.len() == 1 && (found == ["000"] || matches!(next, [Sym(','), Num(f), ..] if f.len() <= 2))
+            }
+        }
         _ => false,
     };
     if good { (used, format!("{first}{}", found.concat())) } else { alone }
@@ -122,7 +125,8 @@ pub(super) fn read_sign(before: &[Token], rest: &[Token]) -> (usize, &'static st
         before.last(),
         Some(Sym('-' | '+' | '%' | '°' | '"' | '\'' | ')' | ']' | '$' | '€' | '£' | '½' | '¼' | '¾' | '²' | '³'))
     );
-    let signs_number = at_start(before) && !after_number;
+    let ranged = matches!(before, [.., Num(_), Sym('-')]);
+    let signs_number = at_start(before) && (!after_number || ranged);
     match rest {
         [Sym('-' | '–'), Num(_), ..] if signs_number && before.last() != Some(&Sym('–')) => (1, "minus "),
         [Sym('-'), Num(_), ..] if signs_number => (1, "minus "),
@@ -171,6 +175,7 @@ pub(super) fn plain(before: &[Token], rest: &[Token]) -> Said {
         Some(Word("k" | "K")) if raced(before, &rest[amount.used + 1..]) => " K",
         Some(Word("k")) => " thousand",
         Some(Word("M")) => " million",
+        Some(Word("m")) => " million",
         Some(Word("bn")) => " billion",
         Some(Word("tn")) => " trillion",
         Some(Word("p")) => match rest[..amount.used] {
@@ -204,7 +209,10 @@ fn exponent(rest: &[Token]) -> Option<(usize, String)> {
 /// "ran 10k", "a 5k race"
 fn raced(before: &[Token], after: &[Token]) -> bool {
     let sport = |w: &str| {
-        matches!(w, "run" | "ran" | "running" | "race" | "raced" | "walk" | "walked" | "jog" | "jogged" | "swim" | "runs")
+        matches!(
+            w,
+            "run" | "ran" | "running" | "race" | "raced" | "walk" | "walked" | "jog" | "jogged" | "swim" | "runs"
+        )
     };
     word_before(before).is_some_and(|w| sport(&w)) || next_word(after).is_some_and(sport)
 }
@@ -231,7 +239,9 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
     let used = match &rest[quoted..] {
         [Num(_), Word("s"), ..] => 2,
         [Num(_), Sym('\''), Word("s"), ..] => 3,
-        [Num(n), after @ ..] if quoted == 1 && n.len() == 2 && !matches!(after.first(), Some(Word(_) | Sym('\'' | '"'))) => {
+        [Num(n), after @ ..]
+            if quoted == 1 && n.len() == 2 && !matches!(after.first(), Some(Word(_) | Sym('\'' | '"'))) =>
+        {
             let y: u64 = n.parse().ok()?;
             return Some((2, if y < 10 { format!("oh {}", cardinal(y)) } else { cardinal(y) }));
         }
@@ -245,8 +255,21 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
             || word_before(before).is_some_and(|w| {
                 matches!(
                     w.as_str(),
-                    "the" | "early" | "late" | "mid" | "her" | "his" | "their" | "my" | "your" | "our" | "s" | "and" | "low"
-                        | "high" | "upper"
+                    "the"
+                        | "early"
+                        | "late"
+                        | "mid"
+                        | "her"
+                        | "his"
+                        | "their"
+                        | "my"
+                        | "your"
+                        | "our"
+                        | "s"
+                        | "and"
+                        | "low"
+                        | "high"
+                        | "upper"
                 )
             })
     };
@@ -273,7 +296,10 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     let era = era(after);
     let anno = matches!(before, [.., Word("AD" | "CE"), Space]);
     let y: u64 = n.parse().ok().filter(|_| n.len() <= 4)?;
-    if era.is_none() && !anno && !(n.len() == 4 && (1100..=2199).contains(&y)) || !at_start(before) || counted(after) {
+    if era.is_none() && !anno && !(n.len() == 4 && (1100..=2199).contains(&y))
+        || !(at_start(before) || matches!(before, [.., Word("FY" | "CY")]))
+        || counted(after)
+    {
         return None;
     }
     if let Some((used, letters)) = era {
@@ -281,7 +307,7 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
         let said = if n.len() == 4 { year_words(y) } else { said };
         return Some((1 + used, format!("{said} {letters}")));
     }
-    if anno && n.len() >= 3 {
+    if anno {
         return Some((1, if n.len() == 4 { year_words(y) } else { number::label(y) }));
     }
     let is_year = |n: &str| n.len() == 4 && n.parse().is_ok_and(|y: u64| (1100..=2199).contains(&y));
@@ -293,7 +319,14 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     {
         return Some((3, format!("{} {}", year_words(y), number::whole(b))));
     }
+    if let [Sym('/'), Num(b), tail @ ..] = after
+        && is_year(b)
+        && !matches!(tail.first(), Some(Sym('/')))
+    {
+        return Some((2, format!("{} to", year_words(y))));
+    }
     let range = matches!(after, [Sym('-' | '–'), Num(b), ..] if is_year(b))
+        || matches!(before, [.., Num(a), Sym('/')] if is_year(a))
         || matches!(before, [.., Num(a), Sym('-' | '–')] if is_year(a));
     let context = matches!(before.last(), Some(Space | Sym('(')));
     let context = context && label_before(before).is_some_and(|w| YEAR_CONTEXT.contains(&w.as_str()));
@@ -322,8 +355,27 @@ fn counted(after: &[Token]) -> bool {
 
 /// What has a number for a name.
 const LABELS: [&str; 21] = [
-    "room", "flight", "highway", "route", "interstate", "suite", "apartment", "apt", "boeing", "airbus", "error", "gate",
-    "bus", "hwy", "rm", "i", "us", "studio", "area", "status", "tram",
+    "room",
+    "flight",
+    "highway",
+    "route",
+    "interstate",
+    "suite",
+    "apartment",
+    "apt",
+    "boeing",
+    "airbus",
+    "error",
+    "gate",
+    "bus",
+    "hwy",
+    "rm",
+    "i",
+    "us",
+    "studio",
+    "area",
+    "status",
+    "tram",
 ];
 
 /// Room 404, Flight 1549, Boeing 737-800, Airbus A320, 221B
@@ -336,11 +388,17 @@ pub(super) fn labelled(before: &[Token], rest: &[Token]) -> Said {
     let house = matches!(after, [Word(w), Space, street, ..] if w.len() == 1 && street.is_capitalized());
     let house = house && n.len() == 3 && at_start(before);
     let named = match before {
-        [.., Word(w), Space] => LABELS[..15].contains(&w.to_lowercase().as_str()) || matches!(*w, "Bus" | "Studio" | "Area" | "Tram"),
+        [.., Word("Flight" | "flight"), Space, Word(w)] | [.., Word("Flight" | "flight"), Space, Word(w), Space] => {
+            w.len() == 2
+        }
+        [.., Word(w), Space] => {
+            LABELS[..15].contains(&w.to_lowercase().as_str()) || matches!(*w, "Bus" | "Studio" | "Area" | "Tram")
+        }
         [.., Word("Airbus"), Space, Word("A")] => true,
         [.., Word("Boeing"), Space, Num(_), Sym('-')] => true,
         [.., Word("I"), Sym('-')] => true,
         _ => false,
     };
-    ((named || house) && (3..=4).contains(&n.len()) && next_word(after) != Some("people")).then(|| (1, number::label(value)))
+    ((named || house) && (3..=4).contains(&n.len()) && next_word(after) != Some("people"))
+        .then(|| (1, number::label(value)))
 }

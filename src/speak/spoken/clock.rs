@@ -11,15 +11,36 @@ use Token::{Num, Space, Sym, Word};
 
 /// Zones that are said letter by letter.
 const ZONES: [&str; 18] = [
-    "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "GMT", "UTC", "CET", "CEST", "BST", "IST", "JST", "AEST", "EET",
-    "ET",
+    "EST", "EDT", "CST", "CDT", "MST", "MDT", "PST", "PDT", "GMT", "UTC", "CET", "CEST", "BST", "IST", "JST", "AEST",
+    "EET", "ET",
 ];
 
 /// Books that are cited by chapter and verse.
 const BOOKS: [&str; 24] = [
-    "genesis", "exodus", "leviticus", "deuteronomy", "joshua", "judges", "samuel", "kings", "job", "psalm", "psalms",
-    "proverbs", "isaiah", "jeremiah", "daniel", "matthew", "mark", "luke", "john", "acts", "romans", "corinthians",
-    "hebrews", "revelation",
+    "genesis",
+    "exodus",
+    "leviticus",
+    "deuteronomy",
+    "joshua",
+    "judges",
+    "samuel",
+    "kings",
+    "job",
+    "psalm",
+    "psalms",
+    "proverbs",
+    "isaiah",
+    "jeremiah",
+    "daniel",
+    "matthew",
+    "mark",
+    "luke",
+    "john",
+    "acts",
+    "romans",
+    "corinthians",
+    "hebrews",
+    "revelation",
 ];
 
 /// "am" or "pm" in any spelling.
@@ -78,6 +99,9 @@ pub(super) fn time(before: &[Token], rest: &[Token]) -> Said {
     let stop = if half.as_ref().is_some_and(|h| h.stop) { "." } else { "" };
     let said = words(hour, minute, second, half.as_ref().map(|h| h.afternoon));
     let mut used = used + half.map_or(0, |h| h.used);
+    if used > 1 && matches!(&rest[used..], [Word("Z"), ..]) {
+        return Some((used + 1, said + " U T C"));
+    }
     // "19:30 Uhr": the word is in the reading already
     if matches!(&rest[used..], [Space, Word("Uhr"), ..]) {
         used += 2;
@@ -100,25 +124,28 @@ pub(super) fn zone(before: &[Token], rest: &[Token]) -> Said {
 
 /// "7.30 pm" and "at 7.30", but not "at 7.30 percent"
 fn dotted(before: &[Token], tail: &[Token]) -> bool {
-    let counted = matches!(tail, [Sym('%' | '€' | '°'), ..] | [Sym('.'), Num(_), ..] | [Space, Sym('%' | '€' | '$' | '£' | '°'), ..])
-        || next_word(tail).is_some_and(|w| {
-            unit(w).is_some()
-                || matches!(w, "percent" | "million" | "billion" | "times" | "degrees" | "points" | "euros" | "dollars")
-                || (w.len() == 3 && w.chars().all(char::is_uppercase))
-        })
-        || matches!(tail.first(), Some(Word(_)));
+    let counted = matches!(
+        tail,
+        [Sym('%' | '€' | '°'), ..] | [Sym('.'), Num(_), ..] | [Space, Sym('%' | '€' | '$' | '£' | '°'), ..]
+    ) || next_word(tail).is_some_and(|w| {
+        unit(w).is_some()
+            || matches!(w, "percent" | "million" | "billion" | "times" | "degrees" | "points" | "euros" | "dollars")
+            || (w.len() == 3 && w.chars().all(char::is_uppercase))
+    }) || matches!(tail.first(), Some(Word(_)));
     half_of_day(tail).is_some() || (!counted && matches!(word_before(before).as_deref(), Some("at" | "until" | "till")))
 }
 
 /// "19h30" is a time after "at" and where no film lasts as long; "2h30" is a length
 pub(super) fn french(before: &[Token], hour: u64, tail: &[Token]) -> bool {
-    let placed = matches!(word_before(before).as_deref(), Some("at" | "by" | "until" | "from" | "to" | "before" | "after"));
+    let placed =
+        matches!(word_before(before).as_deref(), Some("at" | "by" | "until" | "from" | "to" | "before" | "after"));
     !matches!(tail.first(), Some(Word(_))) && (placed || hour >= 13)
 }
 
 /// "a 16:10 screen"
 fn ratio(after: &[Token]) -> bool {
-    next_word(after).is_some_and(|w| matches!(w, "screen" | "monitor" | "display" | "aspect" | "ratio" | "format" | "odds"))
+    next_word(after)
+        .is_some_and(|w| matches!(w, "screen" | "monitor" | "display" | "aspect" | "ratio" | "format" | "odds"))
 }
 
 /// "5 am radios" are no times; "5 am" is

@@ -25,9 +25,10 @@ fn dotted(rest: &[Token]) -> Said {
             _ => break,
         }
     }
-    let address = parts.len() == 4
-        && parts.iter().all(|p| p.parse::<u8>().is_ok() && (p.len() == 1 || !p.starts_with('0')));
-    let thousands = parts[1.min(parts.len())..].iter().all(|p| p.len() == 3) && parts.first().is_some_and(|p| p.len() <= 3);
+    let address =
+        parts.len() == 4 && parts.iter().all(|p| p.parse::<u8>().is_ok() && (p.len() == 1 || !p.starts_with('0')));
+    let thousands =
+        parts[1.min(parts.len())..].iter().all(|p| p.len() == 3) && parts.first().is_some_and(|p| p.len() <= 3);
     if parts.len() < 3 || (thousands && !address) {
         return None;
     }
@@ -56,7 +57,9 @@ fn mac(before: &[Token], rest: &[Token]) -> Said {
 fn number(before: &[Token], rest: &[Token]) -> Said {
     let [Num(n), after @ ..] = rest else { return None };
     // Part of something longer: 1,234 or 3.5 or 7:30 or 5 000 000
-    if matches!(after, [Sym(',' | '.' | ':' | '/'), Num(_), ..]) || matches!(before.last(), Some(Sym(':' | '-' | '–' | '$'))) {
+    if matches!(after, [Sym(',' | '.' | ':' | '/'), Num(_), ..])
+        || matches!(before.last(), Some(Sym(':' | '-' | '–' | '$')))
+    {
         return None;
     }
     let padded = n.len() > 1 && n.starts_with('0');
@@ -77,7 +80,20 @@ fn postal(before: &[Token]) -> bool {
 
 fn follows_code_word(before: &[Token]) -> bool {
     let code_word = |w: &str| {
-        matches!(w, "code" | "codes" | "passcode" | "pin" | "zip" | "password" | "passphrase" | "otp" | "serial" | "extension" | "ext")
+        matches!(
+            w,
+            "code"
+                | "codes"
+                | "passcode"
+                | "pin"
+                | "zip"
+                | "password"
+                | "passphrase"
+                | "otp"
+                | "serial"
+                | "extension"
+                | "ext"
+        )
     };
     let words: Vec<String> = before.iter().rev().filter_map(|t| t.word()).take(4).map(str::to_lowercase).collect();
     match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {

@@ -66,9 +66,10 @@ fn year_first(rest: &[Token]) -> Said {
     }
     let said = format!("{} {}, {}", month_name(m), ordinal(d), year_words(y));
     if let [Word("T"), clock @ ..] = after
-        && let Some((used, time)) = super::clock::time(&[Word("at"), Space], clock)
+        && let zulu = clock.iter().position(|t| *t == Word("Z")).unwrap_or(clock.len())
+        && let Some((used, time)) = super::clock::time(&[Word("at"), Space], &clock[..zulu])
     {
-        let zulu = usize::from(matches!(clock.get(used), Some(Word("Z"))));
+        let zulu = usize::from(used == zulu && zulu < clock.len());
         return Some((6 + used + zulu, format!("{said}, {time}")));
     }
     Some((5, said))
@@ -166,6 +167,12 @@ fn month_first(rest: &[Token]) -> Said {
         said = format!("{said} to {}", ordinal(d));
         used += gap + 1 + suffix(more);
     }
+    // "June 5–July 10"
+    if let Some(gap) = dash(&rest[used..])
+        && matches!(rest.get(used + gap), Some(Word(to)) if is_month(to))
+    {
+        return Some((used + gap, said + " to"));
+    }
     Some(with_year(said, used, rest))
 }
 
@@ -217,13 +224,25 @@ pub(super) fn day_name(before: &[Token], rest: &[Token]) -> Said {
     let comma = usize::from(matches!(after.get(dot), Some(Sym(','))));
     let dated = match &after[dot + comma..] {
         [Space, Word(m), ..] => is_month(m),
-        [Space, Num(n), ..] => day(n).is_some(),
+        [Space, Num(n), ..] | [Sym(':'), Space, Num(n), ..] => day(n).is_some(),
         _ => false,
     };
     let preposed = || {
         matches!(
             word_before(before).as_deref(),
-            Some("on" | "every" | "each" | "next" | "last" | "this" | "until" | "till" | "by" | "open" | "closed" | "from")
+            Some(
+                "on" | "every"
+                    | "each"
+                    | "next"
+                    | "last"
+                    | "this"
+                    | "until"
+                    | "till"
+                    | "by"
+                    | "open"
+                    | "closed"
+                    | "from"
+            )
         )
     };
     let the = word_before(before).as_deref() == Some("the");
@@ -269,7 +288,20 @@ pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
     let ranged = matches!(before, [.., Word(from), Sym('-' | '–')] | [.., Word(from), Sym('.'), Sym('-' | '–')] if is_month(from));
     let placed = matches!(
         label_before(before).as_deref(),
-        Some("in" | "since" | "until" | "till" | "by" | "last" | "next" | "this" | "early" | "late" | "mid" | "from" | "or")
+        Some(
+            "in" | "since"
+                | "until"
+                | "till"
+                | "by"
+                | "last"
+                | "next"
+                | "this"
+                | "early"
+                | "late"
+                | "mid"
+                | "from"
+                | "or"
+        )
     );
     if *w == "May" || !(dot == 1 || ranged || placed) {
         return None;

@@ -96,7 +96,10 @@ pub(super) fn compound(before: &[Token], rest: &[Token]) -> Said {
 fn lone_minutes(n: u64, after: &[Token]) -> bool {
     n <= 180
         && next_word(after).is_some_and(|w| {
-            matches!(w, "left" | "ago" | "remaining" | "late" | "later" | "timer" | "break" | "nap" | "workout" | "snooze")
+            matches!(
+                w,
+                "left" | "ago" | "remaining" | "late" | "later" | "timer" | "break" | "nap" | "workout" | "snooze"
+            )
         })
 }
 
@@ -112,9 +115,13 @@ pub(super) fn span(before: &[Token], rest: &[Token]) -> Said {
             if matches!(after, [Sym(':'), ..]) || super::clock::half_of_day(after).is_some() {
                 return None;
             }
-            let clock = matches!(word, "is" | "it's" | "at" | "by" | "from" | "until" | "till" | "since" | "before" | "after")
-                || (h.len() == 2 && !measured(word));
+            let clock =
+                matches!(word, "is" | "it's" | "at" | "by" | "from" | "until" | "till" | "since" | "before" | "after")
+                    || (h.len() == 2 && !measured(word));
             if clock && !lasting(after) {
+                return None;
+            }
+            if below_sixty(m)? + below_sixty(s)? == 0 {
                 return None;
             }
             let parts = [(small(h)?, Part::Hours), (below_sixty(m)?, Part::Minutes), (below_sixty(s)?, Part::Seconds)];
@@ -144,12 +151,15 @@ fn words(parts: &[(u64, Part)]) -> String {
 
 /// "long", "left" and their like behind a span
 fn lasting(after: &[Token]) -> bool {
-    next_word(after).is_some_and(|w| matches!(w, "long" | "left" | "remaining" | "ago" | "song" | "video" | "clip" | "mile"))
+    next_word(after).is_some_and(|w| matches!(w, "long" | "left" | "remaining" | "ago"))
 }
 
 /// Words in front of a length of time.
 fn measured(word: &str) -> bool {
-    matches!(word, "in" | "took" | "takes" | "lasts" | "lasted" | "for" | "ran" | "duration" | "elapsed" | "length" | "of")
+    matches!(
+        word,
+        "in" | "took" | "takes" | "lasts" | "lasted" | "for" | "ran" | "duration" | "elapsed" | "length" | "of"
+    )
 }
 
 /// Somebody ran, swam or finished: then "in 4:30" is no time of day.
@@ -157,8 +167,21 @@ fn timed_before(before: &[Token]) -> bool {
     before.iter().filter_map(|t| t.word()).any(|w| {
         matches!(
             w,
-            "ran" | "run" | "swam" | "finished" | "mile" | "marathon" | "took" | "takes" | "lasts" | "lasted" | "lap" | "race"
-                | "duration" | "length" | "completed"
+            "ran"
+                | "run"
+                | "swam"
+                | "finished"
+                | "mile"
+                | "marathon"
+                | "took"
+                | "takes"
+                | "lasts"
+                | "lasted"
+                | "lap"
+                | "race"
+                | "duration"
+                | "length"
+                | "completed"
         )
     })
 }

@@ -1,9 +1,7 @@
 //! The rules of English, tried in order at every place of the text; the first that fits speaks.
 
 use super::lexer::{Rule, Token, tokens, unify};
-use super::{
-    abbreviations, cardinal, clock, code, date, duration, measure, money, net, roman, symbols, telephone,
-};
+use super::{abbreviations, cardinal, clock, code, date, duration, measure, money, net, roman, symbols, telephone};
 
 /// Longer and more special readings first: a date before a range, a range before a number.
 const RULES: &[Rule] = &[

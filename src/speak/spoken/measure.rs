@@ -14,7 +14,8 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
     let amount = read(before, rest)?;
     if matches!(before.last(), Some(Word(_) | Num(_)))
         && !matches!(before, [.., Num(_), Word("x" | "X")])
-        && matches!(rest.first(), Some(Num(_))) {
+        && matches!(rest.first(), Some(Num(_)))
+    {
         return None;
     }
     let after = &rest[amount.used..];
@@ -43,6 +44,7 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
                 },
             };
             let (more, each) = per(&scale[used..]).unwrap_or_default();
+            let degree = if modifies(before, &scale[used + more..]) { "degree" } else { degree };
             return said(space + 1 + used + more, &format!("{degree}{name}{each}"));
         }
         [Word("x" | "X") | Sym('×'), next @ ..] if space == 0 && !matches!(next.first(), Some(Num(_) | Sym('-'))) => {
@@ -52,15 +54,22 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
             let dot = shortening_dot(more);
             return said(space + 1 + dot, if amount.one || modifies(before, &more[dot..]) { "inch" } else { "inches" });
         }
-        [Sym('"'), more @ ..] if space == 0 && before.iter().filter(|t| **t == Sym('"')).count() % 2 == inch_marks(before) => {
-            let one = amount.one || next_word(more).is_some_and(|w| w.starts_with(char::is_lowercase) && w != "x" && !follows(w));
+        [Sym('"'), more @ ..]
+            if space == 0 && before.iter().filter(|t| **t == Sym('"')).count() % 2 == inch_marks(before) =>
+        {
+            let one = amount.one
+                || next_word(more).is_some_and(|w| w.starts_with(char::is_lowercase) && w != "x" && !follows(w));
             return said(1, if one { "inch" } else { "inches" });
         }
-        [Sym('\''), more @ ..] if space == 0 && matches!(more.first(), None | Some(Space | Sym('.' | ',' | ')'))) && !quoted(before) => {
+        [Sym('\''), more @ ..]
+            if space == 0 && matches!(more.first(), None | Some(Space | Sym('.' | ',' | ')'))) && !quoted(before) =>
+        {
             let one = next_word(more).is_some_and(|w| w.starts_with(char::is_lowercase) && w != "x" && !follows(w));
             return said(1, if amount.one || one { "foot" } else { "feet" });
         }
-        [Word("C" | "F"), more @ ..] if temperature(before, rest, amount.used) && !matches!(more.first(), Some(Num(_))) => {
+        [Word("C" | "F"), more @ ..]
+            if temperature(before, rest, amount.used) && !matches!(more.first(), Some(Num(_))) =>
+        {
             let scale = if tail[0] == Word("C") { "Celsius" } else { "Fahrenheit" };
             return said(space + 1, &format!("{} {scale}", if amount.one { "degree" } else { "degrees" }));
         }
@@ -94,18 +103,85 @@ fn modifies(before: &[Token], after: &[Token]) -> bool {
         word_before(before).as_deref(),
         Some("a" | "an" | "the" | "this" | "that" | "each" | "every" | "per" | "by" | "x" | "another" | "one")
     ) || matches!(before, [.., Sym('×') | Word("x"), Space | Num(_)] | [.., Sym('×') | Word("x")]);
-    article && next_word(after).is_some_and(|w| w.starts_with(char::is_lowercase) && !follows(w))
+    let noun = next_word(after).is_some_and(|w| MEASURED.contains(&w.strip_suffix('s').unwrap_or(w)));
+    noun || article && next_word(after).is_some_and(|w| w.starts_with(char::is_lowercase) && !follows(w))
 }
+
+/// Things that are named with their measure, with an article or without: "12 volt battery".
+const MEASURED: [&str; 29] = [
+    "battery", "batterie", "bulb", "bag", "tablet", "pill", "capsule", "camera", "speaker", "fuse", "plug", "motor",
+    "charger", "adapter", "engine", "bottle", "screen", "monitor", "drive", "turn", "angle", "weight", "dumbbell",
+    "race", "run", "walk", "radius", "hike", "resistor",
+];
 
 /// Words behind a quantity that are no noun it measures.
 fn follows(w: &str) -> bool {
     matches!(
         w,
-        "of" | "in" | "at" | "to" | "from" | "and" | "or" | "per" | "away" | "long" | "wide" | "tall" | "high" | "deep" | "thick"
-            | "ago" | "later" | "is" | "was" | "are" | "for" | "on" | "by" | "a" | "an" | "the" | "with" | "than" | "off"
-            | "left" | "more" | "less" | "each" | "now" | "today" | "every" | "if" | "when" | "while" | "before" | "after"
-            | "of-" | "that" | "it" | "we" | "you" | "outside" | "inside" | "warmer" | "colder" | "faster" | "tomorrow"
-            | "do" | "does" | "gave" | "will" | "has" | "had" | "as" | "up" | "down" | "above" | "below" | "over" | "under"
+        "of" | "in"
+            | "at"
+            | "to"
+            | "from"
+            | "and"
+            | "or"
+            | "per"
+            | "away"
+            | "long"
+            | "wide"
+            | "tall"
+            | "high"
+            | "deep"
+            | "thick"
+            | "ago"
+            | "later"
+            | "is"
+            | "was"
+            | "are"
+            | "for"
+            | "on"
+            | "by"
+            | "a"
+            | "an"
+            | "the"
+            | "with"
+            | "than"
+            | "off"
+            | "left"
+            | "more"
+            | "less"
+            | "each"
+            | "now"
+            | "today"
+            | "every"
+            | "if"
+            | "when"
+            | "while"
+            | "before"
+            | "after"
+            | "of-"
+            | "that"
+            | "it"
+            | "we"
+            | "you"
+            | "outside"
+            | "inside"
+            | "warmer"
+            | "colder"
+            | "faster"
+            | "tomorrow"
+            | "do"
+            | "does"
+            | "gave"
+            | "will"
+            | "has"
+            | "had"
+            | "as"
+            | "up"
+            | "down"
+            | "above"
+            | "below"
+            | "over"
+            | "under"
     )
 }
 
@@ -116,12 +192,31 @@ fn inches(before: &[Token], space: usize, after: &[Token]) -> bool {
     }
     let feet = matches!(before, [.., Word("ft" | "feet" | "foot"), Space] | [.., Word("ft"), Sym('.'), Space]);
     let measured = |w: &str| {
-        matches!(w, "long" | "wide" | "tall" | "high" | "deep" | "thick" | "by" | "x" | "across" | "of" | "screen" | "pipe" | "diameter" | "hg")
+        matches!(
+            w,
+            "long"
+                | "wide"
+                | "tall"
+                | "high"
+                | "deep"
+                | "thick"
+                | "by"
+                | "x"
+                | "across"
+                | "of"
+                | "screen"
+                | "pipe"
+                | "diameter"
+                | "hg"
+        )
     };
     match after {
         _ if feet => true,
-        [Sym('.'), tail @ ..] => !sentence_ends(tail) && next_word(tail).is_none_or(|w| w.starts_with(char::is_lowercase))
-            || sentence_ends(tail) && word_before(before).is_some_and(|w| matches!(w.as_str(), "is" | "measures" | "by" | "x")),
+        [Sym('.'), tail @ ..] => {
+            !sentence_ends(tail) && next_word(tail).is_none_or(|w| w.starts_with(char::is_lowercase))
+                || sentence_ends(tail)
+                    && word_before(before).is_some_and(|w| matches!(w.as_str(), "is" | "measures" | "by" | "x"))
+        }
         [Sym(',' | ')' | '×'), ..] | [] => true,
         [Space, Sym('×'), ..] => true,
         _ => next_word(after).is_some_and(measured),
@@ -157,9 +252,40 @@ fn named(before: &[Token]) -> bool {
     label_before(before).is_some_and(|w| {
         matches!(
             w.as_str(),
-            "gate" | "seat" | "seats" | "room" | "apt" | "apartment" | "flat" | "unit" | "suite" | "row" | "section" | "figure"
-                | "fig" | "block" | "building" | "terminal" | "platform" | "class" | "group" | "appendix" | "form" | "exit"
-                | "table" | "no" | "number" | "part" | "step" | "level" | "grade" | "ste" | "rm" | "bldg" | "track" | "bus"
+            "gate"
+                | "seat"
+                | "seats"
+                | "room"
+                | "apt"
+                | "apartment"
+                | "flat"
+                | "unit"
+                | "suite"
+                | "row"
+                | "section"
+                | "figure"
+                | "fig"
+                | "block"
+                | "building"
+                | "terminal"
+                | "platform"
+                | "class"
+                | "group"
+                | "appendix"
+                | "form"
+                | "exit"
+                | "table"
+                | "no"
+                | "number"
+                | "part"
+                | "step"
+                | "level"
+                | "grade"
+                | "ste"
+                | "rm"
+                | "bldg"
+                | "track"
+                | "bus"
         )
     })
 }
@@ -169,11 +295,33 @@ fn doubtful(w: &str, before: &[Token], space: usize, after: &[Token]) -> bool {
     if w.len() > 1 {
         return false;
     }
+    // "2m people": millions
+    let counted = matches!(
+        next_word(after),
+        Some(
+            "people"
+                | "users"
+                | "customers"
+                | "views"
+                | "followers"
+                | "copies"
+                | "jobs"
+                | "viewers"
+                | "subscribers"
+                | "downloads"
+        )
+    );
+    if w == "m" && space == 0 && counted {
+        return true;
+    }
     let letter = w.chars().all(char::is_uppercase);
-    let graded = matches!(next_word(after), Some("levels" | "level" | "grades" | "students" | "and" | "batteries" | "is" | "was"))
-        || matches!(after, [Sym('-' | '+'), Word(_) | Space, ..]);
+    let graded = matches!(
+        next_word(after),
+        Some("levels" | "level" | "grades" | "students" | "and" | "batteries" | "is" | "was")
+    ) || matches!(after, [Sym('-' | '+'), Word(_) | Space, ..]);
     let address = space == 1 && matches!(after, [Sym('.'), Space, Num(_) | Word(_), ..]);
-    let initial = letter && address && !matches!(after, [Sym('.'), Space, Word(w), ..] if w.starts_with(char::is_lowercase));
+    let initial =
+        letter && address && !matches!(after, [Sym('.'), Space, Word(w), ..] if w.starts_with(char::is_lowercase));
     (letter && (named(before) || (graded && space == 1 && w == "A") || initial))
         || (w == "K" && space == 0)
         || (matches!(w, "d" | "y" | "w" | "T" | "N" | "J") && named(before))
@@ -203,7 +351,14 @@ pub(super) fn dimensions(before: &[Token], rest: &[Token]) -> Said {
         used += 1;
     } else {
         let space = usize::from(matches!(rest.get(used), Some(Space)));
-        if let Some((u, one, many)) = read_unit(&rest[used + space..]).filter(|_| times(&rest[used + space..]).is_none()) {
+        if let [Word("in"), tail @ ..] = &rest[used + space..]
+            && times(&tail[usize::from(tail.first() == Some(&Sym('.')))..]).is_some()
+        {
+            words = format!("{words} {}", if amount.one { "inch" } else { "inches" });
+            used += space + 1 + usize::from(tail.first() == Some(&Sym('.')));
+        } else if let Some((u, one, many)) =
+            read_unit(&rest[used + space..]).filter(|_| times(&rest[used + space..]).is_none())
+        {
             words = format!("{words} {}", if amount.one { one } else { many });
             used += space + u;
         }
@@ -214,7 +369,8 @@ pub(super) fn dimensions(before: &[Token], rest: &[Token]) -> Said {
         [Num(_), ..] => {
             let spaced = gap == 3;
             let counted = used > amount.used || chain_has_unit(next) || (!spaced && sign != '*');
-            let product = spaced && !counted && (sign == '×' || computed(next));
+            let power = matches!(next, [Num("10"), Sym('^' | '²' | '³'), ..]);
+            let product = power || spaced && !counted && (sign == '×' || computed(next));
             Some((used + gap, format!("{words} {}", if product { "times" } else { "by" })))
         }
         [Word(_), ..] if gap == 1 && sign == '×' => Some((used + gap, format!("{words} times"))),

@@ -52,7 +52,6 @@ mod tests {
     fn say(text: &str) -> String {
         normalize(text, Language::English)
     }
-
     #[test]
     fn words_alone_are_left_alone() {
         for text in [

@@ -18,11 +18,7 @@ struct Currency {
 
 const CENTS: Option<(&str, &str)> = Some(("cent", "cents"));
 
-const fn currency(
-    one: &'static str,
-    many: &'static str,
-    cents: Option<(&'static str, &'static str)>,
-) -> Currency {
+const fn currency(one: &'static str, many: &'static str, cents: Option<(&'static str, &'static str)>) -> Currency {
     Currency { one, many, cents }
 }
 
@@ -122,9 +118,9 @@ fn by_code(w: &str) -> Option<&'static Currency> {
 
 /// Words behind an amount that are no noun with a price: "twenty dollars off".
 const NO_NOUN: [&str; 40] = [
-    "a", "an", "the", "of", "off", "in", "on", "at", "to", "from", "for", "per", "and", "or", "is", "was", "are", "were", "more",
-    "less", "each", "every", "now", "today", "with", "by", "if", "when", "than", "as", "into", "out", "this", "that", "back",
-    "extra", "total", "worth", "last", "next",
+    "a", "an", "the", "of", "off", "in", "on", "at", "to", "from", "for", "per", "and", "or", "is", "was", "are",
+    "were", "more", "less", "each", "every", "now", "today", "with", "by", "if", "when", "than", "as", "into", "out",
+    "this", "that", "back", "extra", "total", "worth", "last", "next",
 ];
 
 /// -£5, $-5, €20/month and all the others
@@ -174,7 +170,7 @@ fn marked_first(before: &[Token], rest: &[Token]) -> Said {
             Some("a" | "an" | "the" | "this" | "that" | "my" | "your" | "his" | "her" | "one" | "another" | "per")
         );
         let w = next_word(after).filter(|w| w.starts_with(char::is_lowercase) && !NO_NOUN.contains(w));
-        w.is_some_and(|w| article || PRICED.contains(&w))
+        w.is_some_and(|w| article || PRICED.contains(&w.strip_suffix('s').unwrap_or(w)))
     };
     if let Some((scaled, scale)) = scale(&rest[used..]) {
         let name = if noun(&rest[used + scaled..]) { currency.one } else { currency.many };
@@ -187,7 +183,10 @@ fn marked_first(before: &[Token], rest: &[Token]) -> Said {
 }
 
 /// What people put a price in front of without a plural: "twenty dollar bill".
-const PRICED: [&str; 9] = ["bill", "note", "coin", "fee", "ticket", "voucher", "gift", "discount", "tip"];
+const PRICED: [&str; 16] = [
+    "deal", "loan", "fine", "prize", "contract", "budget", "stamp", "bill", "note", "coin", "fee", "ticket", "voucher",
+    "gift", "discount", "tip",
+];
 
 /// As all numbers, but 1.500 € is one and a half thousand.
 fn money_digits<'a>(rest: &[Token<'a>], currency: &Currency) -> Option<Digits<'a>> {
@@ -226,6 +225,7 @@ fn number_first(before: &[Token], rest: &[Token]) -> Said {
         Word("p") if space == 0 && d.frac.is_none() && d.int.len() <= 2 && !half(&rest[end..]) => {
             return cents("penny", "pence");
         }
+        Word("ct" | "cts") if d.frac.is_none() => return cents("cent", "cents"),
         Word("c") if space == 0 && d.frac.is_none() && d.int.len() <= 2 => return cents("cent", "cents"),
         // "5 $10 notes" is no five dollars
         Sym(c) if !matches!(rest.get(used), Some(Num(_))) => by_sign(*c)?,
@@ -251,8 +251,10 @@ fn half(rest: &[Token]) -> bool {
 /// "million" and its like after an amount, with a space in front.
 fn scale(rest: &[Token]) -> Option<(usize, String)> {
     match rest {
-        [Space, Word(w @ ("hundred" | "thousand" | "million" | "billion" | "trillion")), ..]
-        | [Space, Sym('-'), Word(w @ ("thousand" | "million" | "billion" | "trillion")), ..] => Some((2, format!(" {w}"))),
+        [Space, Word(w @ ("hundred" | "thousand" | "million" | "billion" | "trillion" | "lakh" | "crore")), ..]
+        | [Space, Sym('-'), Word(w @ ("thousand" | "million" | "billion" | "trillion")), ..] => {
+            Some((2, format!(" {w}")))
+        }
         [Sym('-'), Word(w @ ("million" | "billion" | "trillion")), ..] => Some((2, format!(" {w}"))),
         [Word("k" | "K"), ..] => Some((1, " thousand".into())),
         [Word("M" | "m" | "mn" | "MM" | "mm" | "mln" | "mil"), ..] => Some((1, " million".into())),

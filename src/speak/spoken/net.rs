@@ -4,8 +4,9 @@ use super::lexer::{Said, Token, at_start, spell};
 use super::number;
 
 const TOP_LEVEL: [&str; 40] = [
-    "com", "org", "net", "io", "dev", "ai", "app", "edu", "gov", "co", "uk", "de", "eu", "ca", "fr", "au", "tv", "info", "ch",
-    "at", "nl", "us", "ly", "me", "be", "gl", "es", "it", "jp", "in", "nz", "se", "no", "dk", "fi", "pl", "br", "cn", "xyz", "gg",
+    "com", "org", "net", "io", "dev", "ai", "app", "edu", "gov", "co", "uk", "de", "eu", "ca", "fr", "au", "tv",
+    "info", "ch", "at", "nl", "us", "ly", "me", "be", "gl", "es", "it", "jp", "in", "nz", "se", "no", "dk", "fi", "pl",
+    "br", "cn", "xyz", "gg",
 ];
 
 /// Endings that are words too: an address only with a path or a scheme ("look.at this" has lost a space).
@@ -19,12 +20,16 @@ pub(super) fn address(before: &[Token], rest: &[Token]) -> Said {
     if !at_start(before) || matches!(before.last(), Some(Token::Sym('$'))) {
         return None;
     }
-    let mut run = rest.iter().position(|t| matches!(t, Token::Space | Token::Sym('"' | '<' | '>'))).unwrap_or(rest.len());
+    let mut run =
+        rest.iter().position(|t| matches!(t, Token::Space | Token::Sym('"' | '<' | '>'))).unwrap_or(rest.len());
     while let Some(Token::Sym('.' | ',' | '!' | '?' | ';' | ':' | ')' | ']' | '"' | '\'' | '>')) = rest[..run].last() {
         run -= 1;
     }
     let text = spell(&rest[..run]);
     if !matches!(rest.first(), Some(Token::Word(_) | Token::Num(_))) {
+        if !matches!(before.last(), None | Some(Token::Space | Token::Sym('(' | '"' | '\'' | '['))) {
+            return None;
+        }
         return path(&text).map(|s| (run, s));
     }
     let spoken = if let Some((scheme, after)) = text.split_once("://") {

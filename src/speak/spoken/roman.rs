@@ -10,11 +10,62 @@ use Token::{Num, Space, Sym, Word};
 
 /// What stands in front of a numeral that counts.
 const LABELS: [&str; 56] = [
-    "chapter", "ch", "chap", "act", "scene", "book", "part", "pt", "volume", "vol", "section", "sec", "article", "art",
-    "title", "appendix", "phase", "stage", "level", "type", "class", "grade", "category", "tier", "group", "unit", "module",
-    "step", "round", "game", "episode", "season", "series", "mark", "mk", "version", "figure", "fig", "table", "plate",
-    "exhibit", "amendment", "lecture", "canto", "psalm", "page", "p", "pp", "war", "bowl", "factor", "schedule", "lesson",
-    "nerve", "division", "year",
+    "chapter",
+    "ch",
+    "chap",
+    "act",
+    "scene",
+    "book",
+    "part",
+    "pt",
+    "volume",
+    "vol",
+    "section",
+    "sec",
+    "article",
+    "art",
+    "title",
+    "appendix",
+    "phase",
+    "stage",
+    "level",
+    "type",
+    "class",
+    "grade",
+    "category",
+    "tier",
+    "group",
+    "unit",
+    "module",
+    "step",
+    "round",
+    "game",
+    "episode",
+    "season",
+    "series",
+    "mark",
+    "mk",
+    "version",
+    "figure",
+    "fig",
+    "table",
+    "plate",
+    "exhibit",
+    "amendment",
+    "lecture",
+    "canto",
+    "psalm",
+    "page",
+    "p",
+    "pp",
+    "war",
+    "bowl",
+    "factor",
+    "schedule",
+    "lesson",
+    "nerve",
+    "division",
+    "year",
 ];
 
 /// Labels after which V and X are letters more often than numbers, and so no numerals.
@@ -31,50 +82,209 @@ const SMALL_LABELS: [&str; 20] = [
 
 /// Names that rulers shared, and given names in front of "Smith III".
 const NAMES: &[&str] = &[
-    "Abdullah", "Adrian", "Afonso", "Albert", "Alexander", "Alexios", "Alfonso", "Amenhotep", "Andrew", "Anne", "Arthur",
-    "Artaxerxes", "Baldwin", "Basil", "Baudouin", "Beatrix", "Benedict", "Boniface", "Boris", "Callixtus", "Carl", "Carlos",
-    "Carol", "Casimir", "Catherine", "Celestine", "Charles", "Christian", "Clement", "Cleopatra", "Constantine", "Cyrus",
-    "Darius", "David", "Edward", "Elizabeth", "Emmanuel", "Eric", "Eugene", "Farouk", "Felipe", "Ferdinand", "Francis",
-    "Franz", "Frederick", "Friedrich", "George", "Gregory", "Gustaf", "Gustav", "Haakon", "Hadrian", "Harald", "Harold",
-    "Hassan", "Henri", "Henry", "Honorius", "Hussein", "Innocent", "Isabella", "Ivan", "James", "Joanna", "Johan", "John",
-    "Jordan", "Joseph", "Juan", "Julius", "Justin", "Justinian", "Karl", "Kenneth", "Leo", "Leopold", "Louis", "Ludwig",
-    "Magnus", "Manuel", "Margaret", "Margrethe", "Martin", "Mary", "Matthias", "Maximilian", "Mehmed", "Michael", "Mohammed",
-    "Murad", "Napoleon", "Nicholas", "Olaf", "Olav", "Oscar", "Otto", "Paul", "Pedro", "Peter", "Philip", "Philippe", "Pius",
-    "Ptolemy", "Rama", "Rameses", "Ramesses", "Ramses", "Richard", "Robert", "Rudolf", "Rudolph", "Selim", "Sigismund",
-    "Sixtus", "Stephen", "Suleiman", "Sylvester", "Theodosius", "Thutmose", "Umberto", "Urban", "Victor", "Wenceslaus",
-    "Wilhelm", "Willem", "William", "Xerxes",
+    "Abdullah",
+    "Adrian",
+    "Afonso",
+    "Albert",
+    "Alexander",
+    "Alexios",
+    "Alfonso",
+    "Amenhotep",
+    "Andrew",
+    "Anne",
+    "Arthur",
+    "Artaxerxes",
+    "Baldwin",
+    "Basil",
+    "Baudouin",
+    "Beatrix",
+    "Benedict",
+    "Boniface",
+    "Boris",
+    "Callixtus",
+    "Carl",
+    "Carlos",
+    "Carol",
+    "Casimir",
+    "Catherine",
+    "Celestine",
+    "Charles",
+    "Christian",
+    "Clement",
+    "Cleopatra",
+    "Constantine",
+    "Cyrus",
+    "Darius",
+    "David",
+    "Edward",
+    "Elizabeth",
+    "Emmanuel",
+    "Eric",
+    "Eugene",
+    "Farouk",
+    "Felipe",
+    "Ferdinand",
+    "Francis",
+    "Franz",
+    "Frederick",
+    "Friedrich",
+    "George",
+    "Gregory",
+    "Gustaf",
+    "Gustav",
+    "Haakon",
+    "Hadrian",
+    "Harald",
+    "Harold",
+    "Hassan",
+    "Henri",
+    "Henry",
+    "Honorius",
+    "Hussein",
+    "Innocent",
+    "Isabella",
+    "Ivan",
+    "James",
+    "Joanna",
+    "Johan",
+    "John",
+    "Jordan",
+    "Joseph",
+    "Juan",
+    "Julius",
+    "Justin",
+    "Justinian",
+    "Karl",
+    "Kenneth",
+    "Leo",
+    "Leopold",
+    "Louis",
+    "Ludwig",
+    "Magnus",
+    "Malcolm",
+    "Duncan",
+    "Llywelyn",
+    "Manuel",
+    "Margaret",
+    "Margrethe",
+    "Martin",
+    "Mary",
+    "Matthias",
+    "Maximilian",
+    "Mehmed",
+    "Michael",
+    "Mohammed",
+    "Murad",
+    "Napoleon",
+    "Nicholas",
+    "Olaf",
+    "Olav",
+    "Oscar",
+    "Otto",
+    "Paul",
+    "Pedro",
+    "Peter",
+    "Philip",
+    "Philippe",
+    "Pius",
+    "Ptolemy",
+    "Rama",
+    "Rameses",
+    "Ramesses",
+    "Ramses",
+    "Richard",
+    "Robert",
+    "Rudolf",
+    "Rudolph",
+    "Selim",
+    "Sigismund",
+    "Sixtus",
+    "Stephen",
+    "Suleiman",
+    "Sylvester",
+    "Theodosius",
+    "Thutmose",
+    "Umberto",
+    "Urban",
+    "Victor",
+    "Wenceslaus",
+    "Wilhelm",
+    "Willem",
+    "William",
+    "Xerxes",
 ];
 
 const GIVEN: [&str; 16] = [
-    "Thomas", "Thurston", "Daniel", "Samuel", "Walter", "Harry", "Jack", "Frank", "Howard", "Loudon", "Benjamin", "Ross",
-    "Bill", "Bob", "Jim", "Joe",
+    "Thomas", "Thurston", "Daniel", "Samuel", "Walter", "Harry", "Jack", "Frank", "Howard", "Loudon", "Benjamin",
+    "Ross", "Bill", "Bob", "Jim", "Joe",
 ];
 
 const TITLES: [&str; 18] = [
-    "King", "Queen", "Pope", "Emperor", "Empress", "Tsar", "Czar", "Sultan", "Pharaoh", "Kaiser", "Prince", "Princess",
-    "Duke", "Archduke", "Count", "Patriarch", "Shah", "Saint",
+    "King",
+    "Queen",
+    "Pope",
+    "Emperor",
+    "Empress",
+    "Tsar",
+    "Czar",
+    "Sultan",
+    "Pharaoh",
+    "Kaiser",
+    "Prince",
+    "Princess",
+    "Duke",
+    "Archduke",
+    "Count",
+    "Patriarch",
+    "Shah",
+    "Saint",
 ];
 
 /// Nouns that a numeral in front makes the nineteenth of.
-const RANKED: [&str; 12] = [
-    "century", "centuries", "Century", "Corps", "Legion", "Army", "Dynasty", "dynasty", "Olympiad", "Olympic", "edition",
+const RANKED: [&str; 14] = [
+    "Reich",
+    "Republic",
+    "century",
+    "centuries",
+    "Century",
+    "Corps",
+    "Legion",
+    "Army",
+    "Dynasty",
+    "dynasty",
+    "Olympiad",
+    "Olympic",
+    "edition",
     "Congress",
 ];
 
 /// Names after which a single V or X is a number.
-const NUMBERED: [&str; 8] = ["Saturn", "Auto", "Fantasy", "Quest", "OS", "iPhone", "Ultima", "Apollo"];
+const NUMBERED: [&str; 10] =
+    ["Saturn", "PlayStation", "Playstation", "Auto", "Fantasy", "Quest", "OS", "iPhone", "Ultima", "Apollo"];
 
 /// What an IV is beside, as doctors say it.
 const MEDICAL: [&str; 14] = [
-    "drip", "drips", "line", "lines", "fluid", "fluids", "bag", "bags", "antibiotics", "therapy", "access", "infusion",
-    "pole", "needle",
+    "drip",
+    "drips",
+    "line",
+    "lines",
+    "fluid",
+    "fluids",
+    "bag",
+    "bags",
+    "antibiotics",
+    "therapy",
+    "access",
+    "infusion",
+    "pole",
+    "needle",
 ];
 
 /// Verbs that show that "I" is a person.
 const VERBS: [&str; 33] = [
-    "am", "have", "had", "think", "like", "love", "want", "need", "know", "read", "wrote", "saw", "agree", "can", "could",
-    "will", "would", "do", "did", "don't", "didn't", "see", "say", "said", "mean", "hope", "guess", "feel", "find", "explain",
-    "reached", "should", "must",
+    "am", "have", "had", "think", "like", "love", "want", "need", "know", "read", "wrote", "saw", "agree", "can",
+    "could", "will", "would", "do", "did", "don't", "didn't", "see", "say", "said", "mean", "hope", "guess", "feel",
+    "find", "explain", "reached", "should", "must",
 ];
 
 /// Words that are capitalized only because they begin a sentence.
@@ -100,6 +310,11 @@ pub(super) fn numeral(before: &[Token], rest: &[Token]) -> Said {
     let touches = |t: Option<&Token>| matches!(t, Some(Num(_) | Sym('@' | '/' | '_' | '\'' | '+')));
     if touches(before.last()) || touches(after.first()) {
         return None;
+    }
+    match *word {
+        "WWI" => return Some((1, "World War one".into())),
+        "WWII" => return Some((1, "World War two".into())),
+        _ => {}
     }
     if let Some(n) = ["st", "nd", "rd", "th"].iter().find_map(|s| value(word.strip_suffix(s)?)) {
         return word.starts_with(char::is_uppercase).then(|| (1, ordinal(n)));
@@ -128,8 +343,19 @@ pub(super) fn numeral(before: &[Token], rest: &[Token]) -> Said {
 /// The value of a numeral in its one proper spelling, in capitals or small letters throughout.
 fn value(letters: &str) -> Option<u64> {
     const PARTS: [(u64, &str); 13] = [
-        (1000, "M"), (900, "CM"), (500, "D"), (400, "CD"), (100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"),
-        (9, "IX"), (5, "V"), (4, "IV"), (1, "I"),
+        (1000, "M"),
+        (900, "CM"),
+        (500, "D"),
+        (400, "CD"),
+        (100, "C"),
+        (90, "XC"),
+        (50, "L"),
+        (40, "XL"),
+        (10, "X"),
+        (9, "IX"),
+        (5, "V"),
+        (4, "IV"),
+        (1, "I"),
     ];
     let upper = letters.to_ascii_uppercase();
     if upper != letters && letters.contains(char::is_uppercase) {
@@ -165,13 +391,17 @@ fn kind(before: &[Token], letters: &str, after: &[Token]) -> Option<Kind> {
     let (head, word) = word_in_front(before);
     let small = letters.starts_with(char::is_lowercase);
     let few = |set: &str| letters.to_uppercase().chars().all(|c| set.contains(c));
+    if letters.len() >= 5 && letters.starts_with('M') && value(letters).is_some_and(|n| (1000..2100).contains(&n)) {
+        return Some(Kind::Year);
+    }
     let Some(word) = word else {
         // "II. Methods"
         let outline = before.is_empty() && letters.len() > 1 && !small && few("IVX");
         return (outline && matches!(after, [Sym('.' | ')'), Space, ..])).then_some(Kind::Count);
     };
     let lower = word.to_lowercase();
-    let label = if LABELS.contains(&lower.as_str()) { lower.as_str() } else { lower.strip_suffix('s').unwrap_or(&lower) };
+    let label =
+        if LABELS.contains(&lower.as_str()) { lower.as_str() } else { lower.strip_suffix('s').unwrap_or(&lower) };
     if small {
         let page = matches!(label, "page" | "p" | "pp" | "ch" | "chapter");
         let numeral = few("IVXL") && (letters.len() > 1 || letters == "v" || letters == "x" || page);
@@ -190,7 +420,7 @@ fn kind(before: &[Token], letters: &str, after: &[Token]) -> Option<Kind> {
         };
         return counts.then_some(Kind::Count);
     }
-    let ruled = NAMES.contains(&word) || (capital && titled(head));
+    let ruled = (NAMES.contains(&word) && !(word == "Malcolm" && letters == "X")) || (capital && titled(head));
     if ruled && few("IVX") && (letters != "I" || !person(after)) {
         return Some(Kind::Ruler);
     }

@@ -71,6 +71,9 @@ const LIST: &[Short] = &[
     short("messrs", "Messieurs", Never, Dotted),
     short("dr", "Drive", Never, AfterName),
     short("dr", "Doctor", Never, BareName),
+    short("dr", "Doctor", Never, Inside),
+    short("fr", "Father", Never, Name),
+    short("wm", "William", Never, Name),
     short("drs", "Doctors", Never, Name),
     short("prof", "Professor", Never, Dotted),
     short("capt", "Captain", Never, Name),
@@ -123,7 +126,8 @@ const LIST: &[Short] = &[
     short("apt", "Apartment", UnlessDigit, Name),
     short("bldg", "Building", UnlessLower, Dotted),
     short("rm", "room", UnlessDigit, Number),
-    short("fl", "floor", UnlessDigit, Inside),
+    short("fl", "floor", AfterNumber, AfterName),
+    short("fl", "fluid", AfterNumber, Number),
     short("calif", "California", UnlessLower, Dotted),
     short("mass", "Massachusetts", UnlessLower, AfterName),
     short("conn", "Connecticut", UnlessLower, AfterName),
@@ -184,6 +188,8 @@ const LIST: &[Short] = &[
     short("sec", "section", AfterNumber, Number),
     short("art", "article", UnlessDigit, Number),
     short("eq", "equation", UnlessDigit, Number),
+    short("cont", "continued", UnlessLower, Dotted),
+    short("ed", "edition", UnlessLower, AfterName),
     short("ed", "edition", UnlessLower, Inside),
     short("ext", "extension", UnlessLower, Dotted),
     short("est", "estimated", UnlessDigit, Number),
@@ -232,6 +238,6 @@ const LIST: &[Short] = &[
 
 /// Months and days cut short: they go on before a digit or a word in small letters.
 pub(in crate::speak) const CALENDAR: [&str; 23] = [
-    "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov", "dec", "mon", "tue", "tues", "wed", "weds", "thu",
-    "thur", "thurs", "fri", "sat", "sun",
+    "jan", "feb", "mar", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov", "dec", "mon", "tue", "tues", "wed",
+    "weds", "thu", "thur", "thurs", "fri", "sat", "sun",
 ];

@@ -24,8 +24,8 @@ pub(super) fn emoticon(before: &[Token], rest: &[Token]) -> Said {
 /// Greek letters by their names
 pub(super) fn letter(_: &[Token], rest: &[Token]) -> Said {
     const NAMES: [&str; 24] = [
-        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi",
-        "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+        "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu",
+        "xi", "omicron", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
     ];
     let [Word(w), ..] = rest else { return None };
     let mut chars = w.chars();
@@ -102,7 +102,9 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '-' if *after == [Sym('-')] || matches!(after, [Sym('-'), Space | Word(_), ..]) => Some((2, ", ".into())),
         '-' | '–' if sides.operands() && spaced && calculation() => say("minus"),
         '-' | '–' | '—' if tight && quantity_follows(after) && after_amount(before) => say(" to "),
-        '-' | '–' if tight && letters(before, after) && *c == '–' => say(" to "),
+        '-' | '–' if tight && letters(before, after) && (*c == '–' || after.first() == Some(&Word("Z"))) => {
+            say(" to ")
+        }
         '-' if grade(before, after) => say(" minus"),
         '–' | '-' if spaced && range(before, &sides) => say("to"),
         '-' if matches!((before.last(), after.first()), (Some(Word(_)), Some(Num(_)))) => say(" "),
@@ -116,6 +118,10 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '–' => say("-"),
         '→' | '⇒' | '⟶' | '➜' => say(" to "),
         '←' => say(" from "),
+        '/' if matches!(before, [.., Num(_), Space, Word(_)]) => match super::units::per(rest) {
+            Some(said) => Some(said),
+            None => say(" "),
+        },
         '/' if sides.numbers() && spaced => say("divided by"),
         '/' if spaced => say(", "),
         '/' if tight => say(" "),
@@ -151,8 +157,16 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
 
 /// <, >, ≤, ≥, =, ≠, ≈ and how keyboards write them
 fn comparison(before: &[Token], rest: &[Token]) -> Said {
+    // a heart
+    if let ([.., Word(_), Space], [Sym('<'), Num("3"), Space, Word(w), ..]) = (before, rest)
+        && super::units::unit(w).is_none()
+    {
+        return Some((2, "love".into()));
+    }
     let (used, sign) = match rest {
-        [Sym('<'), Sym('-'), Sym('>'), ..] | [Sym('<'), Sym('='), Sym('>'), ..] => return Some((3, " to and from ".into())),
+        [Sym('<'), Sym('-'), Sym('>'), ..] | [Sym('<'), Sym('='), Sym('>'), ..] => {
+            return Some((3, " to and from ".into()));
+        }
         [Sym('-' | '='), Sym('>'), ..] => return Some((2, " to ".into())),
         [Sym('<'), Sym('-'), Space, ..] => return Some((2, " from ".into())),
         [Sym('<'), Sym('='), ..] | [Sym('='), Sym('<'), ..] => (2, '≤'),
@@ -219,6 +233,8 @@ fn operator(before: &[Token], rest: &[Token]) -> Said {
         ('+', _) if sides.right.is_some() && (sides.spaced || sides.numbers() || sides.operands()) => say(" plus "),
         ('+', _) if matches!(before.last(), Some(Word(_) | Num(_) | Sym('%'))) => say(" plus "),
         ('+', _) => say(" plus "),
+        ('&', [Sym('&'), ..]) => Some((2, " and ".into())),
+        ('|', [Sym('|'), ..]) => Some((2, " or ".into())),
         ('±' | '∓', _) => say(" plus or minus "),
         ('*' | '×' | '·' | '⋅', _) if sides.operands() => say(" times "),
         ('×', _) => say(" times "),
@@ -279,6 +295,7 @@ fn after_amount(before: &[Token]) -> bool {
         [.., Num(_)]
             | [.., Num(_), Word(_)]
             | [.., Num(_), Space, Word(_)]
+            | [.., Word("noon" | "midnight")]
             | [.., Sym('%' | '°' | '€' | '"' | '½' | '¼' | '¾' | '²' | '³')]
             | [.., Sym('°'), Word("C" | "F")]
             | [.., Num(_), Sym('\'')]

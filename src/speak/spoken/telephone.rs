@@ -9,13 +9,30 @@ use Token::{Num, Space, Sym, Word};
 
 /// Words in front of a telephone number.
 fn called(before: &[Token]) -> bool {
-    let words: Vec<String> =
-        before.iter().rev().filter_map(|t| t.word()).take(3).map(str::to_lowercase).collect();
+    let words: Vec<String> = before.iter().rev().filter_map(|t| t.word()).take(3).map(str::to_lowercase).collect();
     let word = |w: &str| {
         matches!(
             w,
-            "call" | "calls" | "called" | "calling" | "dial" | "dialed" | "dialing" | "phone" | "telephone" | "tel" | "mobile" | "cell"
-                | "text" | "ring" | "fax" | "hotline" | "whatsapp" | "sms" | "helpline" | "landline"
+            "call"
+                | "calls"
+                | "called"
+                | "calling"
+                | "dial"
+                | "dialed"
+                | "dialing"
+                | "phone"
+                | "telephone"
+                | "tel"
+                | "mobile"
+                | "cell"
+                | "text"
+                | "ring"
+                | "fax"
+                | "hotline"
+                | "whatsapp"
+                | "sms"
+                | "helpline"
+                | "landline"
         )
     };
     let number = |w: &str| matches!(w, "number" | "phone" | "mobile" | "cell" | "fax" | "line");
@@ -25,6 +42,7 @@ fn called(before: &[Token]) -> bool {
         ["on" | "at" | "me" | "us" | "him" | "her" | "or" | "number" | "is" | "and" | "to", w, ..] if word(w) => true,
         ["on" | "at" | "is", "me" | "us" | "him" | "her" | "number" | "line", w, ..] if word(w) => true,
         ["is", w, ..] if number(w) => true,
+        ["to", _, "text" | "sms"] => true,
         _ => false,
     }
 }
@@ -91,6 +109,13 @@ pub(super) fn number(before: &[Token], rest: &[Token]) -> Said {
     if !at_start(before) || !matches!(rest.first(), Some(Num(_) | Sym('+' | '('))) {
         return None;
     }
+    // 1-800-FLOWERS
+    if let [Num("1"), Sym('-'), Num(area), Sym('-'), Word(w), ..] = rest
+        && area.len() == 3
+        && w.chars().all(char::is_uppercase)
+    {
+        return Some((5, format!("one, {}, {w}", digits(area))));
+    }
     let g = groups(rest);
     let sizes: Vec<usize> = g.digits.iter().map(|d| d.len()).collect();
     let total: usize = sizes.iter().sum();
@@ -114,7 +139,9 @@ pub(super) fn number(before: &[Token], rest: &[Token]) -> Said {
         [3, 3, 4] | [1, 3, 3, 4] => true,
         [3, 2, 4] => g.hyphens == 2,
         [4, 4, 4, 4] => true,
-        [_, _, ..] if called => (5..=13).contains(&total) && g.slashes == 0 && (g.dots == 0 || g.dots + 1 == sizes.len()),
+        [_, _, ..] if called => {
+            (5..=13).contains(&total) && g.slashes == 0 && (g.dots == 0 || g.dots + 1 == sizes.len())
+        }
         [_, _, _, ..] => g.hyphens + 1 == sizes.len() && (7..=15).contains(&total) && !date(&sizes, g.hyphens),
         [3..=6] => called && !countable(after),
         [n] if *n >= 7 => called,
@@ -128,7 +155,9 @@ pub(super) fn number(before: &[Token], rest: &[Token]) -> Said {
         [Space, Word("x"), Num(n), ..] => (3, format!(", extension {}", digits(n))),
         [Word("x"), Num(n), ..] => (2, format!(", extension {}", digits(n))),
         [Space, Word("ext" | "Ext"), Sym('.'), Space, Num(n), ..] => (5, format!(", extension {}", digits(n))),
-        [Sym(','), Space, Word("ext" | "Ext"), Sym('.'), Space, Num(n), ..] => (6, format!(", extension {}", digits(n))),
+        [Sym(','), Space, Word("ext" | "Ext"), Sym('.'), Space, Num(n), ..] => {
+            (6, format!(", extension {}", digits(n)))
+        }
         [Space, Word("ext" | "extension"), Space, Num(n), ..] => (4, format!(", extension {}", digits(n))),
         _ => (0, String::new()),
     };
@@ -142,7 +171,8 @@ fn date(sizes: &[usize], marks: usize) -> bool {
 
 /// "500 people", "3 times", "20 friends", "2 minutes"
 fn countable(after: &[Token]) -> bool {
-    next_word(after).is_some_and(|w| w == "people" || w == "percent" || (w.len() > 3 && w.ends_with('s') && !w.ends_with("ss")))
+    next_word(after)
+        .is_some_and(|w| w == "people" || w == "percent" || (w.len() > 3 && w.ends_with('s') && !w.ends_with("ss")))
 }
 
 /// "ext. 4021", "extension 12"

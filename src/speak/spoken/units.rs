@@ -176,6 +176,8 @@ pub(super) fn unit(written: &str) -> Option<(&'static str, &'static str)> {
         "pH" => ("P H", "P H"),
         "ps" => ("picosecond", "picoseconds"),
         "mo" | "mos" => ("month", "months"),
+        "pts" => ("point", "points"),
+        "T" => ("tesla", "tesla"),
         "dz" | "doz" => ("dozen", "dozen"),
         "pc" => ("piece", "pieces"),
         "sqft" => ("square foot", "square feet"),
@@ -186,8 +188,9 @@ pub(super) fn unit(written: &str) -> Option<(&'static str, &'static str)> {
 
 /// Units that a dot may shorten.
 const DOTTED: [&str; 36] = [
-    "in", "ft", "yd", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "lb", "lbs", "oz", "sq", "yr", "yrs", "tsp", "tbsp", "Tsp",
-    "Tbsp", "tsps", "tbsps", "tbs", "qt", "pt", "gal", "wk", "wks", "mo", "mos", "pkg", "doz", "cu", "fl", "pcs", "st",
+    "in", "ft", "yd", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "lb", "lbs", "oz", "sq", "yr", "yrs", "tsp",
+    "tbsp", "Tsp", "Tbsp", "tsps", "tbsps", "tbs", "qt", "pt", "gal", "wk", "wks", "mo", "mos", "pkg", "doz", "cu",
+    "fl", "pcs", "st",
 ];
 
 /// Powers of a unit as they are written behind it: tokens read, 2 or 3.
