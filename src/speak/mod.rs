@@ -7,6 +7,7 @@ pub mod chunker;
 pub mod earcon;
 mod espeak;
 mod html;
+mod letters;
 mod markup;
 mod pcm;
 mod phrase;

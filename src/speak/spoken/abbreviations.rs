@@ -1,7 +1,7 @@
 //! Titles, Latin shorthand, initials, compass points and acronyms.
 
+use super::arc::compass;
 use super::lexer::{Said, Token, at_start, next_word, sentence_ends, word_before};
-use super::measure::compass;
 use super::shorthand::{When, entries};
 use Token::{Num, Space, Sym, Word};
 

@@ -3,8 +3,7 @@
 //! Defaults: 7:30 is said as it stands, hours past twelve as PM; 16:9 is no time, for its second part has one digit;
 //! 7.30 is a time only before "pm" or after "at".
 
-use super::date::parse;
-use super::lexer::{Said, Token, at_start, dash, label_before, next_word, sentence_ends, word_before};
+use super::lexer::{Said, Token, at_start, dash, label_before, next_word, parse, sentence_ends, word_before};
 use super::number::{cardinal, digits};
 use super::units::unit;
 use Token::{Num, Space, Sym, Word};

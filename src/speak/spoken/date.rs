@@ -3,7 +3,7 @@
 //! Defaults: in 3/4/2025 the month comes first (American), in 5.3.1990 the day (as wherever dots are used); whatever
 //! cannot be a month is the day. 3/4 alone is a fraction unless a word such as "on" or "due" makes it a date.
 
-use super::lexer::{Said, Token, at_start, dash, label_before, sentence_ends, word_before};
+use super::lexer::{Said, Token, at_start, dash, label_before, parse, sentence_ends, word_before};
 use super::number::{cardinal, ordinal, year as year_words};
 use Token::{Num, Space, Sym, Word};
 
@@ -33,16 +33,6 @@ pub(super) fn date(before: &[Token], rest: &[Token]) -> Said {
         .or_else(|| month_and_day(before, rest))
         .or_else(|| month_first(rest))
         .or_else(|| day_first(before, rest))
-}
-
-/// Digits of that many places and a value within bounds.
-pub(super) fn parse(
-    s: &str,
-    digits: std::ops::RangeInclusive<usize>,
-    values: std::ops::RangeInclusive<u64>,
-) -> Option<u64> {
-    let n = s.parse().ok()?;
-    (digits.contains(&s.len()) && values.contains(&n)).then_some(n)
 }
 
 fn day(s: &str) -> Option<u64> {

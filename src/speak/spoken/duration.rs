@@ -3,8 +3,7 @@
 //! Defaults: "m" alone is meters, beside hours or seconds minutes; h:mm:ss is a span unless it is said to be the time
 //! of day; m:ss is a time of day unless it cannot be one or is said to be a span.
 
-use super::date::parse;
-use super::lexer::{Said, Token, at_start, next_word, word_before};
+use super::lexer::{Said, Token, at_start, next_word, parse, word_before};
 use super::number::cardinal;
 use Token::{Num, Space, Sym, Word};
 

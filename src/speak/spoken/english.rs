@@ -1,7 +1,10 @@
 //! The rules of English, tried in order at every place of the text; the first that fits speaks.
 
 use super::lexer::{Rule, Token, tokens, unify};
-use super::{abbreviations, cardinal, clock, code, date, duration, measure, money, net, roman, symbols, telephone};
+use super::{
+    abbreviations, cardinal, clock, code, date, dimension, duration, label, measure, money, net, roman, symbols,
+    telephone, year,
+};
 
 /// Longer and more special readings first: a date before a range, a range before a number.
 const RULES: &[Rule] = &[
@@ -20,11 +23,11 @@ const RULES: &[Rule] = &[
     money::amount,
     measure::feet_and_inches,
     cardinal::ordinal,
-    cardinal::decade,
-    measure::dimensions,
-    cardinal::labelled,
+    year::decade,
+    dimension::dimensions,
+    label::labelled,
     measure::with_unit,
-    cardinal::year,
+    year::year,
     cardinal::plain,
     measure::bare_unit,
     date::day_name,

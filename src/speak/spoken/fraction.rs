@@ -1,9 +1,17 @@
 //! Fractions: 3/4, ¾, 2 1/2, 8/10, 24/7.
 
-use super::cardinal::Amount;
 use super::lexer::Token;
 use super::number::{self, cardinal};
 use Token::{Num, Space, Sym};
+
+/// A number as read from the text.
+pub(super) struct Amount {
+    pub(super) words: String,
+    /// Tokens read.
+    pub(super) used: usize,
+    /// What it counts stands in the singular.
+    pub(super) one: bool,
+}
 
 fn vulgar(c: char) -> Option<(u64, u64)> {
     Some(match c {

@@ -73,6 +73,16 @@ pub(super) fn sentence_ends(after: &[Token]) -> bool {
     after.iter().all(|t| matches!(t, Token::Space | Token::Sym('"' | '\'' | ')' | ']')))
 }
 
+/// Digits of that many places and a value within bounds.
+pub(super) fn parse(
+    s: &str,
+    digits: std::ops::RangeInclusive<usize>,
+    values: std::ops::RangeInclusive<u64>,
+) -> Option<u64> {
+    let n = s.parse().ok()?;
+    (digits.contains(&s.len()) && values.contains(&n)).then_some(n)
+}
+
 /// The length of a dash that makes a range, with the spaces around it: "-", "–", " – ".
 pub(super) fn dash(rest: &[Token]) -> Option<usize> {
     match rest {

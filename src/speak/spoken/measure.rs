@@ -3,7 +3,8 @@
 //! Defaults: "m" is meters; 16 A is amps unless a seat, gate or paper has that name; "in" is inches only where what
 //! follows cannot be a place or time; a unit is singular where it stands before a noun ("a 5 km run").
 
-use super::cardinal::{read, read_digits};
+use super::arc;
+use super::cardinal::read;
 use super::lexer::{Said, Token, at_start, label_before, next_word, sentence_ends, word_before};
 use super::number;
 use super::units::{per, read_unit, unit};
@@ -35,10 +36,10 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
             let (used, name) = match scale.get(gap) {
                 Some(Word("C" | "c")) => (gap + 1, " Celsius"),
                 Some(Word("F")) => (gap + 1, " Fahrenheit"),
-                Some(Word(w)) if compass(w).is_some() && w.len() == 1 => {
-                    return said(space + 2 + gap, &format!("{degree} {}", compass(w)?));
+                Some(Word(w)) if arc::compass(w).is_some() && w.len() == 1 => {
+                    return said(space + 2 + gap, &format!("{degree} {}", arc::compass(w)?));
                 }
-                _ => match minutes_of_arc(scale) {
+                _ => match arc::minutes(scale) {
                     Some((used, arc)) => return said(space + 1 + used, &format!("{degree} {arc}")),
                     None => (0, ""),
                 },
@@ -336,75 +337,6 @@ pub(super) fn bare_unit(before: &[Token], rest: &[Token]) -> Said {
     Some((1 + used, format!("{many}{each}")))
 }
 
-/// 512x512, 1920×1080, 10 x 20 cm, 2×AA: the first number and "by" (or "times")
-pub(super) fn dimensions(before: &[Token], rest: &[Token]) -> Said {
-    if !at_start(before) && !matches!(before.last(), Some(Word("x" | "X"))) {
-        return None;
-    }
-    let amount = read(before, rest)?;
-    let mut used = amount.used;
-    let mut words = amount.words.clone();
-    // 8.5" x 11", 2 m x 3 m
-    if let [Sym(mark @ ('"' | '\'')), ..] = &rest[used..] {
-        let (one, many) = if *mark == '"' { ("inch", "inches") } else { ("foot", "feet") };
-        words = format!("{words} {}", if amount.one { one } else { many });
-        used += 1;
-    } else {
-        let space = usize::from(matches!(rest.get(used), Some(Space)));
-        if let [Word("in"), tail @ ..] = &rest[used + space..]
-            && times(&tail[usize::from(tail.first() == Some(&Sym('.')))..]).is_some()
-        {
-            words = format!("{words} {}", if amount.one { "inch" } else { "inches" });
-            used += space + 1 + usize::from(tail.first() == Some(&Sym('.')));
-        } else if let Some((u, one, many)) =
-            read_unit(&rest[used + space..]).filter(|_| times(&rest[used + space..]).is_none())
-        {
-            words = format!("{words} {}", if amount.one { one } else { many });
-            used += space + u;
-        }
-    }
-    let (gap, sign) = times(&rest[used..])?;
-    let next = &rest[used + gap..];
-    match next {
-        [Num(_), ..] => {
-            let spaced = gap == 3;
-            let counted = used > amount.used || chain_has_unit(next) || (!spaced && sign != '*');
-            let power = matches!(next, [Num("10"), Sym('^' | '²' | '³'), ..]);
-            let product = power || spaced && !counted && (sign == '×' || computed(next));
-            Some((used + gap, format!("{words} {}", if product { "times" } else { "by" })))
-        }
-        [Word(_), ..] if gap == 1 && sign == '×' => Some((used + gap, format!("{words} times"))),
-        _ => None,
-    }
-}
-
-/// "x" or "×" with or without spaces around it
-fn times(rest: &[Token]) -> Option<(usize, char)> {
-    match rest {
-        [Space, Word("x" | "X"), Space, ..] => Some((3, 'x')),
-        [Space, Sym('×'), Space, ..] => Some((3, '×')),
-        [Word("x" | "X"), Num(_), ..] => Some((1, 'x')),
-        [Sym('×'), Num(_) | Word(_), ..] => Some((1, '×')),
-        _ => None,
-    }
-}
-
-/// Whether a unit or another factor follows the numbers of a chain.
-fn chain_has_unit(rest: &[Token]) -> bool {
-    let Some(d) = read_digits(rest) else { return false };
-    let after = &rest[d.used..];
-    let space = usize::from(matches!(after.first(), Some(Space)));
-    match times(after) {
-        Some((gap, _)) => chain_has_unit(&after[gap..]) || matches!(after.get(gap), Some(Num(_))),
-        None => read_unit(&after[space..]).is_some() || matches!(after.first(), Some(Sym('"' | '\''))),
-    }
-}
-
-fn computed(rest: &[Token]) -> bool {
-    let Some(d) = read_digits(rest) else { return false };
-    matches!(&rest[d.used..], [Space, Word("is" | "equals" | "makes"), ..] | [Space, Sym('='), ..] | [Sym('='), ..])
-}
-
 /// 5'10", 6' 2", 6'2, 5'-7"; 6ft 2
 pub(super) fn feet_and_inches(before: &[Token], rest: &[Token]) -> Said {
     if !at_start(before) {
@@ -425,54 +357,4 @@ pub(super) fn feet_and_inches(before: &[Token], rest: &[Token]) -> Said {
     };
     let used = if used == 4 && rest.get(3) == Some(&Sym('\'')) && rest.get(4) == Some(&Sym('\'')) { 5 } else { used };
     (small(inch) && ft.len() <= 2).then(|| (used, format!("{} foot {}", number::whole(ft), number::whole(inch))))
-}
-
-/// 26' 46" N behind degrees
-fn minutes_of_arc(rest: &[Token]) -> Said {
-    let mut at = 0;
-    let mut said = Vec::new();
-    for (mark, one) in [('\'', "minute"), ('"', "second")] {
-        let gap = usize::from(matches!(rest.get(at), Some(Space)));
-        if let [Num(n), Sym(m), ..] = rest.get(at + gap..)?
-            && *m == mark
-        {
-            said.push(format!("{} {one}{}", number::whole(n), if *n == "1" { "" } else { "s" }));
-            at += gap + 2;
-        }
-    }
-    if said.is_empty() {
-        return None;
-    }
-    let gap = usize::from(matches!(rest.get(at), Some(Space)));
-    if let Some(Word(w)) = rest.get(at + gap)
-        && w.len() == 1
-        && let Some(direction) = compass(w)
-    {
-        said.push(direction.to_owned());
-        at += gap + 1;
-    }
-    Some((at, said.join(" ")))
-}
-
-/// The direction that letters stand for.
-pub(super) fn compass(w: &str) -> Option<&'static str> {
-    Some(match w {
-        "N" => "north",
-        "S" => "south",
-        "E" => "east",
-        "W" => "west",
-        "NE" => "northeast",
-        "NW" => "northwest",
-        "SE" => "southeast",
-        "SW" => "southwest",
-        "NNE" => "north-northeast",
-        "NNW" => "north-northwest",
-        "SSE" => "south-southeast",
-        "SSW" => "south-southwest",
-        "ENE" => "east-northeast",
-        "ESE" => "east-southeast",
-        "WNW" => "west-northwest",
-        "WSW" => "west-southwest",
-        _ => return None,
-    })
 }

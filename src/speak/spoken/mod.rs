@@ -5,13 +5,16 @@
 //! be read in two ways, and a table of cases in `tests/data/spoken`.
 
 mod abbreviations;
+mod arc;
 mod cardinal;
 mod clock;
 mod code;
 mod date;
+mod dimension;
 mod duration;
 mod english;
 mod fraction;
+mod label;
 mod lexer;
 mod measure;
 mod money;
@@ -22,6 +25,7 @@ pub(super) mod shorthand;
 mod symbols;
 mod telephone;
 mod units;
+mod year;
 
 use serde::{Deserialize, Serialize};
 

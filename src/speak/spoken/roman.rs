@@ -81,138 +81,16 @@ const SMALL_LABELS: [&str; 20] = [
 ];
 
 /// Names that rulers shared, and given names in front of "Smith III".
-const NAMES: &[&str] = &[
-    "Abdullah",
-    "Adrian",
-    "Afonso",
-    "Albert",
-    "Alexander",
-    "Alexios",
-    "Alfonso",
-    "Amenhotep",
-    "Andrew",
-    "Anne",
-    "Arthur",
-    "Artaxerxes",
-    "Baldwin",
-    "Basil",
-    "Baudouin",
-    "Beatrix",
-    "Benedict",
-    "Boniface",
-    "Boris",
-    "Callixtus",
-    "Carl",
-    "Carlos",
-    "Carol",
-    "Casimir",
-    "Catherine",
-    "Celestine",
-    "Charles",
-    "Christian",
-    "Clement",
-    "Cleopatra",
-    "Constantine",
-    "Cyrus",
-    "Darius",
-    "David",
-    "Edward",
-    "Elizabeth",
-    "Emmanuel",
-    "Eric",
-    "Eugene",
-    "Farouk",
-    "Felipe",
-    "Ferdinand",
-    "Francis",
-    "Franz",
-    "Frederick",
-    "Friedrich",
-    "George",
-    "Gregory",
-    "Gustaf",
-    "Gustav",
-    "Haakon",
-    "Hadrian",
-    "Harald",
-    "Harold",
-    "Hassan",
-    "Henri",
-    "Henry",
-    "Honorius",
-    "Hussein",
-    "Innocent",
-    "Isabella",
-    "Ivan",
-    "James",
-    "Joanna",
-    "Johan",
-    "John",
-    "Jordan",
-    "Joseph",
-    "Juan",
-    "Julius",
-    "Justin",
-    "Justinian",
-    "Karl",
-    "Kenneth",
-    "Leo",
-    "Leopold",
-    "Louis",
-    "Ludwig",
-    "Magnus",
-    "Malcolm",
-    "Duncan",
-    "Llywelyn",
-    "Manuel",
-    "Margaret",
-    "Margrethe",
-    "Martin",
-    "Mary",
-    "Matthias",
-    "Maximilian",
-    "Mehmed",
-    "Michael",
-    "Mohammed",
-    "Murad",
-    "Napoleon",
-    "Nicholas",
-    "Olaf",
-    "Olav",
-    "Oscar",
-    "Otto",
-    "Paul",
-    "Pedro",
-    "Peter",
-    "Philip",
-    "Philippe",
-    "Pius",
-    "Ptolemy",
-    "Rama",
-    "Rameses",
-    "Ramesses",
-    "Ramses",
-    "Richard",
-    "Robert",
-    "Rudolf",
-    "Rudolph",
-    "Selim",
-    "Sigismund",
-    "Sixtus",
-    "Stephen",
-    "Suleiman",
-    "Sylvester",
-    "Theodosius",
-    "Thutmose",
-    "Umberto",
-    "Urban",
-    "Victor",
-    "Wenceslaus",
-    "Wilhelm",
-    "Willem",
-    "William",
-    "Xerxes",
-];
+const NAMES: &str = "Abdullah Adrian Afonso Albert Alexander Alexios Alfonso Amenhotep Andrew Anne Arthur Artaxerxes Baldwin \
+    Basil Baudouin Beatrix Benedict Boniface Boris Callixtus Carl Carlos Carol Casimir Catherine Celestine \
+    Charles Christian Clement Cleopatra Constantine Cyrus Darius David Edward Elizabeth Emmanuel Eric Eugene \
+    Farouk Felipe Ferdinand Francis Franz Frederick Friedrich George Gregory Gustaf Gustav Haakon Hadrian Harald \
+    Harold Hassan Henri Henry Honorius Hussein Innocent Isabella Ivan James Joanna Johan John Jordan Joseph Juan \
+    Julius Justin Justinian Karl Kenneth Leo Leopold Louis Ludwig Magnus Malcolm Duncan Llywelyn Manuel Margaret \
+    Margrethe Martin Mary Matthias Maximilian Mehmed Michael Mohammed Murad Napoleon Nicholas Olaf Olav Oscar \
+    Otto Paul Pedro Peter Philip Philippe Pius Ptolemy Rama Rameses Ramesses Ramses Richard Robert Rudolf \
+    Rudolph Selim Sigismund Sixtus Stephen Suleiman Sylvester Theodosius Thutmose Umberto Urban Victor \
+    Wenceslaus Wilhelm Willem William Xerxes";
 
 const GIVEN: [&str; 16] = [
     "Thomas", "Thurston", "Daniel", "Samuel", "Walter", "Harry", "Jack", "Frank", "Howard", "Loudon", "Benjamin",
@@ -379,6 +257,10 @@ fn value(letters: &str) -> Option<u64> {
     (rest.is_empty() && n > 0 && n < 4000 && spelled == upper).then_some(n)
 }
 
+fn named(word: &str) -> bool {
+    NAMES.split(' ').any(|n| n == word)
+}
+
 fn capitalized(words: &str) -> String {
     let part = |w: &str| w.chars().next().map(|c| c.to_uppercase().chain(w.chars().skip(1)).collect::<String>());
     words.split(' ').map(|w| part(w).unwrap_or_default()).collect::<Vec<_>>().join(" ")
@@ -420,7 +302,7 @@ fn kind(before: &[Token], letters: &str, after: &[Token]) -> Option<Kind> {
         };
         return counts.then_some(Kind::Count);
     }
-    let ruled = (NAMES.contains(&word) && !(word == "Malcolm" && letters == "X")) || (capital && titled(head));
+    let ruled = (named(word) && !(word == "Malcolm" && letters == "X")) || (capital && titled(head));
     if ruled && few("IVX") && (letters != "I" || !person(after)) {
         return Some(Kind::Ruler);
     }
@@ -487,5 +369,5 @@ fn titled(head: &[Token]) -> bool {
 /// John Smith III, Alfred E. Smith IV: what stands before the surname is a given name, perhaps with an initial.
 fn person_named(head: &[Token]) -> bool {
     let names = head.iter().rev().take_while(|t| t.is_capitalized() || matches!(t, Space | Sym('.')));
-    names.filter_map(|t| t.word()).take(2).any(|w| NAMES.contains(&w) || GIVEN.contains(&w))
+    names.filter_map(|t| t.word()).take(2).any(|w| named(w) || GIVEN.contains(&w))
 }
