@@ -147,7 +147,8 @@ fn text_comes_from_standard_input_too() {
 fn the_words_are_printed_without_a_voice() {
     let dir = tempfile::tempdir().expect("a folder");
     let text = "World War II ended in 1945. It is <b>5 &lt; 6</b>, it costs 3,50 €.";
-    let said = ["World War two ended in nineteen forty-five.", "It is five is less than six, it costs three euros fifty."];
+    let said =
+        ["World War two ended in nineteen forty-five.", "It is five is less than six, it costs three euros fifty."];
     let out = ok(tercet(dir.path()).args(["say", "--words", text]));
     assert_eq!(out.lines().collect::<Vec<_>>(), said);
 

@@ -160,6 +160,8 @@ fn last_clause_end(text: &str, min: usize) -> Option<usize> {
         let more = space.is_some_and(char::is_whitespace) && then.is_some();
         match c {
             // "November 5, 2026" and "Yes," he said stay whole
+            // "Tue., Mar. 4" and "Monday, May 4" too
+            ',' if text[..at].ends_with(['.', ']']) || text[..at].ends_with("day") => {}
             ',' | ';' | ':' if more && !then.is_some_and(|t| t.is_ascii_digit()) => best = Some(at + 1),
             '—' if then.is_some() => best = Some(at + c.len_utf8()),
             '-' | '–' if more && text[..at].ends_with(' ') && !then.is_some_and(|t| t.is_ascii_digit()) => {

@@ -33,15 +33,15 @@ pub(super) fn labelled(before: &[Token], rest: &[Token]) -> Said {
     let house = matches!(after, [Word(w), Space, street, ..] if w.len() == 1 && street.is_capitalized());
     let house = house && n.len() == 3 && at_start(before);
     let named = match before {
+        [.., Word("Airbus"), Space, Word("A")] => true,
         [.., Word("Flight" | "flight"), Space, Word(w)] | [.., Word("Flight" | "flight"), Space, Word(w), Space] => {
             w.len() == 2
         }
-        [.., Word(w), Space] => {
+        [.., Word(w), Space] | [.., Word(w), Sym('.'), Space] => {
             LABELS.contains(&w.to_lowercase().as_str()) || matches!(*w, "Bus" | "Studio" | "Area" | "Tram")
         }
-        [.., Word("Airbus"), Space, Word("A")] => true,
         [.., Word("Boeing"), Space, Num(_), Sym('-')] => true,
-        [.., Word("I"), Sym('-')] => true,
+        [.., Word("I" | "US"), Sym('-')] => true,
         _ => false,
     };
     ((named || house) && (3..=4).contains(&n.len()) && next_word(after) != Some("people"))

@@ -14,7 +14,7 @@ use Token::{Num, Space, Sym, Word};
 pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
     let amount = read(before, rest)?;
     if matches!(before.last(), Some(Word(_) | Num(_)))
-        && !matches!(before, [.., Num(_), Word("x" | "X")])
+        && !matches!(before, [.., Num(_) | Sym('\'' | '"'), Word("x" | "X")])
         && matches!(rest.first(), Some(Num(_)))
     {
         return None;
@@ -44,7 +44,9 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
                     None => (0, ""),
                 },
             };
-            let (more, each) = per(&scale[used..]).unwrap_or_default();
+            let rate = matches!(&scale[used..], [Sym('/'), Word(w), ..]
+                if unit(w).is_some() || matches!(*w, "hour" | "minute" | "day" | "week" | "year"));
+            let (more, each) = per(&scale[used..]).filter(|_| rate).unwrap_or_default();
             let degree = if modifies(before, &scale[used + more..]) { "degree" } else { degree };
             return said(space + 1 + used + more, &format!("{degree}{name}{each}"));
         }

@@ -137,8 +137,8 @@ const RANKED: [&str; 14] = [
 ];
 
 /// Names after which a single V or X is a number.
-const NUMBERED: [&str; 10] =
-    ["Saturn", "PlayStation", "Playstation", "Auto", "Fantasy", "Quest", "OS", "iPhone", "Ultima", "Apollo"];
+const NUMBERED: [&str; 11] =
+    ["Saturn", "Rocky", "PlayStation", "Playstation", "Auto", "Fantasy", "Quest", "OS", "iPhone", "Ultima", "Apollo"];
 
 /// What an IV is beside, as doctors say it.
 const MEDICAL: [&str; 14] = [
@@ -290,6 +290,11 @@ fn kind(before: &[Token], letters: &str, after: &[Token]) -> Option<Kind> {
         return (SMALL_LABELS.contains(&label) && numeral && (letters != "i" || !person(after))).then_some(Kind::Count);
     }
     if next_word(after).is_some_and(|w| RANKED.contains(&w)) && few("IVX") && (letters != "I" || word == "the") {
+        return Some(Kind::Rank);
+    }
+    // "the XIV Dalai Lama", but not "the IV drip"
+    let titled_noun = next_word(after).is_some_and(|w| w.starts_with(char::is_uppercase));
+    if lower == "the" && letters.len() > 1 && few("IVX") && titled_noun && !matches!(letters, "XX" | "XXX") {
         return Some(Kind::Rank);
     }
     let capital = word.starts_with(char::is_uppercase);

@@ -187,10 +187,10 @@ pub(super) fn unit(written: &str) -> Option<(&'static str, &'static str)> {
 }
 
 /// Units that a dot may shorten.
-const DOTTED: [&str; 36] = [
+const DOTTED: [&str; 37] = [
     "in", "ft", "yd", "mi", "hr", "hrs", "min", "mins", "sec", "secs", "lb", "lbs", "oz", "sq", "yr", "yrs", "tsp",
     "tbsp", "Tsp", "Tbsp", "tsps", "tbsps", "tbs", "qt", "pt", "gal", "wk", "wks", "mo", "mos", "pkg", "doz", "cu",
-    "fl", "pcs", "st",
+    "fl", "pcs", "st", "pts",
 ];
 
 /// Powers of a unit as they are written behind it: tokens read, 2 or 3.

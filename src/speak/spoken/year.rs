@@ -3,12 +3,26 @@
 //! Defaults: four digits from 1900 on are a year unless something is counted ("2000 steps"); earlier ones need a word
 //! such as "in", an era or a range beside them.
 
+use super::cardinal::read_digits;
 use super::lexer::{Said, Token, at_start, label_before, next_word, sentence_ends, word_before};
 use super::number::{self, cardinal, year as year_words};
 use Token::{Num, Space, Sym, Word};
 
 /// 1990s, '80s, the 80s, her 40s; '24
 pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
+    // "100s of photos"
+    if let Some(d) = read_digits(rest)
+        && matches!(&rest[d.used..], [Word("s"), Space, Word("of"), ..])
+        && let Some(many) = match d.int.as_str() {
+            "10" => Some("tens"),
+            "100" => Some("hundreds"),
+            "1000" => Some("thousands"),
+            "1000000" => Some("millions"),
+            _ => None,
+        }
+    {
+        return Some((d.used + 1, many.to_owned()));
+    }
     let quoted = usize::from(matches!(rest, [Sym('\''), Num(_), ..]));
     if quoted == 1 && !matches!(before.last(), None | Some(Space | Sym('(' | '-' | '–' | '/'))) {
         return None;
@@ -73,7 +87,7 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     let era = era(after);
     let anno = matches!(before, [.., Word("AD" | "CE"), Space]);
     let y: u64 = n.parse().ok().filter(|_| n.len() <= 4)?;
-    if era.is_none() && !anno && !(n.len() == 4 && (1100..=2199).contains(&y))
+    if era.is_none() && !anno && !(n.len() == 4 && (1001..=2199).contains(&y))
         || !(at_start(before) || matches!(before, [.., Word("FY" | "CY")]))
         || counted(after)
     {
@@ -86,6 +100,12 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     }
     if anno {
         return Some((1, if n.len() == 4 { year_words(y) } else { number::label(y) }));
+    }
+    // the early years of the millennium are counts more often
+    let early =
+        matches!(word_before(before).as_deref(), Some("in" | "since" | "until" | "year" | "before" | "after" | "by"));
+    if n.len() == 4 && (1001..1100).contains(&y) && y != 1024 && early && at_start(before) && !counted(after) {
+        return Some((1, year_words(y)));
     }
     let is_year = |n: &str| n.len() == 4 && n.parse().is_ok_and(|y: u64| (1100..=2199).contains(&y));
     // "2019/20": a season
@@ -107,7 +127,7 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
         || matches!(before, [.., Num(a), Sym('-' | '–')] if is_year(a));
     let context = matches!(before.last(), Some(Space | Sym('(')));
     let context = context && label_before(before).is_some_and(|w| YEAR_CONTEXT.contains(&w.as_str()));
-    (y >= 1900 || range || context).then(|| (1, year_words(y)))
+    (y >= 1900 || y >= 1100 && (range || context)).then(|| (1, year_words(y)))
 }
 
 /// "AD", "B.C." behind a year: tokens read, letters
