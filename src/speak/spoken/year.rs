@@ -90,6 +90,7 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     if era.is_none() && !anno && !(n.len() == 4 && (1001..=2199).contains(&y))
         || !(at_start(before) || matches!(before, [.., Word("FY" | "CY")]))
         || counted(after)
+        || matches!(after.first(), Some(Word(_)))
     {
         return None;
     }
