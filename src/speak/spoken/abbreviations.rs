@@ -8,7 +8,7 @@ use Token::{Num, Space, Sym, Word};
 /// Dr. Smith, Main St., tbsp., No. 5: the list of shorthand
 pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
-    if matches!(before.last(), Some(Word(_) | Num(_) | Sym('\'' | '@'))) {
+    if matches!(before.last(), Some(Word(_) | Num(_) | Sym('\'' | '@' | '&'))) {
         return None;
     }
     let dot = usize::from(matches!(after.first(), Some(Sym('.'))));
@@ -25,6 +25,10 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
         _ => false,
     };
     let capital = w.starts_with(char::is_uppercase);
+    // "et al." is not Al
+    if *w == "Al" {
+        return None;
+    }
     let entry = entries(w).find(|s| {
         let fits = match s.when {
             When::Dotted => dot == 1,
@@ -93,7 +97,7 @@ pub(super) fn latin(before: &[Token], rest: &[Token]) -> Said {
         [Word("eg"), Space | Sym(','), ..] => Some((1, "for example".into())),
         [Word("ie"), Space | Sym(','), ..] => Some((1, "that is".into())),
         [Word("aka"), Space, ..] => Some((1, "also known as".into())),
-        [Word("w"), Sym('/'), Word("o"), Space, ..] => Some((3, "without".into())),
+        [Word("w"), Sym('/'), Word("o"), ..] => Some((3, "without".into())),
         [Word("w"), Sym('/'), Space | Word(_), ..] => Some((2, "with ".into())),
         [Word("v" | "V"), Num(_), Sym('.'), ..] if at_start(before) => Some((1, "version".into())),
         [Word("v"), Space, next, ..]

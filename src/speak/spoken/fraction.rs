@@ -1,6 +1,6 @@
 //! Fractions: 3/4, ¾, 2 1/2, 8/10, 24/7.
 
-use super::lexer::Token;
+use super::lexer::{Token, next_word};
 use super::number::{self, cardinal};
 use Token::{Num, Space, Sym};
 
@@ -70,6 +70,11 @@ pub(super) fn mixed(rest: &[Token]) -> Option<Amount> {
     Some(Amount { words: format!("{} and {part}", number::whole(whole)), used: 1 + space + used, one: false })
 }
 
+/// "4/5 stars"
+fn scored(after: &[Token]) -> bool {
+    next_word(after).is_some_and(|w| matches!(w, "stars" | "points" | "marks"))
+}
+
 /// 1/2, ¾, 8/10, 24/7, 50/50, 20/20
 pub(super) fn fraction(before: &[Token], rest: &[Token]) -> Option<Amount> {
     if matches!(before.last(), Some(Sym('/'))) {
@@ -80,6 +85,7 @@ pub(super) fn fraction(before: &[Token], rest: &[Token]) -> Option<Amount> {
         (24, 7) | (9, 11) => format!("{} {}", cardinal(n), cardinal(d)),
         (n, d) if n == d && n >= 10 => format!("{} {}", cardinal(n), cardinal(d)),
         (80, 20) | (60, 40) | (70, 30) | (90, 10) | (20, 40) => format!("{} {}", cardinal(n), cardinal(d)),
+        (n, d) if n <= d && scored(&rest[used..]) => format!("{} out of {}", cardinal(n), cardinal(d)),
         (n, 10) if n <= 10 => format!("{} out of ten", cardinal(n)),
         _ => match part_name(n, d) {
             Some(part) => format!("{} {part}", cardinal(n)),

@@ -262,6 +262,14 @@ fn power(before: &[Token], after: &[Token]) -> Said {
         "three" if minus.is_empty() && base_is_letter => " cubed".into(),
         _ => format!(" to the power of {minus}{n}"),
     };
+    // "3 × 10^8 m/s": the unit belongs to the number
+    let numeric = matches!(before.last(), Some(Num(_)));
+    if let Some([Space, unit @ ..]) = after.get(used - 1..)
+        && numeric
+        && let Some((more, _, many)) = super::units::read_unit(unit)
+    {
+        return Some((used + 1 + more, format!("{words} {many}")));
+    }
     Some((used, words))
 }
 
