@@ -125,10 +125,10 @@ pub(super) fn initials(before: &[Token], rest: &[Token]) -> Said {
     let single = |w: &&str| w.chars().count() == 1;
     let mut used = parts.len() * 2;
     // "U.S" without its last dot
-    if parts.iter().all(|w| single(&w))
+    if parts.iter().all(single)
         && !parts.is_empty()
         && let Some(t @ Word(w)) = rest.get(used)
-        && single(&w)
+        && single(w)
         && t.is_capitalized()
     {
         parts.push(w);
@@ -142,7 +142,7 @@ pub(super) fn initials(before: &[Token], rest: &[Token]) -> Said {
         1 if !single(&parts[0]) => None,
         1 if matches!(after, [Space, next, ..] if next.is_capitalized()) && parts[0] != "I" => Some((used, letters)),
         1 => None,
-        _ if !parts.iter().any(|w| single(&w)) => None,
+        _ if !parts.iter().any(single) => None,
         _ => {
             let stop = if sentence_ends(after) { "." } else { "" };
             Some((used, format!("{letters}{stop}")))

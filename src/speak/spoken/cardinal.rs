@@ -170,22 +170,16 @@ pub(super) fn plain(before: &[Token], rest: &[Token]) -> Said {
         Some(Word("m")) => " million",
         Some(Word("bn")) => " billion",
         Some(Word("tn")) => " trillion",
-        Some(Word("p")) => match rest[..amount.used] {
-            [Num(n)] | [Num(n), Space, Num(_)] if n.len() <= 4 && amount.one || n.len() <= 4 => {
-                let lines = spell_digits(&rest[..amount.used]).parse().ok()?;
-                let said = if (144..=9999).contains(&lines) { number::label(lines) } else { amount.words };
-                return Some((amount.used + 1, format!("{said} P")));
-            }
-            _ => return Some((amount.used, amount.words)),
-        },
+        // "1080p": lines of a picture
+        Some(Word("p")) => {
+            let lines = super::lexer::spell(&rest[..amount.used]).replace(' ', "").parse().ok();
+            let said = lines.filter(|n| (144..=9999).contains(n)).map_or(amount.words, number::label);
+            return Some((amount.used + 1, format!("{said} P")));
+        }
         Some(Sym('+')) if !matches!(rest.get(amount.used + 1), Some(Num(_))) => " plus",
         _ => return Some((amount.used, amount.words)),
     };
     Some((amount.used + 1, amount.words + scale))
-}
-
-fn spell_digits(tokens: &[Token]) -> String {
-    super::lexer::spell(tokens).chars().filter(char::is_ascii_digit).collect()
 }
 
 /// e6, e-3 right behind a number
