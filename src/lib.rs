@@ -1,11 +1,12 @@
 //! tercet: a voice agent that lives on one small machine.
 //!
 //! The map, in the order modules may depend on each other (a test enforces it):
-//! `units, random, error, problems, schema ← budget, whisper ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ←
-//! pipeline ← config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`, `error`,
-//! `problems` and `schema`.
+//! `units, random, error, problems, numerals, schema ← budget, whisper ← store, onnx ← { audio | hear | llm | speak | dialog |
+//! tools } ← pipeline ← config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`,
+//! `error`, `problems` and `schema`.
 
 pub mod error;
+pub mod numerals;
 pub mod problems;
 pub mod random;
 pub mod schema;

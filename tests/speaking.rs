@@ -144,6 +144,29 @@ fn text_comes_from_standard_input_too() {
 }
 
 #[test]
+fn the_words_are_printed_without_a_voice() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = "World War II ended in 1945. It is <b>5 &lt; 6</b>, it costs 3,50 €.";
+    let said =
+        ["World War two ended in nineteen forty-five.", "It is five is less than six, it costs three euros fifty."];
+    let out = ok(tercet(dir.path()).args(["say", "--words", text]));
+    assert_eq!(out.lines().collect::<Vec<_>>(), said);
+
+    let mut c = tercet(dir.path());
+    c.args(["say", "--words", "--json", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = c.spawn().expect("the program starts");
+    child.stdin.take().expect("a pipe").write_all(text.as_bytes()).expect("written");
+    let out = child.wait_with_output().expect("it ends");
+    let v: Value = serde_json::from_slice(&out.stdout).expect("one JSON object");
+    assert_eq!(v["sentences"], serde_json::json!(said));
+
+    let out = run(tercet(dir.path()).args(["say", "--words", "🎉"]));
+    assert_eq!(out.status.code(), Some(64), "{}", String::from_utf8_lossy(&out.stderr));
+    let out = run(tercet(dir.path()).args(["say", "--words", "Hi.", "-o", "x.wav"]));
+    assert_eq!(out.status.code(), Some(64), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
 fn what_cannot_be_said_is_refused_with_a_reason() {
     let dir = tempfile::tempdir().expect("a folder");
     let wav = dir.path().join("x.wav");

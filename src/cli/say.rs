@@ -32,6 +32,9 @@ pub struct Args {
     /// Speed of speech, 0.5 to 2 (speak.speed)
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     speed: Option<String>,
+    /// Print the words that would be spoken, a sentence a line, and make no sound
+    #[arg(long, conflicts_with_all = ["output", "speed"])]
+    words: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -55,6 +58,12 @@ struct Report {
     file: Option<PathBuf>,
 }
 
+/// What is spoken, without the sound.
+#[derive(Debug, Serialize)]
+struct Words {
+    sentences: Vec<String>,
+}
+
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let settings = ctx.settings_with(flag("--speed", "speak.speed", args.speed.as_ref()).into_iter().collect())?;
     let text = text(&args.text)?;
@@ -63,6 +72,12 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     sentences.extend(chunker.finish());
     if sentences.is_empty() {
         return Err(Error::new(Kind::Usage, "there is nothing to say in the text").remedy("give it words"));
+    }
+
+    if args.words {
+        let sentences = sentences.iter().map(|s| speak::spoken::normalize(s, settings.speak.language));
+        let words = Words { sentences: sentences.filter(|s| !s.is_empty()).collect() };
+        return if args.json { out::json(&words) } else { words.sentences.iter().try_for_each(out::line) };
     }
 
     let budget = Budget::unlimited();

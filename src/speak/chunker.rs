@@ -1,5 +1,6 @@
 //! A stream of text pieces becomes sentences, each handed out as soon as it is known to be one.
 
+use super::html::Html;
 use super::markup;
 use super::stops::{Scan, sentence_end};
 
@@ -20,6 +21,7 @@ const JOINTS: [&str; 10] = ["and", "but", "or", "because", "which", "so", "when"
 /// characters. What comes out depends on the text alone, not on how it was cut into pieces; no word is lost.
 #[derive(Debug)]
 pub struct Chunker {
+    html: Html,
     /// Text of the sentence being gathered: no leading white space, no runs of spaces.
     pending: String,
     chars: usize,
@@ -31,7 +33,7 @@ pub struct Chunker {
 
 impl Default for Chunker {
     fn default() -> Self {
-        Self { pending: String::new(), chars: 0, line_start: true, first: true }
+        Self { html: Html::default(), pending: String::new(), chars: 0, line_start: true, first: true }
     }
 }
 
@@ -43,19 +45,31 @@ impl Chunker {
     /// Takes the next piece of text and returns the sentences it completed, mostly none or one.
     pub fn push(&mut self, piece: &str) -> Vec<String> {
         let mut out = Vec::new();
+        let mut plain = String::new();
         for c in piece.chars() {
+            self.html.push(c, &mut plain);
+            self.take(&plain, &mut out);
+            plain.clear();
+        }
+        out
+    }
+
+    fn take(&mut self, plain: &str, out: &mut Vec<String>) {
+        for c in plain.chars() {
             if self.append(c) {
                 while let Some(end) = self.boundary() {
-                    self.cut(end, &mut out);
+                    self.cut(end, out);
                 }
             }
         }
-        out
     }
 
     /// The text is over: returns what is left, and is ready for another text.
     pub fn finish(&mut self) -> Vec<String> {
         let mut out = Vec::new();
+        let mut plain = String::new();
+        self.html.finish(&mut plain);
+        self.take(&plain, &mut out);
         while let Scan::Cut(end) = sentence_end(&self.pending, self.line_start, true) {
             if end >= self.pending.len() {
                 break;
@@ -146,6 +160,8 @@ fn last_clause_end(text: &str, min: usize) -> Option<usize> {
         let more = space.is_some_and(char::is_whitespace) && then.is_some();
         match c {
             // "November 5, 2026" and "Yes," he said stay whole
+            // "Tue., Mar. 4" and "Monday, May 4" too
+            ',' if text[..at].ends_with(['.', ']']) || text[..at].ends_with("day") => {}
             ',' | ';' | ':' if more && !then.is_some_and(|t| t.is_ascii_digit()) => best = Some(at + 1),
             '—' if then.is_some() => best = Some(at + c.len_utf8()),
             '-' | '–' if more && text[..at].ends_with(' ') && !then.is_some_and(|t| t.is_ascii_digit()) => {

@@ -41,7 +41,13 @@ fn without_line_mark(line: &str) -> Option<&str> {
     if line.len() >= 3 && line.chars().all(|c| "-*_=|: ".contains(c)) {
         return None;
     }
-    let unquoted = line.trim_start_matches(['>', ' ']);
+    // ">50 %" is no quote
+    let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
+    let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
+    if let Some((name, text)) = definition(unquoted) {
+        // A footnote has something to say, the address of a link has not.
+        return name.starts_with('^').then(|| text.trim_start());
+    }
     let heading = unquoted.trim_start_matches('#');
     if heading.len() < unquoted.len() && heading.starts_with(' ') {
         return Some(heading.trim_start());
@@ -55,10 +61,46 @@ fn without_line_mark(line: &str) -> Option<&str> {
     Some(unquoted)
 }
 
+/// "[name]: what it is", as links and footnotes are defined.
+fn definition(line: &str) -> Option<(&str, &str)> {
+    let (name, text) = line.strip_prefix('[')?.split_once("]:")?;
+    (!name.is_empty() && !name.contains(['[', ']'])).then_some((name, text))
+}
+
+/// The length of "[1]", "[^note]" or "[2, 3]" at the start: a mark that points to a note and says nothing.
+fn citation(chars: &[char]) -> Option<usize> {
+    let end = chars.iter().position(|c| *c == ']')?;
+    let name = chars.get(1..end)?;
+    let numbers = !name.is_empty() && name.iter().all(|c| c.is_ascii_digit() || matches!(c, ',' | ' ' | '-' | '–'));
+    let link = match chars.get(end + 1) {
+        Some('(' | ':') => true,
+        Some('[') => citation(&chars[end + 1..]).is_none(),
+        _ => false,
+    };
+    let note = name.first() == Some(&'^');
+    ((numbers || note) && !link).then_some(end + 1)
+}
+
+/// The length of "$x = 5$" at the start: a formula, where dollars would not stand at both ends.
+fn formula(chars: &[char]) -> Option<usize> {
+    let end = 1 + chars.get(1..)?.iter().position(|c| *c == '$')?;
+    let inner = &chars[1..end];
+    let tight = !inner.first()?.is_whitespace() && !inner.last()?.is_whitespace();
+    let after = chars.get(end + 1).is_none_or(|c| !c.is_alphanumeric());
+    let computed = inner.iter().any(|c| "=+^_\\<>*/{}".contains(*c)) || inner.iter().all(|c| c.is_alphabetic());
+    let priced = inner.first()?.is_ascii_digit() && !inner.iter().any(|c| "=^\\".contains(*c));
+    (tight && after && computed && !priced).then_some(end + 1)
+}
+
 /// Emphasis, code marks, links, table bars and pictographs out of one line.
 fn inline(line: &str) -> String {
-    let line = line.trim();
-    let table = line.starts_with('|');
+    let line = line.trim().replace("$$", "$");
+    let line = if ["\\frac", "\\times", "\\sqrt", "\\cdot"].iter().any(|c| line.contains(c)) {
+        plain_formula(&line)
+    } else {
+        line
+    };
+    let table = line.starts_with('|') || line.contains(" | ");
     let line = line.trim_matches('|');
     let chars: Vec<char> = line.chars().collect();
     let mut out = String::with_capacity(line.len());
@@ -70,6 +112,41 @@ fn inline(line: &str) -> String {
         let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         let is_word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
         match c {
+            // [1], [^note]
+            '[' if citation(&chars[i..]).is_some()
+                && (out.ends_with(|c: char| !c.is_whitespace()) || is_note(&chars[i..], &out)) =>
+            {
+                i += citation(&chars[i..]).unwrap_or(1);
+                while out.ends_with(' ') {
+                    out.pop();
+                }
+                continue;
+            }
+            // [text][name]
+            ']' if after == Some('[') => match chars[i + 1..].iter().position(|c| *c == ']') {
+                Some(len) => {
+                    i += len + 2;
+                    continue;
+                }
+                None => out.push(' '),
+            },
+            '$' if formula(&chars[i..]).is_some() => {
+                let len = formula(&chars[i..]).unwrap_or(1);
+                let inner: String = chars[i + 1..i + len - 1].iter().collect();
+                out.push_str(&plain_formula(&inner));
+                i += len;
+                continue;
+            }
+            // \\* and its like: the sign is meant
+            '\\' if after.is_some_and(|a| a.is_ascii_punctuation() && a != '\\') => {
+                match after {
+                    Some('(' | ')' | '[' | ']') => {}
+                    Some(a) => out.push(a),
+                    None => {}
+                }
+                i += 2;
+                continue;
+            }
             // [text](address)
             ']' if after == Some('(') => match chars[i..].iter().position(|c| *c == ')') {
                 Some(len) => {
@@ -99,6 +176,47 @@ fn inline(line: &str) -> String {
         i += 1;
     }
     out
+}
+
+/// Whether a citation is one although a space stands in front: a note, or numbers behind a word.
+fn is_note(chars: &[char], out: &str) -> bool {
+    let cited = out.split_whitespace().next_back().unwrap_or_default().to_lowercase();
+    // "as in [3]" names the note
+    let named = matches!(
+        cited.as_str(),
+        "in" | "see" | "and" | "or" | "by" | "from" | "of" | "with" | "to" | "ref" | "reference"
+    );
+    chars.get(1) == Some(&'^') || (!named && cited.ends_with(char::is_alphanumeric))
+}
+
+/// A formula without the commands of LaTeX.
+fn plain_formula(inner: &str) -> String {
+    const COMMANDS: [(&str, &str); 22] = [
+        ("\\times", "×"),
+        ("\\cdot", "·"),
+        ("\\div", "÷"),
+        ("\\pm", "±"),
+        ("\\leq", "≤"),
+        ("\\le", "≤"),
+        ("\\geq", "≥"),
+        ("\\ge", "≥"),
+        ("\\neq", "≠"),
+        ("\\approx", "≈"),
+        ("\\infty", "∞"),
+        ("\\sqrt", "√"),
+        ("\\rightarrow", "→"),
+        ("\\to", "→"),
+        ("\\pi", "π"),
+        ("\\alpha", "α"),
+        ("\\beta", "β"),
+        ("\\theta", "θ"),
+        ("\\lambda", "λ"),
+        ("\\frac", ""),
+        ("}{", " over "),
+        ("\\text", ""),
+    ];
+    let replaced = COMMANDS.iter().fold(inner.to_owned(), |s, (command, sign)| s.replace(command, sign));
+    replaced.replace(['{', '}', '\\'], "").replace('_', " ")
 }
 
 #[cfg(test)]

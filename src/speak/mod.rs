@@ -6,6 +6,8 @@
 pub mod chunker;
 pub mod earcon;
 mod espeak;
+mod html;
+mod letters;
 mod markup;
 mod pcm;
 mod phrase;
@@ -16,3 +18,7 @@ mod tts;
 pub use chunker::Chunker;
 pub use pcm::Pcm;
 pub use tts::{Settings, Voice};
+
+#[cfg(test)]
+#[path = "tests/spoken.rs"]
+mod spoken_tests;

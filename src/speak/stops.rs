@@ -9,30 +9,21 @@ pub(super) enum Scan {
     Open,
 }
 
+/// Longest name of a link or note that is waited for, in bytes.
+const LONGEST_NAME: usize = 80;
+
+/// Longest mark that points to a note, in bytes.
+const LONGEST_MARK: usize = 16;
+
 enum Verdict {
     Ends,
     GoesOn,
     Unknown,
 }
 
+use super::spoken::shorthand::{self, Ends};
+
 const MARKS: [char; 4] = ['.', '!', '?', '…'];
-
-/// Titles and shorthand that never end a sentence (lower case, without the last dot).
-const NEVER: [&str; 28] = [
-    "mr", "mrs", "ms", "dr", "prof", "gen", "sen", "rep", "gov", "capt", "sgt", "lt", "col", "rev", "hon", "mt", "e.g",
-    "i.e", "vs", "approx", "cf", "viz", "pres", "messrs", "mme", "mlle", "sra", "dra",
-];
-
-/// Shorthand in front of a number.
-const BEFORE_NUMBER: [&str; 14] =
-    ["no", "nr", "fig", "vol", "ch", "p", "pp", "ext", "est", "min", "max", "sec", "art", "nos"];
-
-/// Shorthand that may end a sentence, and does unless the next word is in lower case.
-const MAYBE: [&str; 36] = [
-    "etc", "inc", "ltd", "co", "corp", "jr", "sr", "dept", "ave", "blvd", "rd", "al", "ca", "avg", "ft", "oz", "lb",
-    "lbs", "hr", "hrs", "mi", "mins", "secs", "jan", "feb", "apr", "jun", "jul", "aug", "sept", "sep", "oct", "nov",
-    "dec", "tel", "temp",
-];
 
 /// What may follow "7 p.m." with a capital letter within the same sentence.
 const AFTER_CLOCK: [&str; 28] = [
@@ -114,7 +105,11 @@ impl<'a> MarkRun<'a> {
         let len = |s: &str, of: &dyn Fn(char) -> bool| s.find(|c| !of(c)).unwrap_or(s.len());
         let marks_end = start + len(&text[start..], &|c| MARKS.contains(&c));
         let closer = |c: char| "\"'”’)]}*_`»".contains(c) || super::markup::is_pictograph(c);
-        let end = marks_end + len(&text[marks_end..], &closer);
+        let mut end = marks_end + len(&text[marks_end..], &closer);
+        // "so.[1] Then": a mark that points to a note
+        while let Some(len) = note_mark(&text[end..]) {
+            end += len;
+        }
         let closed = text[marks_end..end].contains(['"', '\'', '”', '’', ')', ']', '»']);
         Self { start, end, marks: &text[start..marks_end], closed }
     }
@@ -124,10 +119,14 @@ impl<'a> MarkRun<'a> {
         match after.chars().next() {
             None if complete => return Verdict::Ends,
             None => return Verdict::Unknown,
+            Some('[') if !complete && after.len() < LONGEST_MARK && !after.contains(']') => return Verdict::Unknown,
             Some(c) if !c.is_whitespace() => return Verdict::GoesOn,
             Some(_) => {}
         }
-        let next = Next { text: after.trim_start(), complete };
+        let follows = after.trim_start();
+        let joined = follows.starts_with(['–', '—', '-', '&', '=', '+', '→', '/'])
+            && !after[..after.len() - follows.len()].contains('\n');
+        let next = Next { text: follows, complete, joined };
         if self.marks.contains('…') || self.marks.contains("..") {
             return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit()) || n.is_word("I"));
         }
@@ -144,10 +143,21 @@ impl<'a> MarkRun<'a> {
     }
 }
 
+/// The length of "[1]" or "[^note]" at the start.
+fn note_mark(text: &str) -> Option<usize> {
+    let name = text.strip_prefix('[')?;
+    let end = name.find(']').filter(|end| *end < LONGEST_MARK)?;
+    let name = &name[..end];
+    let numbers = !name.is_empty() && name.chars().all(|c| c.is_ascii_digit() || c == ',' || c == ' ');
+    (numbers || name.starts_with('^')).then_some(end + 2)
+}
+
 /// What follows a stop and its white space, as far as it has come.
 struct Next<'a> {
     text: &'a str,
     complete: bool,
+    /// A sign on the same line joins it to what is before.
+    joined: bool,
 }
 
 impl Next<'_> {
@@ -165,6 +175,16 @@ impl Next<'_> {
         self.complete || self.word().len() < self.text.len()
     }
 
+    /// The next word looks like a Roman numeral, as far as it has come.
+    fn roman(&self) -> bool {
+        !self.word().is_empty() && self.word().chars().all(|c| "IVXL".contains(c))
+    }
+
+    /// The part of a town that follows a street: "Pennsylvania Ave. NW".
+    fn quarter(&self) -> bool {
+        matches!(self.word(), "NE" | "NW" | "SE" | "SW")
+    }
+
     fn is_word(&self, w: &str) -> bool {
         self.word() == w
     }
@@ -174,7 +194,12 @@ impl Next<'_> {
         match () {
             () if self.text.is_empty() && !self.complete => Verdict::Unknown,
             () if self.word() == "I" && !self.word_known() => Verdict::Unknown,
-            () if goes_on(self) => Verdict::GoesOn,
+            () if (self.roman() || matches!(self.word(), "o" | "of" | "N" | "S" | "NE" | "NW" | "SE" | "SW"))
+                && !self.word_known() =>
+            {
+                Verdict::Unknown
+            }
+            () if self.joined || goes_on(self) => Verdict::GoesOn,
             () => Verdict::Ends,
         }
     }
@@ -182,7 +207,7 @@ impl Next<'_> {
     /// Decided by the whole next word.
     fn by_word(&self, ends: impl Fn(&str) -> bool) -> Verdict {
         match () {
-            () if self.starts(char::is_lowercase) => Verdict::GoesOn,
+            () if self.joined || self.starts(char::is_lowercase) => Verdict::GoesOn,
             () if !self.word_known() || (self.text.is_empty() && !self.complete) => Verdict::Unknown,
             () if ends(self.word()) => Verdict::Ends,
             () => Verdict::GoesOn,
@@ -200,18 +225,21 @@ fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdic
     {
         return if next.complete && next.text.is_empty() { Verdict::Ends } else { Verdict::GoesOn };
     }
-    if is(&NEVER) {
-        return Verdict::GoesOn;
+    // "II. Methods": the number of a part.
+    let roman = word.len() > 1 && word.chars().all(|c| "IVX".contains(c));
+    if roman && line_start && before.is_empty() {
+        return if next.complete && next.text.is_empty() { Verdict::Ends } else { Verdict::GoesOn };
     }
-    if is(&BEFORE_NUMBER) {
-        return next.unless(|n| n.starts(|c| c.is_ascii_digit()));
-    }
-    if lower == "st" {
-        let street = before.rsplit(' ').next().is_some_and(|w| w.starts_with(char::is_uppercase));
+    if lower == "st" || lower == "dr" {
+        let last = before.rsplit(' ').next().unwrap_or_default();
+        let street = last.starts_with(char::is_uppercase) || last.starts_with(|c: char| c.is_ascii_digit());
         return if street { next.by_word(|w| w.is_empty() || STARTERS.contains(&w)) } else { Verdict::GoesOn };
     }
     if lower == "a.m" || lower == "p.m" {
         return next.by_word(|w| !AFTER_CLOCK.contains(&w));
+    }
+    if is(&["e.g", "i.e", "a.k.a", "p.s", "n.b"]) {
+        return Verdict::GoesOn;
     }
     let letters = |s: &str| !s.is_empty() && s.chars().all(char::is_alphabetic);
     let single = |s: &str| letters(s) && s.chars().count() == 1;
@@ -221,9 +249,26 @@ fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdic
     if initials {
         return next.by_word(|w| STARTERS.contains(&w));
     }
-    let month_or_unit = is(&MAYBE);
-    if month_or_unit {
-        return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit()));
+    if let Some(entry) = shorthand::entries(word).next() {
+        let digit = |n: &Next| n.starts(|c| c.is_ascii_digit());
+        let small = |n: &Next| {
+            n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || c == '(' || c == '&') || n.quarter()
+        };
+        let last = before.rsplit(' ').next().unwrap_or_default();
+        let numbered = last.starts_with(|c: char| c.is_ascii_digit() || "½¼¾".contains(c));
+        return match entry.ends {
+            Ends::Never => Verdict::GoesOn,
+            Ends::UnlessDigit => {
+                next.unless(|n| digit(n) || (n.roman() && (n.word().len() > 1 || lower == "vol") || n.is_word("of")))
+            }
+            Ends::UnlessLower => next.unless(small),
+            Ends::AfterNumber if entry.is_name() && word.starts_with(char::is_uppercase) => Verdict::GoesOn,
+            Ends::AfterNumber if numbered => next.unless(small),
+            Ends::AfterNumber => next.unless(digit),
+        };
+    }
+    if is(&shorthand::CALENDAR) {
+        return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || "&-–".contains(c)));
     }
     Verdict::Ends
 }
@@ -257,6 +302,20 @@ fn marker(line: &str, complete: bool) -> Option<bool> {
         '`' => match line.chars().find(|c| *c != '`') {
             None if !complete && line.len() < 3 => None,
             _ => Some(line.starts_with("```")),
+        },
+        // "[name]: address", the definition of a link or note
+        '[' => match line.find([']', '\n']) {
+            None if !complete && line.len() < LONGEST_NAME => None,
+            None => Some(false),
+            Some(end) => match line[end..].chars().nth(1) {
+                None if !complete => None,
+                next => Some(line[end..].starts_with(']') && next == Some(':')),
+            },
+        },
+        // the line under a heading
+        '=' => match chars.next() {
+            None if !complete => None,
+            next => Some(next == Some('=')),
         },
         '-' | '*' | '+' | '–' => spaced(chars.next()),
         '0'..='9' => {

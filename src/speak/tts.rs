@@ -9,6 +9,7 @@ use piper_rs::{ModelConfig, Piper};
 use serde::{Deserialize, Serialize};
 
 use super::espeak::{self, Phonemizer};
+use super::letters;
 use super::pcm::Pcm;
 use super::phrase::{Clause, clauses, parts};
 use super::spoken::{self, Language};
@@ -257,7 +258,7 @@ impl Voice {
     fn phonemes(&self, clauses: &[Clause]) -> Result<String> {
         let mut out = String::new();
         for clause in clauses {
-            let ipa = self.phonemizer.phonemes(&clause.text)?;
+            let ipa = self.phonemizer.phonemes(&letters::named(&clause.text))?;
             if ipa.is_empty() {
                 continue;
             }

@@ -4,7 +4,7 @@ use super::source::{Token, code_only, crate_paths, product_tokens, tokens};
 
 /// Modules from the bottom up; those of one layer do not know each other, except at the very bottom.
 pub(super) const LAYERS: &[&[&str]] = &[
-    &["units", "random", "error", "problems", "schema"],
+    &["units", "random", "error", "problems", "numerals", "schema"],
     &["budget", "whisper"],
     &["store", "onnx"],
     &["audio", "hear", "llm", "speak", "dialog", "tools"],

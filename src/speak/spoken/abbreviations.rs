@@ -1,126 +1,233 @@
-//! Titles, Latin shorthand, initials and other words cut short.
+//! Titles, Latin shorthand, initials, compass points and acronyms.
 
-use super::english::Said;
-use super::lexer::{Token, sentence_ends, word_before};
+use super::arc::compass;
+use super::lexer::{Said, Token, at_start, next_word, sentence_ends, word_before};
+use super::shorthand::{When, entries};
 use Token::{Num, Space, Sym, Word};
 
-/// Dr. Smith, Mrs Lee, St. Mary, Main St.
-pub(super) fn title(before: &[Token], rest: &[Token]) -> Said {
+/// Dr. Smith, Main St., tbsp., No. 5: the list of shorthand
+pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
+    if matches!(before.last(), Some(Word(_) | Num(_) | Sym('\'' | '@' | '&'))) {
+        return None;
+    }
     let dot = usize::from(matches!(after.first(), Some(Sym('.'))));
-    let name_follows = matches!(&after[dot..], [Space, next, ..] if next.is_capitalized());
-    let name_before = matches!(before, [.., last, Space] if last.is_capitalized());
-    let said = match *w {
-        "Mr" => "Mister",
-        "Mrs" => "Missus",
-        "Ms" => "Miz",
-        "Dr" if name_follows => "Doctor",
-        "Prof" if dot == 1 => "Professor",
-        "Capt" if dot == 1 && name_follows => "Captain",
-        "Sgt" if dot == 1 && name_follows => "Sergeant",
-        "Lt" if dot == 1 && name_follows => "Lieutenant",
-        "Gen" if dot == 1 && name_follows => "General",
-        "Rev" if dot == 1 && name_follows => "Reverend",
-        "Sen" if dot == 1 && name_follows => "Senator",
-        "Gov" if dot == 1 && name_follows => "Governor",
-        "Mt" if dot == 1 && name_follows => "Mount",
-        "Jr" if dot == 1 => return Some(shortened(after, "Junior")),
-        "Sr" if dot == 1 => return Some(shortened(after, "Senior")),
-        "St" if dot == 1 && name_before => return Some(shortened(after, "Street")),
-        "St" if name_follows => "Saint",
-        "Ave" if dot == 1 && name_before => return Some(shortened(after, "Avenue")),
-        "Blvd" if dot == 1 && name_before => return Some(shortened(after, "Boulevard")),
-        "Rd" if dot == 1 && name_before => return Some(shortened(after, "Road")),
-        _ => return None,
+    let behind = &after[dot..];
+    let name_follows = matches!(behind, [Space, next, ..] if next.is_capitalized());
+    let number_follows = matches!(behind, [Space, Num(_), ..])
+        || next_word(behind) == Some("of")
+        || matches!(next_word(behind), Some(w) if w.chars().all(|c| "IVXL".contains(c)))
+        || (dot == 1 && matches!(behind, [Num(_), ..]))
+        || matches!(behind, [Sym(':'), Space, Num(_) | Sym('+' | '('), ..] | [Space, Sym('+' | '(' | '~'), ..]);
+    let name_before = match before {
+        [.., last, Sym(','), Space] => last.is_capitalized(),
+        [.., last, Space] => last.is_capitalized() || ordinal_before(before),
+        _ => false,
     };
-    Some((1 + dot, said.to_owned()))
+    let capital = w.starts_with(char::is_uppercase);
+    // "et al." is not Al
+    if *w == "Al" {
+        return None;
+    }
+    let entry = entries(w).find(|s| {
+        let fits = match s.when {
+            When::Dotted => dot == 1,
+            When::Number => dot == 1 && number_follows,
+            When::Name => dot == 1 && name_follows,
+            When::AfterName => dot == 1 && name_before && !honorific(before),
+            When::Inside => {
+                dot == 1
+                    && !sentence_ends(behind)
+                    && !matches!(word_before(before).as_deref(), Some("mr" | "ask"))
+                    && !acts(behind)
+            }
+            When::Bare => true,
+            When::BareName => name_follows,
+        };
+        fits && (capital || !s.said.starts_with(char::is_uppercase))
+    })?;
+    let stop = if dot == 1 && sentence_ends(behind) { "." } else { "" };
+    Some((1 + dot, format!("{}{stop}", entry.said)))
 }
 
-/// The word for an abbreviation whose dot follows; the dot stays where it also ends the sentence.
-fn shortened(after: &[Token], said: &str) -> (usize, String) {
-    let stop = after.first() == Some(&Sym('.')) && sentence_ends(&after[1..]);
-    (2, format!("{said}{}", if stop { "." } else { "" }))
+/// "Max. is here": a name
+fn acts(behind: &[Token]) -> bool {
+    next_word(behind).is_some_and(|w| matches!(w, "is" | "was" | "has" | "had" | "will" | "can" | "said" | "says"))
 }
 
-pub(super) fn abbreviation(before: &[Token], rest: &[Token]) -> Said {
+/// "5th St."
+fn ordinal_before(before: &[Token]) -> bool {
+    matches!(before, [.., Num(_), Word("st" | "nd" | "rd" | "th"), Space])
+}
+
+/// "Mr. Dr." is no drive
+fn honorific(before: &[Token]) -> bool {
+    matches!(word_before(before).as_deref(), Some("dear" | "the" | "and" | "hi" | "hello" | "thanks" | "prof"))
+        || before.iter().all(|t| !t.is_capitalized())
+}
+
+/// e.g., i.e., a.m., a.k.a., w/, v2.
+pub(super) fn latin(before: &[Token], rest: &[Token]) -> Said {
     if matches!(before.last(), Some(Word(_) | Num(_))) {
         return None;
     }
-    match rest {
-        [Word("e" | "E"), Sym('.'), Word("g"), Sym('.'), ..] => return Some((4, "for example".into())),
-        [Word("i" | "I"), Sym('.'), Word("e"), Sym('.'), ..] => return Some((4, "that is".into())),
-        [Word(h @ ("a" | "p")), Sym('.'), Word("m"), Sym('.'), after @ ..] => {
-            let stop = if sentence_ends(after) { "." } else { "" };
-            return Some((4, format!("{}M{stop}", h.to_uppercase())));
-        }
-        [Word("a"), Sym('.'), Word("k"), Sym('.'), Word("a"), Sym('.'), ..] => {
-            return Some((6, "also known as".into()));
-        }
-        [Word("w"), Sym('/'), Word("o"), Space, ..] => return Some((3, "without".into())),
-        [Word("w"), Sym('/'), Space, ..] => return Some((2, "with".into())),
-        [Word("v" | "V"), Num(_), Sym('.'), ..] => return Some((1, "version".into())),
-        _ => {}
-    }
-    let [Word(w), after @ ..] = rest else { return None };
-    let dotted = matches!(after.first(), Some(Sym('.')));
-    let number_follows = matches!(after, [Sym('.'), Space, Num(_), ..] | [Sym('.'), Num(_), ..]);
-    let said = match *w {
-        "LED" => return Some((1, "L E D".into())),
-        "LEDs" => return Some((1, "L E Dees".into())),
-        "vs" if !dotted => return Some((1, "versus".into())),
-        _ if !dotted => return None,
-        "No" | "no" | "Nr" | "nr" if number_follows => "number",
-        "p" if number_follows => "page",
-        "pp" if number_follows => "pages",
-        "Fig" | "fig" if number_follows => "figure",
-        "Vol" | "vol" if number_follows => "volume",
-        "Ch" | "ch" if number_follows => "chapter",
-        "ext" | "Ext" if number_follows => "extension",
-        "etc" => "et cetera",
-        "vs" => return Some((2, "versus".into())),
-        "approx" | "Approx" => return Some((2, "approximately".into())),
-        "max" | "Max" if is_shorthand(before, after) => "maximum",
-        "min" | "Min" if is_shorthand(before, after) => "minimum",
-        "avg" | "Avg" => "average",
-        "dept" | "Dept" => "department",
-        "est" if number_follows => "estimated",
-        "Inc" => "Incorporated",
-        "Ltd" => "Limited",
-        "Corp" => "Corporation",
-        "Co" if matches!(before, [.., last, Space] if last.is_capitalized()) => "Company",
-        _ => return None,
+    let dotted = |letters: &[&str]| {
+        let fits = letters.iter().enumerate().all(|(i, l)| {
+            matches!(rest.get(2 * i), Some(Word(w)) if w.eq_ignore_ascii_case(l))
+                && (matches!(rest.get(2 * i + 1), Some(Sym('.'))))
+        });
+        fits.then_some(letters.len() * 2)
     };
-    Some(shortened(after, said))
+    if let Some(used) = dotted(&["e", "g"]) {
+        return Some((used, "for example".into()));
+    }
+    if let Some(used) = dotted(&["i", "e"]) {
+        return Some((used, "that is".into()));
+    }
+    if let Some(used) = dotted(&["a", "k", "a"]) {
+        return Some((used, "also known as".into()));
+    }
+    for half in ["a", "p"] {
+        if let Some(used) = dotted(&[half, "m"]).filter(|_| rest[0] == Word(half)) {
+            let stop = if sentence_ends(&rest[used..]) { "." } else { "" };
+            return Some((used, format!("{}M{stop}", half.to_uppercase())));
+        }
+    }
+    match rest {
+        [Word("eg"), Space | Sym(','), ..] => Some((1, "for example".into())),
+        [Word("ie"), Space | Sym(','), ..] => Some((1, "that is".into())),
+        [Word("aka"), Space, ..] => Some((1, "also known as".into())),
+        [Word("w"), Sym('/'), Word("o"), ..] => Some((3, "without".into())),
+        [Word("w"), Sym('/'), Space | Word(_), ..] => Some((2, "with ".into())),
+        [Word("v" | "V"), Num(_), Sym('.'), ..] if at_start(before) => Some((1, "version".into())),
+        [Word("v"), Space, next, ..]
+            if next.is_capitalized() && matches!(before, [.., last, Space] if last.is_capitalized()) =>
+        {
+            Some((1, "versus".into()))
+        }
+        _ => None,
+    }
 }
 
-/// "max. 5 kg", but not the man's name at the end of a sentence.
-fn is_shorthand(before: &[Token], after: &[Token]) -> bool {
-    !sentence_ends(after.get(1..).unwrap_or_default()) && word_before(before).as_deref() != Some("mr")
-}
-
-/// U.S., D.C., J. R. Smith: letters one by one.
+/// U.S., D.C., J. R. Smith, Ph.D., M.Sc.: letters one by one
 pub(super) fn initials(before: &[Token], rest: &[Token]) -> Said {
-    let letter = |t: &Token| matches!(t, Token::Word(w) if w.chars().count() == 1 && t.is_capitalized());
     if matches!(before.last(), Some(Word(_) | Num(_) | Sym('\''))) {
         return None;
     }
-    let mut letters = Vec::new();
-    while let [t @ Word(w), Sym('.'), ..] = &rest[letters.len() * 2..]
-        && letter(t)
+    let mut parts: Vec<&str> = Vec::new();
+    while let [t @ Word(w), Sym('.'), ..] = &rest[parts.len() * 2..]
+        && t.is_capitalized()
+        && w.chars().count() <= 4
+        && !w.contains('\'')
     {
-        letters.push(*w);
+        parts.push(*w);
     }
-    let used = letters.len() * 2;
+    let single = |w: &&str| w.chars().count() == 1;
+    let mut used = parts.len() * 2;
+    // "U.S" without its last dot
+    if parts.iter().all(single)
+        && !parts.is_empty()
+        && let Some(t @ Word(w)) = rest.get(used)
+        && single(w)
+        && t.is_capitalized()
+    {
+        parts.push(w);
+        used += 1;
+    }
     let after = &rest[used..];
-    match letters.len() {
+    let letters = parts.iter().map(|w| if w.chars().count() <= 2 { spelled(w) } else { (*w).to_owned() });
+    let letters = letters.collect::<Vec<_>>().join(" ");
+    match parts.len() {
         0 => None,
-        1 if matches!(after, [Space, next, ..] if next.is_capitalized()) && letters[0] != "I" => {
-            Some((used, letters[0].to_owned()))
-        }
+        1 if !single(&parts[0]) => None,
+        1 if matches!(after, [Space, next, ..] if next.is_capitalized()) && parts[0] != "I" => Some((used, letters)),
         1 => None,
+        _ if !parts.iter().any(single) => None,
         _ => {
-            let stop = after.iter().all(|t| !matches!(t, Word(_) | Num(_)));
-            Some((used, format!("{}{}", letters.join(" "), if stop { "." } else { "" })))
+            let stop = if sentence_ends(after) { "." } else { "" };
+            Some((used, format!("{letters}{stop}")))
         }
     }
+}
+
+fn spelled(w: &str) -> String {
+    w.chars().flat_map(char::to_uppercase).map(String::from).collect::<Vec<_>>().join(" ")
+}
+
+/// Words of capitals that are said letter by letter, though they could be read as words.
+const SPELLED: [&str; 22] = [
+    "AQI", "ECG", "EKG", "IQ", "ETA", "HVAC", "AWS", "EV", "UPS", "UAE", "LED", "OLED", "IOT", "AED", "ERP", "IRC",
+    "ISP", "ISO", "ETF", "IPO", "IRS", "ICU",
+];
+
+/// AQI, PhD, AM radio
+pub(super) fn acronym(before: &[Token], rest: &[Token]) -> Said {
+    let [Word(w), after @ ..] = rest else { return None };
+    if matches!(before.last(), Some(Word(_) | Num(_) | Sym('.' | '@' | '_'))) {
+        return None;
+    }
+    match *w {
+        "PhD" | "Phd" => return Some((1, "P H D".into())),
+        "PhDs" => return Some((1, "P H Ds".into())),
+        "LEDs" => return Some((1, "L E Dees".into())),
+        "EVs" => return Some((1, "E Vs".into())),
+        "IoT" => return Some((1, "I O T".into())),
+        "OLED" => return Some((1, "O LED".into())),
+        "AD" | "CE" if matches!(after, [Space, Num(_), ..]) => return Some((1, spelled(w))),
+        "AM" if matches!(after.first(), Some(Sym('/'))) || next_word(after) == Some("radio") => {
+            return Some((1, "A M".into()));
+        }
+        _ => {}
+    }
+    SPELLED.contains(w).then(|| (1, spelled(w)))
+}
+
+/// "Pennsylvania Ave. NW"
+fn street_before(before: &[Token]) -> bool {
+    matches!(before, [.., Word(w), Space] | [.., Word(w), Sym('.' | ','), Space] | [.., Word(w), Sym('.'), Sym(','), Space]
+        if matches!(*w, "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Drive" | "Way"))
+}
+
+/// Wind from the NNW, 100 N. 5th St.
+pub(super) fn direction(before: &[Token], rest: &[Token]) -> Said {
+    let [Word(w), after @ ..] = rest else { return None };
+    let name = compass(w).filter(|_| at_start(before))?;
+    let dot = usize::from(matches!(after.first(), Some(Sym('.'))));
+    let street = || {
+        let words = after[dot..].iter().take(8).filter_map(|t| t.word());
+        let named = words.filter(|w| {
+            matches!(
+                *w,
+                "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Ln" | "Lane" | "Way" | "Drive"
+            )
+        });
+        matches!(before, [.., Num(_), Space] | [.., Num(_), Word(_), Space]) && named.count() > 0
+    };
+    if w.len() == 1 && street() && matches!(after.get(dot), Some(Space)) {
+        let capital = format!("{}{}", &name[..1].to_uppercase(), &name[1..]);
+        return Some((1 + dot, capital));
+    }
+    let wind = before.iter().rev().filter_map(|t| t.word()).take(3).any(|w| {
+        matches!(
+            w.to_lowercase().as_str(),
+            "wind"
+                | "winds"
+                | "from"
+                | "heading"
+                | "facing"
+                | "blowing"
+                | "gusts"
+                | "bearing"
+                | "course"
+                | "due"
+                | "breeze"
+        )
+    });
+    let fits = match w.len() {
+        1 => matches!(word_before(before).as_deref(), Some("heading" | "facing" | "due" | "bearing")),
+        2 => wind || street_before(before),
+        _ => true,
+    };
+    let closes = sentence_ends(&after[dot..]);
+    fits.then(|| (1 + dot, format!("{name}{}", if dot == 1 && closes { "." } else { "" })))
 }

@@ -1,32 +1,45 @@
 //! The rules of English, tried in order at every place of the text; the first that fits speaks.
 
-use super::lexer::{Token, tokens, unify};
-use super::{abbreviations, calendar, digits, money, net, quantity, symbols};
-
-/// How many tokens a rule has read and what to say for them.
-pub(super) type Said = Option<(usize, String)>;
-
-/// A rule sees what came before (context) and what is to be said.
-type Rule = fn(before: &[Token], rest: &[Token]) -> Said;
+use super::lexer::{Rule, Token, tokens, unify};
+use super::{
+    abbreviations, cardinal, clock, code, date, dimension, duration, label, measure, money, net, roman, symbols,
+    telephone, year,
+};
 
 /// Longer and more special readings first: a date before a range, a range before a number.
 const RULES: &[Rule] = &[
+    symbols::emoticon,
+    code::secret,
     net::address,
-    calendar::date,
-    calendar::time,
-    digits::digit_run,
+    roman::numeral,
+    date::date,
+    duration::compound,
+    duration::span,
+    clock::range_start,
+    clock::time,
+    telephone::extension,
+    telephone::number,
+    code::code,
     money::amount,
-    quantity::feet_and_inches,
-    quantity::ordinal,
-    quantity::decade,
-    quantity::dimensions,
-    quantity::with_unit,
-    calendar::year,
-    quantity::plain,
-    quantity::bare_unit,
-    abbreviations::title,
-    abbreviations::abbreviation,
+    measure::feet_and_inches,
+    cardinal::ordinal,
+    year::decade,
+    dimension::dimensions,
+    label::labelled,
+    measure::with_unit,
+    year::year,
+    cardinal::plain,
+    measure::bare_unit,
+    date::day_name,
+    date::month_alone,
+    clock::zone,
+    clock::german_hour,
+    abbreviations::latin,
+    abbreviations::direction,
+    abbreviations::shorthand,
     abbreviations::initials,
+    abbreviations::acronym,
+    symbols::letter,
     symbols::symbol,
 ];
 
@@ -58,7 +71,7 @@ pub(super) fn normalize(text: &str) -> String {
 /// Appends, with a space where two words would run together.
 fn push(out: &mut String, words: &str) {
     let joins = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
-    if joins(out.chars().last()) && joins(words.chars().next()) {
+    if (joins(out.chars().last()) || out.ends_with(',')) && joins(words.chars().next()) {
         out.push(' ');
     }
     out.push_str(words);
@@ -69,13 +82,13 @@ fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
-            ' ' if out.is_empty() || out.ends_with(' ') => {}
-            ',' | '.' | ';' | ':' | '!' | '?' => {
+            ' ' if out.is_empty() || out.ends_with([' ', '(']) => {}
+            ',' | '.' | ';' | ':' | '!' | '?' | ')' => {
                 if out.ends_with(' ') {
                     out.pop();
                 }
                 // A stop takes the place of a comma; a second comma or a comma after a stop says nothing.
-                if c != ',' && out.ends_with(',') {
+                if c != ',' && c != ')' && out.ends_with(',') {
                     out.pop();
                 }
                 let says_nothing = out.is_empty() || out.ends_with([',', ';', ':', '.', '!', '?']);

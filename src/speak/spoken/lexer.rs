@@ -1,4 +1,10 @@
-//! Text as runs of digits, words, spaces and single symbols.
+//! Text as runs of digits, words, spaces and single symbols, and what the rules ask about their surroundings.
+
+/// How many tokens a rule has read and what to say for them.
+pub(super) type Said = Option<(usize, String)>;
+
+/// A rule sees what came before (context) and what is to be said.
+pub(super) type Rule = fn(before: &[Token], rest: &[Token]) -> Said;
 
 /// One piece of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +30,36 @@ impl<'a> Token<'a> {
     pub(super) fn is_capitalized(self) -> bool {
         self.word().is_some_and(|w| w.starts_with(char::is_uppercase))
     }
+
+    pub(super) fn is_lower(self) -> bool {
+        self.word().is_some_and(|w| w.starts_with(char::is_lowercase))
+    }
 }
 
-/// The last word before here, in lower case; spaces and commas are looked through, other things are not.
-pub(super) fn word_before(before: &[Token]) -> Option<String> {
+/// The last word before here as it is written; spaces and commas are looked through, other things are not.
+pub(super) fn last_word<'a>(before: &[Token<'a>]) -> Option<&'a str> {
     let last = before.iter().rev().find(|t| !matches!(t, Token::Space | Token::Sym(',')))?;
-    last.word().map(str::to_lowercase)
+    last.word()
+}
+
+/// As [`last_word`], in lower case.
+pub(super) fn word_before(before: &[Token]) -> Option<String> {
+    last_word(before).map(str::to_lowercase)
+}
+
+/// What a number is labelled with ("Tel.: ", "room ", "No. "), in lower case: as [`word_before`], with dots, colons
+/// and brackets looked through as well.
+pub(super) fn label_before(before: &[Token]) -> Option<String> {
+    let skipped = |t: &&Token| !matches!(t, Token::Space | Token::Sym(',' | '.' | ':' | '#' | '(' | '"'));
+    before.iter().rev().find(skipped)?.word().map(str::to_lowercase)
+}
+
+/// The word after a space.
+pub(super) fn next_word<'a>(after: &[Token<'a>]) -> Option<&'a str> {
+    match after {
+        [Token::Space, Token::Word(w), ..] => Some(w),
+        _ => None,
+    }
 }
 
 /// Whether a token that must not continue another word or number may start here.
@@ -37,34 +67,85 @@ pub(super) fn at_start(before: &[Token]) -> bool {
     !matches!(before.last(), Some(Token::Num(_) | Token::Word(_) | Token::Sym('.' | '/' | '@' | '\'')))
 }
 
-/// Whether what follows an abbreviation's dot starts a new sentence (or nothing follows): then the dot is also a stop.
+/// Whether nothing is left but what closes after a sentence: then an abbreviation's dot is also its stop. (A text is
+/// one sentence: where a dot ends one has been decided before.)
 pub(super) fn sentence_ends(after: &[Token]) -> bool {
-    match after.iter().find(|t| !matches!(t, Token::Space | Token::Sym('"' | '\'' | ')' | ']'))) {
-        None => true,
-        Some(t) => matches!(after.first(), Some(Token::Space)) && t.is_capitalized(),
+    after.iter().all(|t| matches!(t, Token::Space | Token::Sym('"' | '\'' | ')' | ']')))
+}
+
+/// Digits of that many places and a value within bounds.
+pub(super) fn parse(
+    s: &str,
+    digits: std::ops::RangeInclusive<usize>,
+    values: std::ops::RangeInclusive<u64>,
+) -> Option<u64> {
+    let n = s.parse().ok()?;
+    (digits.contains(&s.len()) && values.contains(&n)).then_some(n)
+}
+
+/// The length of a dash that makes a range, with the spaces around it: "-", "–", " – ".
+pub(super) fn dash(rest: &[Token]) -> Option<usize> {
+    match rest {
+        [Token::Sym('-' | '–' | '—'), t, ..] if *t != Token::Space => Some(1),
+        [Token::Space, Token::Sym('-' | '–' | '—'), Token::Space, ..] => Some(3),
+        _ => None,
     }
 }
 
 /// One spelling for characters that mean the same here.
 pub(super) fn unify(text: &str) -> String {
+    const ROMAN: [&str; 16] =
+        ["I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX", "X", "XI", "XII", "L", "C", "D", "M"];
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
         match c {
-            '\u{2212}' | '\u{2010}' | '\u{2011}' => out.push('-'),
-            '\u{2018}' | '\u{2019}' | '\u{2032}' => out.push('\''),
+            '\u{2212}' | '\u{2010}' | '\u{2011}' | '\u{fe63}' | '\u{ff0d}' => out.push('-'),
+            '\u{2012}' => out.push('–'),
+            '\u{2018}' | '\u{2019}' | '\u{2032}' | '´' | '\u{02bc}' => out.push('\''),
             '\u{201c}' | '\u{201d}' | '\u{2033}' => out.push('"'),
             '\u{03bc}' => out.push('µ'),
+            '\u{2126}' => out.push('Ω'),
+            '\u{212a}' => out.push('K'),
             'º' | '˚' => out.push('°'),
             '℃' => out.push_str("°C"),
             '℉' => out.push_str("°F"),
-            '\u{2044}' => out.push('/'),
+            '\u{2044}' | '\u{2215}' => out.push('/'),
             '№' => out.push_str("No."),
+            '\u{2160}'..='\u{216f}' => out.push_str(ROMAN[c as usize - 0x2160]),
+            '\u{2170}'..='\u{217f}' => out.push_str(&ROMAN[c as usize - 0x2170].to_lowercase()),
+            '\u{2080}'..='\u{2089}' => out.push(char::from(b'0' + (c as u32 - 0x2080) as u8)),
+            c if superscript(c).is_some() => {
+                let mut power = String::from(superscript(c).unwrap_or('0'));
+                while let Some(p) = chars.peek().copied().and_then(superscript) {
+                    power.push(p);
+                    chars.next();
+                }
+                match power.as_str() {
+                    "2" => out.push('²'),
+                    "3" => out.push('³'),
+                    _ => out.extend(std::iter::once('^').chain(power.chars())),
+                }
+            }
             c if c.is_whitespace() => out.push(' '),
             c if c.is_control() => {}
             c => out.push(c),
         }
     }
     out
+}
+
+/// The plain character of a superscript one.
+fn superscript(c: char) -> Option<char> {
+    Some(match c {
+        '⁰' => '0',
+        '¹' => '1',
+        '²' => '2',
+        '³' => '3',
+        '⁴'..='⁹' => char::from(b'4' + (c as u32 - 0x2074) as u8),
+        '⁻' => '-',
+        _ => return None,
+    })
 }
 
 pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
@@ -87,6 +168,19 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
         rest = tail;
     }
     out
+}
+
+/// The text that tokens were made of (each run of white space as one space).
+pub(super) fn spell(tokens: &[Token]) -> String {
+    let mut s = String::new();
+    for t in tokens {
+        match t {
+            Token::Num(w) | Token::Word(w) => s.push_str(w),
+            Token::Space => s.push(' '),
+            Token::Sym(c) => s.push(*c),
+        }
+    }
+    s
 }
 
 fn run(text: &str, of: impl Fn(char) -> bool) -> usize {

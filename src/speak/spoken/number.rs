@@ -1,36 +1,6 @@
 //! Numbers as words.
 
-const ONES: [&str; 20] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-];
-const TENS: [&str; 10] = ["", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
-const SCALES: [(u64, &str); 6] = [
-    (1_000_000_000_000_000_000, "quintillion"),
-    (1_000_000_000_000_000, "quadrillion"),
-    (1_000_000_000_000, "trillion"),
-    (1_000_000_000, "billion"),
-    (1_000_000, "million"),
-    (1_000, "thousand"),
-];
+use crate::numerals::{SCALES, SMALL, TENS};
 
 /// "one thousand two hundred thirty-four"
 pub(super) fn cardinal(n: u64) -> String {
@@ -52,17 +22,17 @@ fn below_thousand(n: u64) -> String {
     let (hundreds, rest) = (n / 100, n % 100);
     match (hundreds, rest) {
         (0, r) => below_hundred(r),
-        (h, 0) => format!("{} hundred", ONES[h as usize % 20]),
-        (h, r) => format!("{} hundred {}", ONES[h as usize % 20], below_hundred(r)),
+        (h, 0) => format!("{} hundred", SMALL[h as usize % 20]),
+        (h, r) => format!("{} hundred {}", SMALL[h as usize % 20], below_hundred(r)),
     }
 }
 
 fn below_hundred(n: u64) -> String {
     let n = n as usize % 100;
     match (n / 10, n % 10) {
-        (0 | 1, _) => ONES[n].to_owned(),
-        (t, 0) => TENS[t].to_owned(),
-        (t, o) => format!("{}-{}", TENS[t], ONES[o]),
+        (0 | 1, _) => SMALL[n].to_owned(),
+        (t, 0) => TENS[t.saturating_sub(2) % 8].to_owned(),
+        (t, o) => format!("{}-{}", TENS[t.saturating_sub(2) % 8], SMALL[o]),
     }
 }
 
@@ -97,6 +67,17 @@ pub(super) fn year(n: u64) -> String {
     }
 }
 
+/// As numbers of rooms, flights and roads are said: "four oh four", "seven forty-seven", "fifteen forty-nine".
+pub(super) fn label(n: u64) -> String {
+    match (n / 100, n % 100) {
+        (0, _) => cardinal(n),
+        (h, 0) if h % 10 > 0 || h < 10 => format!("{} hundred", cardinal(h)),
+        (_, 0) => cardinal(n),
+        (h, r) if r < 10 => format!("{} oh {}", cardinal(h), cardinal(r)),
+        (h, r) => format!("{} {}", cardinal(h), cardinal(r)),
+    }
+}
+
 /// "nineteen nineties", "eighties", "two thousands"
 pub(super) fn decade(n: u64) -> String {
     let words = year(n);
@@ -108,7 +89,7 @@ pub(super) fn decade(n: u64) -> String {
 
 /// "zero zero four two"
 pub(super) fn digits(s: &str) -> String {
-    s.bytes().filter(u8::is_ascii_digit).map(|b| ONES[usize::from(b - b'0')]).collect::<Vec<_>>().join(" ")
+    s.bytes().filter(u8::is_ascii_digit).map(|b| SMALL[usize::from(b - b'0')]).collect::<Vec<_>>().join(" ")
 }
 
 /// A whole number of any length as written: words up to 18 digits, digit by digit beyond.
