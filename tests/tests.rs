@@ -18,7 +18,6 @@ mod models;
 mod plan;
 #[cfg(feature = "voice")]
 mod speaking;
-mod speed;
 mod support;
 mod systemd;
 mod talk;

@@ -83,7 +83,8 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         share.bytes += t.bytes() as u64;
     }
     // The same checks that loading makes, short of reading the weights.
-    let options = ctx.settings()?.llm.options();
+    let kernels = crate::store::Paths::from_env().kernel_folders().to_vec();
+    let options = llm::Options { kernels, ..ctx.settings()?.llm.options() };
     let estimate = Hyper::read(&file)
         .and_then(|_| llm::tokenizer::Tokenizer::from_gguf(&file))
         .and_then(|_| llm::estimate(&args.file, &options));

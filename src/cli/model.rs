@@ -89,11 +89,13 @@ impl EngineArgs {
 
     /// Loads the model. The command holds one and ends: accounted, never refused.
     pub(super) fn load(&self, settings: &llm::Settings, options: &Options) -> Result<Arc<Engine>> {
+        let paths = store::Paths::from_env();
         let path = match &self.model {
             Some(path) => path.clone(),
-            None => settings.model_path(&store::Paths::from_env())?,
+            None => settings.model_path(&paths)?,
         };
-        Engine::load(&path, options, &Budget::unlimited())
+        let options = Options { kernels: paths.kernel_folders().to_vec(), ..options.clone() };
+        Engine::load(&path, &options, &Budget::unlimited())
     }
 }
 

@@ -68,7 +68,7 @@ impl Parts {
 
     fn language_model(&mut self, settings: &Settings, paths: &Paths) -> Result<()> {
         let path = settings.llm.model_path(paths)?;
-        let options = settings.llm.options();
+        let options = Options { kernels: paths.kernel_folders().to_vec(), ..settings.llm.options() };
         let e = llm::estimate(&path, &options)?;
         let total = |e: &Estimate| e.weights + e.kv + e.activations;
         let mut context = e.context_tokens / 2;

@@ -7,7 +7,7 @@ use crate::budget::{Budget, Reservation, resident_now};
 use crate::config::{self, Settings};
 use crate::error::Result;
 use crate::hear::{Ears, Stt, wake};
-use crate::llm::{Engine, Shelf};
+use crate::llm::{Engine, Options, Shelf};
 use crate::onnx;
 use crate::pipeline::{Archive, Observer, Parts, Pipeline};
 use crate::speak::Voice;
@@ -44,7 +44,8 @@ pub fn load(settings: &Settings, paths: &Paths, mut step: impl FnMut(&str)) -> R
 
     onnx::init_reserved(&store::locate(paths, "onnxruntime")?, &budget)?;
     step("language model");
-    let engine = Engine::load(&settings.llm.model_path(paths)?, &settings.llm.options(), &budget)?;
+    let options = Options { kernels: paths.kernel_folders().to_vec(), ..settings.llm.options() };
+    let engine = Engine::load(&settings.llm.model_path(paths)?, &options, &budget)?;
     step("speech recognition");
     let mut stt = Stt::load(&settings.hear.stt, settings.hear.turn.max_utterance_s, paths, &budget)?;
     stt.drop_phrases(settings.hear.wake.models.iter().map(|m| wake::phrase(m)));

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::backend::Backend;
 use super::backend::cpu::Cpu;
-use super::backend::cuda::model::Resident;
+use super::backend::cuda::model::{self as cuda_model, Resident};
 use super::backend::cuda::{Cuda, Packing};
 use super::backend::reference::Reference;
 use super::backend::timed::{Profile, Timed};
@@ -15,7 +15,7 @@ use super::gguf::Gguf;
 use super::model::{self, Loaded, Model, Sizes};
 use super::settings::PackingChoice;
 use super::tokenizer::Tokenizer;
-use super::{BackendKind, Hyper, KvPrecision, Options, Session};
+use super::{BackendKind, EmbeddingPlace, Hyper, KvPrecision, Options, Session};
 use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Kind, Result};
 use crate::units::Bytes;
@@ -115,7 +115,7 @@ fn gpu(options: &Options) -> Result<Option<Cuda>> {
         BackendKind::Auto => false,
         BackendKind::Cpu | BackendKind::Reference => return Ok(None),
     };
-    match Cuda::new(options.packing.first()) {
+    match Cuda::new(options.packing.first(), &options.kernels) {
         Ok(cuda) => Ok(Some(cuda)),
         Err(e) if !wanted && e.kind() == Kind::Unavailable => {
             tracing::info!("the language model runs on the processor: {e}");
@@ -126,11 +126,12 @@ fn gpu(options: &Options) -> Result<Option<Cuda>> {
 }
 
 fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, options: &Options) -> Result<Sizes> {
-    let chunk = options.chunk(options.context(hyper.context));
+    let context = options.context(hyper.context);
     let sizes = model::estimate(cuda, file, hyper, options)?;
-    let table = Resident::embedding_bytes(file.require_tensor("token_embd.weight")?, options.embedding);
-    let weights = Bytes(sizes.weights.0 + table + cuda.slack(hyper.layers));
-    Ok(Sizes { weights, activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
+    let embedding = file.require_tensor("token_embd.weight")?;
+    let on_device = (options.embedding == EmbeddingPlace::Device).then_some(embedding);
+    let session = (options.chunk(context), context, options.kv_precision);
+    Ok(cuda_model::estimate(cuda, hyper, on_device, session, sizes))
 }
 
 impl Engine {
@@ -167,7 +168,7 @@ impl Engine {
         }
         Self::assemble((file, hyper, name), path, (budget, sizes, options), |file, hyper| {
             let model = Model::load(cuda, file, hyper, options)?;
-            Ok(Arc::new(Resident::new(model, options.embedding)?) as Arc<dyn Loaded>)
+            Ok(Arc::new(Resident::new(model, options.embedding == EmbeddingPlace::Device)?) as Arc<dyn Loaded>)
         })
     }
 

@@ -109,6 +109,8 @@ pub struct Options {
     /// Guess that text goes on as it did before, and compute the guesses together. Changes what it takes, never what is
     /// written.
     pub speculation: bool,
+    /// Folders in which a GPU's kernels are looked for, in order.
+    pub kernels: Vec<PathBuf>,
     /// Count and time each operation (see [`super::Engine::profile`]).
     pub timed: bool,
 }
@@ -209,6 +211,7 @@ impl Settings {
             embedding: self.embedding,
             kv_precision: self.kv_precision,
             speculation: self.speculation,
+            kernels: Vec::new(),
             timed: false,
         }
     }

@@ -11,6 +11,8 @@ pub struct Paths {
     state: PathBuf,
     /// Searched in order for models that come with tercet.
     shipped: Vec<PathBuf>,
+    /// Searched in order for the kernels of GPUs.
+    kernels: Vec<PathBuf>,
 }
 
 impl Paths {
@@ -24,21 +26,26 @@ impl Paths {
             (None, None) => user_dir("XDG_STATE_HOME", ".local/state", "/var/lib/tercet"),
         };
         let cache = cache.unwrap_or_else(|| user_dir("XDG_CACHE_HOME", ".cache", "/var/cache/tercet"));
-        let mut paths = Self { shipped: Vec::new(), state, cache };
+        let mut paths = Self { shipped: Vec::new(), kernels: Vec::new(), state, cache };
         paths.shipped.extend(absolute("TERCET_MODELS"));
+        paths.kernels.extend(absolute("TERCET_KERNELS"));
         if let Ok(exe) = std::env::current_exe() {
+            paths.kernels.extend(exe.parent().map(|dir| dir.join("kernels")));
             // Beside the program in an unpacked release; above it in a build folder (target/release/deps → root).
             paths.shipped.extend(exe.ancestors().skip(1).take(5).map(|dir| dir.join("models")));
         }
         paths.shipped.extend(["/usr/local/share/tercet/models", "/usr/share/tercet/models"].map(PathBuf::from));
         paths.shipped.push(paths.models_dir());
+        paths.kernels.extend(["/usr/local/share/tercet/kernels", "/usr/share/tercet/kernels"].map(PathBuf::from));
+        paths.kernels.push(paths.kernels_dir());
         paths
     }
 
     /// Everything below one folder; models that come with tercet are looked for in its `models` only.
     pub fn new(cache: impl Into<PathBuf>) -> Self {
         let cache = cache.into();
-        Self { state: cache.join("state"), shipped: vec![cache.join("models")], cache }
+        let (shipped, kernels) = (vec![cache.join("models")], vec![cache.join("kernels")]);
+        Self { state: cache.join("state"), shipped, kernels, cache }
     }
 
     /// Root of what can be fetched again.
@@ -49,6 +56,16 @@ impl Paths {
     /// Fetched models, one folder each.
     pub fn models_dir(&self) -> PathBuf {
         self.cache.join("models")
+    }
+
+    /// Where kernels of GPUs are built to.
+    pub fn kernels_dir(&self) -> PathBuf {
+        self.cache.join("kernels")
+    }
+
+    /// Where kernels of GPUs are looked for: `TERCET_KERNELS`, beside the program, the system's folders, the cache.
+    pub fn kernel_folders(&self) -> &[PathBuf] {
+        &self.kernels
     }
 
     /// Downloaded wheels, where the user asked to keep them.

@@ -1,6 +1,5 @@
-//! What the session's parts cost and save on this machine, printed. They say nothing on a busy machine, so they only run
-//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`, on the default model or on
-//! `TERCET_SPEED_MODEL`.
+//! What the session's parts cost and save on this machine, printed: `cargo bench --bench session`, or one of them,
+//! `cargo bench --bench session -- first`. On the default model or on `TERCET_SPEED_MODEL`; figures of a busy machine say nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,9 +60,7 @@ fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f3
     (began.elapsed(), said)
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_speculation() {
+fn speculation() {
     let plain = engine(Options { speculation: false, context_tokens: 768, ..Options::default() });
     let ahead = engine(Options { speculation: true, context_tokens: 768, ..Options::default() });
     // A large model takes its time.
@@ -109,9 +106,7 @@ fn speed_of_speculation() {
     }
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_kv_precisions() {
+fn kv_precisions() {
     let mut f16 = engine(Options::default()).session().expect("a session");
     let mut int8 =
         engine(Options { kv_precision: KvPrecision::Int8, ..Options::default() }).session().expect("a session");
@@ -126,9 +121,7 @@ fn speed_of_kv_precisions() {
     }
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_the_first_token() {
+fn first_token() {
     let e = engine(Options::default());
     let mut s = e.session().expect("a session");
     let prose = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/prose.txt"));
@@ -168,4 +161,17 @@ fn speed_of_the_first_token() {
     }
     let (restore, turn, second) = (median(restore), median(turn), median(second));
     println!("restored in {restore:.1} ms; first turn after a start {turn:.1} ms, second {second:.1} ms");
+}
+
+fn main() {
+    // Cargo adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let all: [(&str, fn()); 3] =
+        [("speculation", speculation), ("kv_precisions", kv_precisions), ("first_token", first_token)];
+    for (name, run) in all {
+        if asked.is_empty() || asked.iter().any(|a| name.contains(a.as_str())) {
+            println!("{name}:");
+            run();
+        }
+    }
 }
