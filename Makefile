@@ -11,7 +11,7 @@ help:
 	@echo "make test    set up, then lint and run every test"
 	@echo "make build   the release binary ($(TERCET))"
 	@echo "make models  fetch and verify the models (about 195 MB, once)"
-	@echo "make bench   the language model on this machine: prefill and decode"
+	@echo "make bench   the language model on this machine: prefill and decode, speculation, cached prompts"
 
 setup:
 	@scripts/setup.sh build
@@ -40,6 +40,7 @@ test: setup-test lint models
 
 bench: build
 	@$(TERCET) bench llm
+	@$(CARGO) bench --locked --bench session
 
 clean:
 	@$(CARGO) clean

@@ -1,15 +1,16 @@
 // GGUF's blocks, one weight at a time: what `quant::decode` does, in the same order of operations.
+// Source: the dequantize_row functions of ggml-org/llama.cpp, ggml/src/ggml-quants.c at 36491e4; Q2_0 as the GGUFs of Ternary-Bonsai
+// (PrismML) have it.
 #pragma once
 #include "common.cuh"
 
-// As `kernels::type_code` in the host's code numbers them: GGUF's ids, with 142 for Q2_0 in groups of 128.
-enum { T_F32 = 0, T_F16 = 1, T_Q4_0 = 2, T_Q8_0 = 8, T_Q4_K = 12, T_Q6_K = 14, T_BF16 = 30, T_TQ1_0 = 34, T_TQ2_0 = 35, T_Q2_0 = 42, T_Q2_0_G128 = 142 };
+// Types (T_F32, T_Q4_0, …) have the numbers that the host's code gives them: GGUF's, with 142 for Q2_0 in groups of 128.
 
 __device__ __forceinline__ u16 u16_at(const u8* p) { return (u16)(p[0] | p[1] << 8); }
 
 // Weights and bytes of a ternary block.
-__device__ __forceinline__ int ternary_cols(int type) { return type == T_Q2_0 ? 64 : type == T_Q2_0_G128 ? 128 : 256; }
-__device__ __forceinline__ int ternary_bytes(int type) { return type == T_TQ1_0 ? 54 : type == T_TQ2_0 ? 66 : type == T_Q2_0 ? 18 : 34; }
+__device__ __forceinline__ constexpr int ternary_cols(int type) { return type == T_Q2_0 ? 64 : type == T_Q2_0_G128 ? 128 : 256; }
+__device__ __forceinline__ constexpr int ternary_bytes(int type) { return type == T_TQ1_0 ? 54 : type == T_TQ2_0 ? 66 : type == T_Q2_0 ? 18 : 34; }
 __device__ __forceinline__ float ternary_scale(const u8* b, int type) {
     return h2f(u16_at(type == T_TQ1_0 ? b + 52 : type == T_TQ2_0 ? b + 64 : b));
 }
@@ -29,7 +30,7 @@ __device__ __forceinline__ int ternary_code(const u8* b, int type, int n) {
 }
 
 // Weights and bytes of a block of `type`.
-__device__ __forceinline__ int block_cols(int type) {
+__device__ __forceinline__ constexpr int block_cols(int type) {
     switch (type) {
     case T_F32: case T_F16: case T_BF16: return 1;
     case T_Q4_0: case T_Q8_0: return 32;
@@ -37,7 +38,7 @@ __device__ __forceinline__ int block_cols(int type) {
     default: return ternary_cols(type);
     }
 }
-__device__ __forceinline__ int block_bytes(int type) {
+__device__ __forceinline__ constexpr int block_bytes(int type) {
     switch (type) {
     case T_F32: return 4;
     case T_F16: case T_BF16: return 2;
@@ -48,6 +49,7 @@ __device__ __forceinline__ int block_bytes(int type) {
     default: return ternary_bytes(type);
     }
 }
+BLOCKS_AGREED
 
 // Weight `col` of a row of `type`.
 __device__ __forceinline__ float weight_at(const u8* row, int type, int col) {

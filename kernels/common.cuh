@@ -8,6 +8,12 @@ typedef unsigned short u16;
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
+// The host's struct of the same name is laid out as T is. What the host knows comes with the compiler's options: sizes and offsets
+// as macros (src/llm/backend/cuda/agreed.rs), constants by their names.
+#define AGREED(T)                                                                        \
+    static_assert(sizeof(T) == T##_BYTES, #T " has another size in the host's code"); \
+    T##_FIELDS
+
 // What one forward pass is about, on the device: written by `embed`, read by everything that depends on the position.
 struct Step {
     int start;  // position of the first row
@@ -44,7 +50,7 @@ __device__ __forceinline__ void cp_commit() { asm volatile("cp.async.commit_grou
 template <int N> __device__ __forceinline__ void cp_wait() { asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory"); }
 __device__ __forceinline__ void prefetch_l2(const void* p) { asm volatile("prefetch.global.L2 [%0];" ::"l"(p)); }
 
-// ---- tensor cores ----
+// ---- tensor cores: operands as PTX ISA 8.5 lays out the fragments of each ----
 // d += A[16×32 u8] · B[32×8 s8]
 __device__ __forceinline__ void mma_u8s8(int (&d)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
     asm volatile(
@@ -110,24 +116,24 @@ __device__ __forceinline__ double warp_sum(double v) {
     for (int o = 16; o; o >>= 1) v += __shfl_xor_sync(~0u, v, o);
     return v;
 }
-template <int WARPS> __device__ __forceinline__ float block_max(float v, double* scratch) {
+template <int OF_WARPS> __device__ __forceinline__ float block_max(float v, double* scratch) {
     float* s = (float*)scratch;
     v = warp_max(v);
     if ((threadIdx.x & 31) == 0) s[threadIdx.x >> 5] = v;
     __syncthreads();
     float r = s[0];
 #pragma unroll
-    for (int i = 1; i < WARPS; i++) r = fmaxf(r, s[i]);
+    for (int i = 1; i < OF_WARPS; i++) r = fmaxf(r, s[i]);
     return r;
 }
 
 // 1/√(mean of squares + eps) from a thread's share of the sum of squares: f64 throughout, rounded once.
-template <int WARPS> __device__ __forceinline__ float block_rms(double square, int cols, float eps, double* scratch) {
+template <int OF_WARPS> __device__ __forceinline__ float block_rms(double square, int cols, float eps, double* scratch) {
     square = warp_sum(square);
     if ((threadIdx.x & 31) == 0) scratch[threadIdx.x >> 5] = square;
     __syncthreads();
     if (threadIdx.x < 32) {
-        double s = threadIdx.x < WARPS ? scratch[threadIdx.x] : 0.0;
+        double s = threadIdx.x < OF_WARPS ? scratch[threadIdx.x] : 0.0;
         s = warp_sum(s);
         if (threadIdx.x == 0) {
             double m = s / (double)cols + (double)eps;

@@ -1,7 +1,10 @@
 // All layers of one token in one launch (sm_90): a block a multiprocessor that stays, weights that flow without a pause.
 //
-// Formulas are those of gemv.cu (two bits, one scale a part), attend.cu and embed.cu; the head follows in a launch of its own.
-// Geometry: one block of 16 warps a multiprocessor, all of which must come to run (decode.rs: Turn). A block has a fixed run of strips of
+// Formulas and their sources are those of gemv.cu (two bits, one scale a part), attend.cu and embed.cu; the head follows in a launch of
+//   its own. Products of bit planes as in arXiv:2106.12169 (APNN-TC); fragments as in PTX ISA 8.5.
+// Errors: integers are those of gemv.cu; floats differ in the order of their sums (0.02 of the largest apart after a layer at most,
+//   where an activation near a tie rounds the other way).
+// Geometry: one block of 16 warps a multiprocessor, all of which must come to run (decode.rs: DecodeLock). A block has a fixed run of strips of
 //   every matrix, and one split of one KV head's context; of these, each of its warps has a run of tiles, and every
 //   sixteenth chunk of 16 positions. A warp streams its own bytes of all layers (weights, keys, values, in the order of their
 //   use) through a ring of its own in shared memory, with bulk copies: where it has used a slot, it asks for what comes 12 KiB
@@ -27,7 +30,6 @@
 #include "decode_attend.cuh"
 
 #define ROW_FOURS (AREA_BYTES / 4 / THREADS)  // float4s of the widest row that a thread holds
-#define MAX_NORM_FOURS 4
 #define SHORT_FOURS 2
 
 // The row's bits as the products take them. A warp has the 128 columns of a tile, lane 8j + 4u + c the bytes b of columns
@@ -276,7 +278,7 @@ __device__ __forceinline__ void finish(const Outcome& o, int of, float residual)
 // The embedding's row as weight_at takes it, of which the blocks with columns [from, from + n) are now in `scratch`: a thread
 // a word, since reads of host memory are dear by their number.
 __device__ __forceinline__ const u8* own_columns(const DecodeArgs& a, int n, int from, u8* scratch) {
-    const int cols = block_cols(a.type), bytes = block_bytes(a.type);
+    const int cols = block_cols(a.ty), bytes = block_bytes(a.ty);
     const int first = from / cols * bytes & ~3, end = (from + n + cols - 1) / cols * bytes;
     for (int i = first + threadIdx.x * 4; i < end; i += THREADS * 4) *(u32*)(scratch + i - first) = *(const volatile u32*)(a.row + i);
     __syncthreads();
@@ -341,7 +343,7 @@ template <int HD, bool INT8> __device__ __forceinline__ void decode(const Decode
     for (int i = 1; i < 3; i++) forget(s.x[(first + i) % 3], tid, THREADS);
     const u8* row = own_columns(a, s.x[0].n, s.run[OUT].base * 16, scratch);
     const int out = own_row(s.run[OUT], 16, s.of[OUT].rows);
-    if (out >= 0) put(a.x[first] + out, weight_at(row, a.type, out));
+    if (out >= 0) put(a.x[first] + out, weight_at(row, a.ty, out));
     all_blocks(a.barrier);
 
 #pragma unroll 1

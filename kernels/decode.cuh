@@ -3,21 +3,16 @@
 #pragma once
 #include "heads.cuh"
 
-#define WARPS 16
 #define THREADS (WARPS * 32)
 #define QUAD 4                    // tiles that a warp has in registers
 #define SLOT_TILES (2 * QUAD)
 #define SLOT_BYTES (SLOT_TILES * 512)
-#define RING_BYTES 12288          // of a warp
-#define SLOTS (RING_BYTES / SLOT_BYTES)
+#define SLOTS (RING_BYTES / SLOT_BYTES)  // of a warp's ring
 #define AHEAD_BYTES 8192          // of a warp that may be on their way to the L2 beyond what its ring has asked for
 #define PLAN_BYTES 2048           // that it sends on their way at once
-#define AREA_BYTES 16384          // the quantized row, or sums of attention on their way
-#define SCRATCH_BYTES 7168        // of attention
-#define MAX_LAYERS 64
-#define MAX_STRIPS 32             // of a block: a thread a row
-#define GROUP_HEADS 4
-#define MIN_SPAN 64               // positions of a split
+// From the host: AREA_BYTES (the quantized row, or sums of attention on their way), SCRATCH_BYTES (of attention), MAX_STRIPS (of a
+// block: a thread a row), MIN_SPAN (positions of a split).
+static_assert(MAX_STRIPS * 16 <= THREADS, "a thread a row");
 #define CHUNK 16                  // positions that a warp takes at once
 #define NOTHING 0xffffffffu
 
@@ -26,10 +21,12 @@ enum { QKV, OUT, GATE_UP, DOWN };
 struct Shape {
     int rows, cols, tiles, strips;
 };
+AGREED(Shape)
 struct Layer {
     const u8* w[4];
     float scale[8];  // q, k, v; output; gate, up; down
 };
+AGREED(Layer)
 struct DecodeArgs {
     const Layer* layer;
     const u8* row;  // the token's row of the embedding, in host memory
@@ -50,10 +47,11 @@ struct DecodeArgs {
     u32* barrier;    // [2], 0 before and after
     const Shape* shapes;  // of the four matrices
     int width, layers, half, end0, end1;
-    int heads, kv_heads, context, pairs, splits, type;
+    int heads, kv_heads, context, pairs, splits, ty;
     int position;
     float eps, head_eps;
 };
+AGREED(DecodeArgs)
 
 // Strips of this block.
 struct Run {

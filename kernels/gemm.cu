@@ -1,6 +1,8 @@
 // Ternary GEMM on int8 tensor cores, for prompts.
 //
 // y[i] = (Σ code·q − Σ q)·(row scale · x scale), grouped as in gemv.cu; y f32 [n, ystride]; stored, added, or SwiGLU'd.
+// Source: as gemv.cu; fragments as PTX ISA 8.5 lays them out for ldmatrix and mma.m16n8k32.
+// Errors: as gemv.cu.
 // Shapes: W packed [rows, cols] (tiles of common.cuh), x int8 [n, xstride] (columns from cols to the last tile's are 0).
 // Geometry: block of 256 threads for 8 strips (128 rows) × NT activations; grid (⌈strips/8⌉, ⌈n/NT⌉). Warp (m, c) of 4 × 2 takes
 //   2 strips and NT/2 activations. Weights go from global memory straight into registers, in fragment order, and are
@@ -20,20 +22,18 @@ struct GemmArgs {
     int half, end0, end1;
     float scale0, scale1, scale2;
 };
+AGREED(GemmArgs)
 
 enum { Y_STORE, Y_ADD, Y_SWIGLU };
-#ifndef STAGES
-#define STAGES 4
-#endif
 
 template <int KB, int NT, int EPI, int GROUP> __device__ __forceinline__ void gemm(const GemmArgs& a) {
-    constexpr int TILE = 32 * KB, PITCH = TILE + 16, PIECES = TILE / 16;
+    constexpr int TILE = 32 * KB, PITCH = TILE + PAD, PIECES = TILE / 16;
     constexpr int NJ = NT / 16;  // runs of 8 activations of a warp
     constexpr int PER_TILE = GROUP ? 128 / GROUP : 1;
     extern __shared__ uint4 shared[];
     i8* xs = (i8*)shared;  // [STAGES][NT][PITCH]
     const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, c = lane & 3;
-    const int first = blockIdx.x * 8 + (warp & 3) * 2, n0 = blockIdx.y * NT, mine = (warp >> 2) * (NT / 2);
+    const int first = blockIdx.x * STRIPS + (warp & 3) * 2, n0 = blockIdx.y * NT, mine = (warp >> 2) * (NT / 2);
     pdl_launch();
     const uint4* w0 = a.w + (size_t)min(first, a.strips - 1) * a.tiles * 32 + lane;
     const uint4* w1 = a.w + (size_t)min(first + 1, a.strips - 1) * a.tiles * 32 + lane;
@@ -42,7 +42,7 @@ template <int KB, int NT, int EPI, int GROUP> __device__ __forceinline__ void ge
     auto load = [&](int tile) {
         if (tile < a.tiles) {
             i8* to = xs + (tile % STAGES) * NT * PITCH;
-            for (int i = threadIdx.x; i < NT * PIECES; i += 256) {
+            for (int i = threadIdx.x; i < NT * PIECES; i += THREADS) {
                 int row = i / PIECES, piece = i - row * PIECES;
                 bool ok = n0 + row < a.n;
                 cp16_if(to + row * PITCH + piece * 16, a.x + (size_t)(ok ? n0 + row : 0) * a.xstride + tile * TILE + piece * 16, ok);
@@ -144,7 +144,7 @@ template <int KB, int NT, int EPI, int GROUP> __device__ __forceinline__ void ge
 }
 
 #define GEMM(NAME, KB, NT, EPI, GROUP) \
-    extern "C" __global__ void __launch_bounds__(256) NAME(const GemmArgs a) { gemm<KB, NT, EPI, GROUP>(a); }
+    extern "C" __global__ void __launch_bounds__(THREADS) NAME(const GemmArgs a) { gemm<KB, NT, EPI, GROUP>(a); }
 #define ALL(P, KB, NT, GROUP)                           \
     GEMM(gemm_##P##_##NT##_store, KB, NT, Y_STORE, GROUP)   \
     GEMM(gemm_##P##_##NT##_add, KB, NT, Y_ADD, GROUP)       \

@@ -1,4 +1,5 @@
 // What the attention kernels share: elements of the cache, RMSNorm and RoPE of a head, the append of a head.
+// Source: RMSNorm arXiv:1910.07467; RoPE arXiv:2104.09864, of adjacent pairs: (a, b) becomes (a·cos − b·sin, a·sin + b·cos).
 #pragma once
 #include "common.cuh"
 

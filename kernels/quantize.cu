@@ -2,6 +2,9 @@
 //
 // v = x · r · w (r = 1/√(mean x² + eps), f64 until rounded once), or v = x, or v = g/(1 + e^−g)·u;
 // s = 127/max(|v|, 1e-5), q = round_half_even(v·s), scale = max/127; also the sum of the row and of each 64 columns.
+// Source: activation_quant of the "Training Tips, Code and FAQ" to arXiv:2402.17764 (microsoft/unilm, bitnet); RMSNorm
+//   arXiv:1910.07467; SwiGLU arXiv:2002.05202.
+// Errors: an integer next to a tie may be one off the reference's where a float before it rounds the other way; scales 3e-7 apart.
 // Shapes: x f32 [n, xstride], q int8 [n, qstride] (columns behind the last stay 0), scale f32 [n], sums i32 [n, sums_stride].
 // Geometry: a block of 256 threads a row; three passes over the row, which lies in L1 after the first.
 // Reduction order: a thread's columns in order, then a butterfly over the warp, then warps in order.
@@ -16,6 +19,7 @@ struct QuantArgs {
     int cols, xstride, qstride, sums_stride;
     float eps;
 };
+AGREED(QuantArgs)
 
 enum { PLAIN, NORM, SWIGLU };
 
@@ -32,14 +36,14 @@ template <int MODE> __device__ __forceinline__ void quantize(const QuantArgs& a)
     float r = 0;
     if (MODE == NORM) {
         double square = 0;
-        for (int i = threadIdx.x; i < fours; i += 256) {
+        for (int i = threadIdx.x; i < fours; i += THREADS) {
             float4 v = ((const float4*)x)[i];
             square = fma((double)v.x, (double)v.x, square);
             square = fma((double)v.y, (double)v.y, square);
             square = fma((double)v.z, (double)v.z, square);
             square = fma((double)v.w, (double)v.w, square);
         }
-        r = block_rms<8>(square, a.cols, a.eps, scratch);
+        r = block_rms<THREADS / 32>(square, a.cols, a.eps, scratch);
     }
     auto at = [&](int i) {
         float4 v = ((const float4*)x)[i];
@@ -54,15 +58,15 @@ template <int MODE> __device__ __forceinline__ void quantize(const QuantArgs& a)
         return v;
     };
     float most = MIN_ABSMAX;
-    for (int i = threadIdx.x; i < fours; i += 256) most = fmaxf(most, absmax4(at(i)));
+    for (int i = threadIdx.x; i < fours; i += THREADS) most = fmaxf(most, absmax4(at(i)));
     __syncthreads();
-    most = block_max<8>(most, scratch);
+    most = block_max<THREADS / 32>(most, scratch);
     float s = 127.0f / most;
     u32* q = (u32*)(a.q + (size_t)blockIdx.x * a.qstride);
     int* sums = a.sums + (size_t)blockIdx.x * a.sums_stride;
     int sum = 0;
     const int whole = (fours + 15) / 16 * 16;  // 16 lanes hold 64 columns
-    for (int i = threadIdx.x; i < (whole + 255) / 256 * 256; i += 256) {
+    for (int i = threadIdx.x; i < (whole + THREADS - 1) / THREADS * THREADS; i += THREADS) {
         int four = 0;
         if (i < fours) {
             u32 v = quantize4(at(i), s);
@@ -80,6 +84,6 @@ template <int MODE> __device__ __forceinline__ void quantize(const QuantArgs& a)
     }
 }
 
-extern "C" __global__ void __launch_bounds__(256) quantize_plain(const QuantArgs a) { quantize<PLAIN>(a); }
-extern "C" __global__ void __launch_bounds__(256) quantize_norm(const QuantArgs a) { quantize<NORM>(a); }
-extern "C" __global__ void __launch_bounds__(256) quantize_swiglu(const QuantArgs a) { quantize<SWIGLU>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS) quantize_plain(const QuantArgs a) { quantize<PLAIN>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS) quantize_norm(const QuantArgs a) { quantize<NORM>(a); }
+extern "C" __global__ void __launch_bounds__(THREADS) quantize_swiglu(const QuantArgs a) { quantize<SWIGLU>(a); }

@@ -1,5 +1,6 @@
-// The likeliest K tokens of logits, in order: what sampling needs of them, so that 512 bytes come to the host in place of all.
+// The top K of logits, in order: what sampling needs of them, so that 512 bytes are copied to the host in place of all.
 //
+// Source: bitonic sorting, K. E. Batcher, "Sorting networks and their applications", AFIPS 1968. Errors: none, it is exact.
 // Shapes: logits f32 [n]; lists u64 [slices][K]; top u64 [K]. An entry is the logit, made comparable as an integer, over the
 //   inverted token (head.cu's `comparable`): descending, of equal logits the lower token first; 0 where there is none, and NaN
 //   is never one.
@@ -7,10 +8,6 @@
 //   threads, all lists in shared memory, two and two into one until one is left. A power of two of lists, the missing ones empty.
 // Reduction order: none; entries are all different.
 #include "common.cuh"
-
-#define THREADS 1024
-#define K 64
-#define SLICE 2048
 
 extern __shared__ u64 lists[];
 
@@ -20,6 +17,8 @@ struct TopkArgs {
     u64* top;
     int n, slices;
 };
+AGREED(TopkArgs)
+static_assert(SLICE == 2 * THREADS, "a thread orders a pair");
 
 __device__ __forceinline__ u64 entry(float logit, int token) {
     u32 b = __float_as_uint(logit);

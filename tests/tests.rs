@@ -19,7 +19,6 @@ mod plan;
 mod robust;
 #[cfg(feature = "voice")]
 mod speaking;
-mod speed;
 mod support;
 mod systemd;
 mod talk;

@@ -1,12 +1,12 @@
 //! `tercet kernels`: the GPU's kernels, compiled ahead of time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, out};
 use crate::error::{Error, Kind, Result};
 use crate::llm::KvPrecision;
 use crate::llm::backend::cuda::{Nvrtc, Packing, bench, kernels};
-use crate::store::Paths;
+use crate::store::{self, Paths};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -56,6 +56,7 @@ fn rows(text: &str) -> std::result::Result<usize, String> {
 
 fn bench(args: &Bench) -> Result<()> {
     let plan = bench::Plan {
+        kernels: Paths::from_env().kernel_folders().to_vec(),
         packing: if args.base3 { Packing::Base3 } else { Packing::TwoBits },
         kv_precision: args.kv,
         blocks: args.blocks,
@@ -108,10 +109,19 @@ pub fn run(args: Args, _: &Context) -> Result<()> {
     }
 }
 
+/// The compiler in `dir` where one is named, else the fetched one, else the system's.
+fn nvrtc_path(paths: &Paths, dir: Option<&Path>) -> PathBuf {
+    const NAME: &str = "libnvrtc.so.12";
+    match dir {
+        Some(dir) => dir.join(NAME),
+        None => store::locate_file(paths, "nvrtc", NAME).unwrap_or_else(|_| NAME.into()),
+    }
+}
+
 fn build(args: Build) -> Result<()> {
     let paths = Paths::from_env();
-    let nvrtc = Nvrtc::find(&paths, args.nvrtc.as_deref())?;
-    let folder = args.out.unwrap_or_else(|| kernels::cache(&paths));
+    let nvrtc = Nvrtc::open(&nvrtc_path(&paths, args.nvrtc.as_deref()))?;
+    let folder = args.out.unwrap_or_else(|| paths.kernels_dir());
     let mut table = out::Table::new(["arch", "file", "kernel", "registers", "shared", "spilled"]);
     let mut spilled = 0;
     for arch in &args.arch {

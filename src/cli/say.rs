@@ -11,7 +11,7 @@ use super::{Context, input, out};
 use crate::audio::{self, Output, WavWriter};
 use crate::budget::{Budget, Component, resident_now, resident_peak};
 use crate::error::{Error, Kind, Result};
-use crate::speak::{Chunker, Pcm, Voice};
+use crate::speak::{Chunker, Pcm, Voice, spoken};
 use crate::store::Paths;
 use crate::units::Bytes;
 
@@ -75,7 +75,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
 
     if args.words {
-        let sentences = sentences.iter().map(|s| speak::spoken::normalize(s, settings.speak.language));
+        let sentences = sentences.iter().map(|s| spoken::normalize(s, settings.speak.language));
         let words = Words { sentences: sentences.filter(|s| !s.is_empty()).collect() };
         return if args.json { out::json(&words) } else { words.sentences.iter().try_for_each(out::line) };
     }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::error::{Kind, Result};
 use crate::llm::backend::Backend;
 use crate::llm::backend::cpu::Cpu;
-use crate::llm::backend::cuda::model::Resident;
+use crate::llm::backend::cuda::model::{self as cuda_model, Resident};
 use crate::llm::backend::cuda::{Cuda, Packing};
 use crate::llm::backend::reference::Reference;
 use crate::llm::backend::timed::Timed;
 use crate::llm::gguf::Gguf;
 use crate::llm::model::{self, Loaded, Model, Sizes};
 use crate::llm::settings::PackingChoice;
-use crate::llm::{BackendKind, Hyper, Options, Settings};
+use crate::llm::{BackendKind, EmbeddingPlace, Hyper, Options, Settings};
 use crate::units::Bytes;
 
 /// What computes.
@@ -29,7 +29,7 @@ impl Chosen {
     /// [`Kind::Unavailable`] saying what a GPU that was asked for lacks; [`Kind::Device`] where the GPU is lost to this process.
     pub(super) fn new(options: &Options) -> Result<Self> {
         let settings = &options.settings;
-        let gpu = || Cuda::new(settings.packing.first()).map(Chosen::Cuda);
+        let gpu = || Cuda::new(settings.packing.first(), &options.kernels).map(Chosen::Cuda);
         match settings.backend {
             BackendKind::Reference => Ok(Chosen::Reference),
             BackendKind::Cpu => Ok(Chosen::Cpu),
@@ -82,17 +82,19 @@ impl Chosen {
                     false => Arc::new(Model::load(cpu, file, hyper, settings)?),
                 }
             }
-            Chosen::Cuda(cuda) => {
-                Arc::new(Resident::new(Model::load(cuda, file, hyper, settings)?, settings.embedding)?)
-            }
+            Chosen::Cuda(cuda) => Arc::new(Resident::new(
+                Model::load(cuda, file, hyper, settings)?,
+                settings.embedding == EmbeddingPlace::Device,
+            )?),
         })
     }
 }
 
 fn cuda_sizes(cuda: &Cuda, file: &Gguf, hyper: &Hyper, settings: &Settings) -> Result<Sizes> {
-    let chunk = settings.chunk(settings.context(hyper.context));
+    let context = settings.context(hyper.context);
     let sizes = model::estimate(cuda, file, hyper, settings)?;
-    let table = Resident::embedding_bytes(file.require_tensor("token_embd.weight")?, settings.embedding);
-    let weights = Bytes(sizes.weights.0 + table + cuda.slack(hyper.layers));
-    Ok(Sizes { weights, activations: Bytes(Resident::workspace_bytes(cuda, hyper, chunk)), ..sizes })
+    let embedding = file.require_tensor("token_embd.weight")?;
+    let on_device = (settings.embedding == EmbeddingPlace::Device).then_some(embedding);
+    let session = (settings.chunk(context), context, settings.kv_precision);
+    Ok(cuda_model::estimate(cuda, hyper, on_device, session, sizes))
 }

@@ -1,16 +1,24 @@
 //! Each kernel by itself, over the weights of a whole model, so that caches hold nothing of use.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::attend::{self, HeadNorms};
-use super::decode::Turn;
-use super::driver::{Buffer, Stream};
+use super::attend;
+use super::decode::DecodeLock;
+use super::gemm;
 use super::gemv::{self, Input, Output, To};
+use super::gpu::Gpu;
 use super::head::{self, Final};
+use super::kv::Kv;
 use super::linear::Linear;
+use super::memory::Buffer;
+use super::operations::Cuda;
+use super::packing::Packing;
+use super::partials::Partials;
+use super::prompt_attend;
 use super::quantize::{self, What};
 use super::rig::{LAUNCHES, Rig};
-use super::{Cuda, Gpu, Kv, Packing, gemm, prompt_attend};
+use super::stream::Stream;
 use crate::error::Result;
 use crate::llm::backend::{Backend, Footprint, KvPrecision, KvShape, Once, Rope};
 use crate::llm::gguf::TensorType;
@@ -18,6 +26,8 @@ use crate::llm::gguf::TensorType;
 /// What is measured on.
 #[derive(Debug, Clone)]
 pub struct Plan {
+    /// Folders in which the kernels are looked for, in order.
+    pub kernels: Vec<PathBuf>,
     pub packing: Packing,
     pub kv_precision: KvPrecision,
     /// Blocks of kernels that have one block a multiprocessor: as many as Orin has, say. `None`: the device's.
@@ -70,7 +80,7 @@ struct Bench {
 }
 
 /// Bytes without a pattern.
-fn noise(cuda: &Cuda, to: &Buffer) -> Result<()> {
+fn noise(stream: &Stream, to: &Buffer) -> Result<()> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;
     let block: Vec<u64> = (0..1 << 19)
         .map(|_| {
@@ -83,12 +93,12 @@ fn noise(cuda: &Cuda, to: &Buffer) -> Result<()> {
         .collect();
     let block: &[u8] = bytemuck::cast_slice(&block);
     let mut at = 0;
-    while at < to.bytes {
-        let part = block.len().min((to.bytes - at) as usize);
-        cuda.stream.upload(to, at, &block[..part])?;
+    while at < to.bytes() {
+        let part = block.len().min((to.bytes() - at) as usize);
+        stream.upload(to, at, &block[..part])?;
         at += part as u64;
     }
-    cuda.stream.wait()
+    Ok(())
 }
 
 impl Bench {
@@ -105,9 +115,11 @@ impl Bench {
         work(&gpu, &stream, 0)?;
         stream.wait()?;
         let graph = stream.capture(|| (0..launches).try_for_each(|i| work(&gpu, &stream, i)))?;
-        stream.replay(&graph)?;
+        // SAFETY: `work` holds what its kernels use, and the stream is waited for before it goes.
+        let replay = || unsafe { stream.replay(&graph) };
+        replay()?;
         stream.wait()?;
-        let mut times = (0..REPEATS).map(|_| stream.time(|| stream.replay(&graph))).collect::<Result<Vec<f32>>>()?;
+        let mut times = (0..REPEATS).map(|_| stream.time(replay)).collect::<Result<Vec<f32>>>()?;
         times.sort_by(f32::total_cmp);
         let microseconds = f64::from(times[REPEATS / 2]) * 1e3;
         self.lines.push(Line { kernel: kernel.to_owned(), launches, microseconds, bytes, operations });
@@ -117,14 +129,13 @@ impl Bench {
     fn linears(&mut self, plan: &Plan) -> Result<()> {
         let c = &self.cuda;
         let x = c.rows(8, FFN)?;
-        noise(c, &x.data)?;
+        noise(&c.stream, &x.data)?;
         // Noise as floats would hold NaNs: ones in all.
         c.stream.upload(&x.data, 0, bytemuck::cast_slice(&vec![0.5f32; 8 * FFN]))?;
         let y = c.rows(8, 2 * FFN)?;
-        let norm = c.gpu.device.alloc((FFN * 4) as u64)?;
+        let norm = Buffer::new(&c.gpu.device, (FFN * 4) as u64)?;
         c.stream.upload(&norm, 0, bytemuck::cast_slice(&vec![1f32; FFN]))?;
-        c.stream.wait()?;
-        let (x_at, y_at, norm_at) = (x.data.at, y.data.at, norm.at);
+        let (x_at, norm_at) = (x.view(), norm.view());
         let layers = std::mem::take(&mut self.layers);
         let names = [
             "qkv (norm, quantize)",
@@ -139,7 +150,7 @@ impl Bench {
                 2 => (Input::Norm(x_at, norm_at, 1e-5), Output::SwiGlu),
                 _ => (Input::Row(x_at), Output::Add),
             };
-            gemv::gemv(gpu, s, l, input, To { y: y_at, stride: 2 * FFN, output, next: (0, 0) })
+            gemv::gemv(gpu, s, l, input, To::rows(&y, output))
         };
         let bytes = |kind: usize| layers.iter().map(|w| w[kind].resident()).sum::<u64>();
         for (kind, name) in names.iter().enumerate() {
@@ -153,13 +164,7 @@ impl Bench {
             self.measure(&format!("gemv, all, {rows} rows"), 4 * LAYERS, all, 0, |g, s, i| {
                 let l = &layers[i / 4][i % 4];
                 let q = &quants[usize::from(l.cols == FFN)];
-                gemv::gemv(
-                    g,
-                    s,
-                    l,
-                    Input::Quant(q, rows),
-                    To { y: y_at, stride: 2 * FFN, output: Output::Store, next: (0, 0) },
-                )
+                gemv::gemv(g, s, l, Input::Quant(q, rows), To::rows(&y, Output::Store))
             })?;
         }
         for (kind, name) in ["qkv", "attention output", "gate, up", "down"].iter().enumerate() {
@@ -172,21 +177,15 @@ impl Bench {
                 |g, s, i| {
                     let l = &layers[i][kind];
                     let output = [Output::Store, Output::Add, Output::SwiGlu, Output::Add][kind];
-                    gemm::gemm(
-                        g,
-                        s,
-                        l,
-                        &quants[usize::from(l.cols == FFN)],
-                        plan.rows,
-                        To { y: big.data.at, stride: 2 * FFN, output, next: (0, 0) },
-                    )
+                    let q = &quants[usize::from(l.cols == FFN)];
+                    gemm::gemm(g, s, l, q, plan.rows, To::rows(&big, output))
                 },
             )?;
         }
         for (what, name, cols) in [(What::Norm(norm_at, 1e-5), "norm", WIDTH), (What::Plain, "plain", FFN)] {
             let bytes = (LAYERS * plan.rows * cols * 5) as u64;
             self.measure(&format!("quantize {name}, {} rows", plan.rows), LAYERS, bytes, 0, |g, s, _| {
-                quantize::quantize(g, s, what, big.data.at, 2 * FFN, plan.rows, &quants[usize::from(cols == FFN)])
+                quantize::quantize(g, s, what, big.view(), 2 * FFN, plan.rows, &quants[usize::from(cols == FFN)])
             })?;
         }
         Ok(())
@@ -198,16 +197,18 @@ impl Bench {
         let precision = plan.kv_precision;
         let shape =
             KvShape { layers: LAYERS, context, heads: HEADS, kv_heads: KV_HEADS, head_dim: HEAD_DIM, precision, rope };
-        let kv = Kv::new(&self.cuda, &shape)?;
+        let kv = Kv::new(&self.cuda.stream, &shape)?;
+        let multiprocessors = self.cuda.gpu.device.multiprocessors;
+        let partials = Partials::lay_out(&mut &*self.cuda.stream, multiprocessors, &shape)?;
         let qkv = self.cuda.rows(plan.rows, shape.qkv_cols())?;
         let out = self.cuda.rows(plan.rows, shape.out_cols())?;
-        let step = self.cuda.gpu.device.zeros(16, &self.cuda.stream)?;
-        let rows = attend::Rows { qkv: qkv.data.at, out: out.data.at, step: step.at, norms: HeadNorms::default() };
+        let step = self.cuda.stream.zeros(4)?;
+        let rows = attend::Rows { qkv: qkv.view(), out: Some(out.view()), step: step.view(), norms: None };
         for depth in [0, plan.depth] {
             self.cuda.stream.upload(&step, 0, &(depth as u32).to_le_bytes())?;
             let bytes = (LAYERS * (depth + 1) * KV_HEADS * shape.head_bytes() * 2) as u64;
             self.measure(&format!("attend one row at {depth}, {}", precision.name()), LAYERS, bytes, 0, |g, s, i| {
-                attend::attend(g, s, (&kv, i), (1, true), rows, kv.partials()?)
+                attend::attend(g, s, (&kv, i), (1, true), rows, &partials)
             })?;
             let seen = plan.rows * depth + plan.rows * (plan.rows + 1) / 2;
             let operations = (LAYERS * 4 * seen * HEADS * HEAD_DIM) as u64;
@@ -239,8 +240,8 @@ impl Bench {
                 rig.operation(g, s, i)
             })?;
             if rig.decoder.is_some() {
-                let turn = Turn::wait();
-                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s, &turn))?;
+                let lock = DecodeLock::wait();
+                self.time(&format!("all layers of a token at {depth}, at once"), bytes, |s| rig.at_once(s, &lock))?;
             }
         }
         self.layers = layers;
@@ -264,18 +265,17 @@ impl Bench {
         let stored = vec![0x5au8; VOCABULARY * TensorType::Q4_0.row_bytes(WIDTH).unwrap_or(0)];
         let h = c.head(TensorType::Q4_0, VOCABULARY, WIDTH, Once::kept(&stored))?;
         let blocks = head::blocks(&c.gpu, VOCABULARY);
-        let buffers =
-            [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, blocks * 8].map(|b| c.gpu.device.zeros(b as u64, &c.stream));
+        let buffers = [WIDTH * 4, WIDTH * 4, VOCABULARY * 4, blocks * 8].map(|b| c.stream.zeros(b as u64));
         let [x, norm, logits, best] = buffers;
         let (x, norm, logits, best) = (x?, norm?, logits?, best?);
-        let of = Final { x: x.at, norm: norm.at, eps: 1e-5, logits: logits.at, best: best.at };
-        self.measure("head, INT4, with the likeliest", 4, 4 * h.resident(), 0, |g, s, _| head::head(g, s, &h, of))
+        let of = Final { x: x.view(), norm: norm.view(), eps: 1e-5, logits: logits.view(), best: best.view() };
+        self.measure("head, INT4, with the argmax", 4, 4 * h.resident(), 0, |g, s, _| head::head(g, s, &h, of))
     }
 
     fn copy(&mut self) -> Result<()> {
         let device = &self.cuda.gpu.device;
-        let (from, to) = (device.alloc(1 << 30)?, device.alloc(1 << 30)?);
-        noise(&self.cuda, &from)?;
+        let (from, to) = (Buffer::new(device, 1 << 30)?, Buffer::new(device, 1 << 30)?);
+        noise(&self.cuda.stream, &from)?;
         self.measure("copy within the device (read + written)", 1, 2 << 30, 0, |_, s, _| s.copy(&from, &to))
     }
 }
@@ -285,14 +285,11 @@ impl Bench {
 /// # Errors
 /// What [`Cuda::new`] and the kernels say.
 pub fn run(plan: &Plan) -> Result<(String, Vec<Line>)> {
-    let mut cuda = Cuda::new(plan.packing)?;
-    if let (Some(blocks), Some(gpu)) = (plan.blocks, Arc::get_mut(&mut cuda.gpu)) {
-        gpu.blocks = blocks;
-    }
+    let cuda = Cuda::limited(plan.packing, &plan.kernels, plan.blocks)?;
     let describe = cuda.describe();
     let mut layers = Vec::with_capacity(LAYERS);
     for _ in 0..LAYERS {
-        let random = |rows, cols, half| Linear::random(&cuda, rows, cols, half, noise);
+        let random = |rows, cols, half| Linear::random(&cuda.loader, rows, cols, half, noise);
         layers.push([
             random((HEADS + 2 * KV_HEADS) * HEAD_DIM, WIDTH, 0)?,
             random(WIDTH, HEADS * HEAD_DIM, 0)?,

@@ -1,46 +1,71 @@
-//! Launcher of `kernels/gemm.cu`.
+//! Launcher of `kernels/gemm.cu`: ternary products of many rows.
 
-use super::driver::{Launch, Stream};
-use super::gemv::To;
-use super::kernels::STAGES;
+use super::agreed::{Arguments, Source, arguments};
+use super::function::Launch;
+use super::gemv::{self, Input, To};
+use super::gpu::Gpu;
 use super::linear::Linear;
-use super::{Gpu, Quant};
+use super::rows::Quant;
+use super::stream::Stream;
 use crate::error::Result;
+use crate::llm::backend::shape;
 
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Args {
-    w: u64,
-    group_scale: u64,
-    x: u64,
-    xscale: u64,
-    xsums: u64,
-    y: u64,
-    rows: i32,
-    cols: i32,
-    tiles: i32,
-    strips: i32,
-    n: i32,
-    xstride: i32,
-    sums_stride: i32,
-    ystride: i32,
-    half: i32,
-    end0: i32,
-    end1: i32,
-    scale0: f32,
-    scale1: f32,
-    scale2: f32,
+arguments! {
+    Args as "GemmArgs" {
+        w: u64,
+        group_scale: u64,
+        x: u64,
+        xscale: u64,
+        xsums: u64,
+        y: u64,
+        rows: i32,
+        cols: i32,
+        tiles: i32,
+        strips: i32,
+        n: i32,
+        xstride: i32,
+        sums_stride: i32,
+        ystride: i32,
+        half: i32,
+        end0: i32,
+        end1: i32,
+        scale0: f32,
+        scale1: f32,
+        scale2: f32,
+    }
 }
 
-/// The product of `w` and the first `n` rows of `x`.
-pub(super) fn gemm(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, to: To) -> Result<()> {
+/// Tiles of activations that a block has under way.
+const STAGES: usize = 4;
+const THREADS: usize = 256;
+/// Strips of a block.
+const STRIPS: usize = 8;
+/// Bytes between rows of activations in shared memory, against bank conflicts.
+const PAD: usize = 16;
+
+pub(super) const SOURCE: Source = Source {
+    name: "gemm",
+    text: include_str!("../../../../kernels/gemm.cu"),
+    constants: &[("STAGES", STAGES), ("THREADS", THREADS), ("STRIPS", STRIPS), ("PAD", PAD)],
+    structs: &[Args::LAYOUT],
+    arch: 0,
+};
+
+/// `y = W x` of the first `n` rows of `x`, as [`gemv::gemv`] computes it: the same integers to the bit where each part has one
+/// scale, and otherwise sums of floats in another order (2e-6 of the largest apart at most).
+///
+/// # Errors
+/// [`crate::error::Kind::Internal`] where memory is shorter than the shapes say.
+pub(super) fn gemm(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, to: To<'_>) -> Result<()> {
+    shape(x.holds(n) && x.cols == w.cols, "gemm")?;
+    let (rows, xscale, xsums) = gemv::quantized(x, n)?;
     let args = Args {
-        w: w.data.at,
-        group_scale: w.group_scale.as_ref().map_or(0, |b| b.at),
-        x: x.q.at,
-        xscale: x.scale.at,
-        xsums: x.sums.at,
-        y: to.y,
+        w: w.weights()?,
+        group_scale: w.group_scales()?,
+        x: rows,
+        xscale,
+        xsums,
+        y: to.address(w, n)?,
         rows: w.rows as i32,
         cols: w.cols as i32,
         tiles: w.tiles as i32,
@@ -57,17 +82,29 @@ pub(super) fn gemm(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, 
         scale2: w.scales[2],
     };
     // Wide blocks read weights less often; narrow ones fill the device where there are few.
-    let blocks = w.strips.div_ceil(8) * n.div_ceil(128);
+    let blocks = w.strips.div_ceil(STRIPS) * n.div_ceil(128);
     let few = w.group.is_some() || n <= 64 || blocks < 2 * gpu.device.multiprocessors as usize;
-    let columns = if n <= 32 {
-        32
-    } else if few {
-        64
-    } else {
-        128
+    let columns = match n {
+        ..=32 => 32,
+        _ if few => 64,
+        _ => 128,
     };
     let name = format!("gemm_{}_{columns}_{}", w.kernel(), to.output.name());
-    let shared = STAGES * columns * (32 * w.packing.runs() as u32 + 16);
-    let grid = (w.strips.div_ceil(8) as u32, (n as u32).div_ceil(columns), 1);
-    stream.launch(gpu.kernel(&name)?, Launch { grid, threads: 256, shared, overlap: true }, &args)
+    let shared = (STAGES * columns * (w.packing.tile_cols() + PAD)) as u32;
+    let grid = (w.strips.div_ceil(STRIPS) as u32, n.div_ceil(columns) as u32, 1);
+    let launch = Launch { grid, threads: THREADS as u32, shared, overlap: true };
+    // SAFETY: the struct is the kernel's; lengths were checked above.
+    unsafe { stream.launch(&gpu.kernel(&name)?, launch, &args) }
+}
+
+/// The product of `n` quantized rows: the GEMV where they are few and fit it, else the GEMM.
+///
+/// # Errors
+/// As [`gemm`].
+pub(super) fn product(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, to: To<'_>) -> Result<()> {
+    if gemv::fits(gpu, w, n) {
+        gemv::gemv(gpu, stream, w, Input::Quant(x, n), to)
+    } else {
+        gemm(gpu, stream, w, x, n, to)
+    }
 }

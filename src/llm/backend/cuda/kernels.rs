@@ -1,28 +1,30 @@
 //! The kernels ahead of time: sources in the program, cubins in a folder, NVRTC between them.
 //!
 //! Cubins lie in `<folder>/<fingerprint>/sm_<arch>/<name>.cubin`. The fingerprint is of the sources and options in this
-//! program, so that a cubin of other sources is never loaded. At run time the folders of [`folders`] are searched.
+//! program, so that a cubin of other sources is never loaded. Which folders there are, callers know.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use sha2::{Digest, Sha256};
 
+use super::agreed::Source;
 use super::nvrtc::Nvrtc;
+use super::{attend, decode, embed, gemm, gemv, head, prompt_attend, quantize, repack, topk};
 use crate::error::{Error, Kind, Result};
-use crate::store::Paths;
 
-/// Every kernel file: name, source.
-const SOURCES: [(&str, &str); 10] = [
-    ("attend", include_str!("../../../../kernels/attend.cu")),
-    ("decode", include_str!("../../../../kernels/decode.cu")),
-    ("embed", include_str!("../../../../kernels/embed.cu")),
-    ("gemm", include_str!("../../../../kernels/gemm.cu")),
-    ("gemv", include_str!("../../../../kernels/gemv.cu")),
-    ("head", include_str!("../../../../kernels/head.cu")),
-    ("prompt_attend", include_str!("../../../../kernels/prompt_attend.cu")),
-    ("quantize", include_str!("../../../../kernels/quantize.cu")),
-    ("repack", include_str!("../../../../kernels/repack.cu")),
-    ("topk", include_str!("../../../../kernels/topk.cu")),
+/// Every kernel file.
+const SOURCES: [&Source; 10] = [
+    &attend::SOURCE,
+    &decode::SOURCE,
+    &embed::SOURCE,
+    &gemm::SOURCE,
+    &gemv::SOURCE,
+    &head::SOURCE,
+    &prompt_attend::SOURCE,
+    &quantize::SOURCE,
+    &repack::SOURCE,
+    &topk::SOURCE,
 ];
 
 /// What they include.
@@ -34,38 +36,38 @@ const HEADERS: [(&str, &str); 5] = [
     ("decode_attend.cuh", include_str!("../../../../kernels/decode_attend.cuh")),
 ];
 
-/// The files that are built for `arch` (90): one is for devices with bulk copies.
-fn sources(arch: u32) -> impl Iterator<Item = (&'static str, &'static str)> {
-    SOURCES.into_iter().filter(move |(name, _)| *name != "decode" || arch >= super::decode::ARCH)
+/// The files that are built for `arch` (90).
+fn sources(arch: u32) -> impl Iterator<Item = &'static Source> {
+    SOURCES.into_iter().filter(move |s| arch >= s.arch)
 }
-
-/// Blocks a warp of the head has under way.
-pub(super) const DEPTH: u32 = 8;
-/// Tiles of activations a GEMM block holds.
-pub(super) const STAGES: u32 = 4;
 
 /// Architectures that are built unless others are named: Orin and Hopper.
 pub const DEFAULT_ARCHES: [&str; 2] = ["sm_87", "sm_90"];
 
-fn options(arch: &str) -> Vec<String> {
-    vec![
+/// What `source` is compiled with for `arch`.
+fn options(arch: &str, source: &Source) -> Vec<String> {
+    let mut options = vec![
         format!("--gpu-architecture={arch}"),
         "--std=c++17".to_owned(),
         "--fmad=false".to_owned(),
         "--ptxas-options=-v".to_owned(),
-        format!("-DHEAD_DEPTH={DEPTH}"),
-        format!("-DSTAGES={STAGES}"),
-    ]
+    ];
+    options.extend(source.options());
+    options
 }
 
 /// What names these sources and options.
 pub fn fingerprint() -> String {
     let mut h = Sha256::new();
-    for (name, text) in HEADERS.iter().chain(&SOURCES) {
+    for (name, text) in HEADERS {
         h.update(name);
         h.update(text);
     }
-    options("").iter().for_each(|o| h.update(o));
+    for source in SOURCES {
+        h.update(source.name);
+        h.update(source.text);
+        options("", source).iter().for_each(|o| h.update(o));
+    }
     h.finalize().iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
@@ -87,7 +89,7 @@ pub struct Usage {
 ///
 /// # Errors
 /// [`Kind::Usage`] for an architecture NVRTC does not know; [`Kind::Internal`] with the compiler's words where a kernel does
-/// not compile; [`Kind::Io`] where the folder cannot be written.
+/// not compile, as where it does not agree with its launcher; [`Kind::Io`] where the folder cannot be written.
 pub fn build(arch: &str, nvrtc: &Nvrtc, folder: Option<&Path>) -> Result<Vec<Usage>> {
     let number = arch.strip_prefix("sm_").filter(|n| n.len() >= 2 && n.chars().all(|c| c.is_ascii_digit()));
     let Some(number) = number.and_then(|n| n.parse().ok()) else {
@@ -96,22 +98,46 @@ pub fn build(arch: &str, nvrtc: &Nvrtc, folder: Option<&Path>) -> Result<Vec<Usa
             format!("{arch:?} is not an architecture; sm_87 (Orin) and sm_90 (Hopper) are"),
         ));
     };
+    build_files(sources(number), arch, nvrtc, folder)
+}
+
+fn build_files(
+    files: impl Iterator<Item = &'static Source>,
+    arch: &str,
+    nvrtc: &Nvrtc,
+    folder: Option<&Path>,
+) -> Result<Vec<Usage>> {
     let dir = folder.map(|f| f.join(fingerprint()).join(arch));
     if let Some(dir) = &dir {
         std::fs::create_dir_all(dir).map_err(|e| Error::io("create", dir, e))?;
     }
     let mut table = Vec::new();
-    for (name, source) in sources(number) {
-        let (cubin, log) = nvrtc.compile(&format!("{name}.cu"), source, &HEADERS, &options(arch))?;
-        table.extend(usage(arch, name, &log));
+    for source in files {
+        let (cubin, log) = compile(nvrtc, source, &options(arch, source))?;
+        table.extend(usage(arch, source.name, &log));
         if let Some(dir) = &dir {
-            // Whole or not at all: another process may be looking.
-            let (part, whole) = (dir.join(format!("{name}.part")), dir.join(format!("{name}.cubin")));
-            std::fs::write(&part, &cubin).map_err(|e| Error::io("write", &part, e))?;
-            std::fs::rename(&part, &whole).map_err(|e| Error::io("write", &whole, e))?;
+            install(&dir.join(format!("{}.cubin", source.name)), &cubin)?;
         }
     }
     Ok(table)
+}
+
+fn compile(nvrtc: &Nvrtc, source: &Source, options: &[String]) -> Result<(Vec<u8>, String)> {
+    nvrtc.compile(&format!("{}.cu", source.name), source.text, &HEADERS, options)
+}
+
+/// Writes a cubin whole or not at all, under a name of its own until it is: another process may be looking for it, or building it.
+fn install(whole: &Path, cubin: &[u8]) -> Result<()> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    let part = whole.with_extension(format!("{}-{next}.part", std::process::id()));
+    let written = std::fs::write(&part, cubin)
+        .map_err(|e| Error::io("write", &part, e))
+        .and_then(|()| std::fs::rename(&part, whole).map_err(|e| Error::io("write", whole, e)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&part);
+    }
+    written
 }
 
 /// Reads ptxas's report: `Compiling entry function 'f'`, then stack and spills, then registers and shared memory.
@@ -146,37 +172,21 @@ fn usage(arch: &str, file: &str, log: &str) -> Vec<Usage> {
     table
 }
 
-/// Where cubins are built to.
-pub fn cache(paths: &Paths) -> PathBuf {
-    paths.cache_dir().join("kernels")
-}
-
-/// Where cubins are looked for: `TERCET_KERNELS`, beside the program, the system's folders, the cache.
-fn folders(paths: &Paths) -> Vec<PathBuf> {
-    let mut dirs: Vec<PathBuf> = std::env::var_os("TERCET_KERNELS").map(PathBuf::from).into_iter().collect();
-    if let Ok(exe) = std::env::current_exe() {
-        dirs.extend(exe.parent().map(|d| d.join("kernels")));
-    }
-    dirs.extend(["/usr/local/share/tercet/kernels", "/usr/share/tercet/kernels"].map(PathBuf::from));
-    dirs.push(cache(paths));
-    dirs
-}
-
-/// The cubins that run on a device of `arch` (90): those of its own architecture, or of an older one of the same
-/// generation.
+/// The cubins in the first of `folders` that has those which run on a device of `arch` (90): of its own architecture, or of an
+/// older one of the same generation.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] with how to build them.
-pub(super) fn find(arch: u32, device: &str) -> Result<Vec<(String, Vec<u8>)>> {
+pub(super) fn find(folders: &[PathBuf], arch: u32, device: &str) -> Result<Vec<(String, Vec<u8>)>> {
     let mark = fingerprint();
-    for folder in folders(&Paths::from_env()) {
+    for folder in folders {
         for minor in (arch / 10 * 10..=arch).rev() {
             let dir = folder.join(&mark).join(format!("sm_{minor}"));
-            if !sources(minor).all(|(name, _)| dir.join(format!("{name}.cubin")).is_file()) {
+            if !sources(minor).all(|s| dir.join(format!("{}.cubin", s.name)).is_file()) {
                 continue;
             }
-            let read = |(name, _): (&str, &str)| {
-                let path = dir.join(format!("{name}.cubin"));
+            let read = |source: &Source| {
+                let path = dir.join(format!("{}.cubin", source.name));
                 let bytes = std::fs::read(&path).map_err(|e| Error::io("read", &path, e))?;
                 Ok((path.display().to_string(), bytes))
             };
@@ -191,40 +201,5 @@ pub(super) fn find(arch: u32, device: &str) -> Result<Vec<(String, Vec<u8>)>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_compilers_report_is_read() {
-        let log = "ptxas info    : 0 bytes gmem\nptxas info    : Compiling entry function 'a' for 'sm_87'\n\
-            ptxas info    : Function properties for a\n    16 bytes stack frame, 8 bytes spill stores, 12 bytes spill loads\n\
-            ptxas info    : Used 128 registers, used 1 barriers, 17460 bytes smem, 424 bytes cmem[0]\n\
-            ptxas info    : Compiling entry function 'b' for 'sm_87'\n    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads\n\
-            ptxas info    : Used 22 registers, used 0 barriers\n";
-        let table = usage("sm_87", "x", log);
-        assert_eq!(table.len(), 2);
-        assert_eq!((table[0].registers, table[0].shared, table[0].spill, table[0].stack), (128, 17460, 20, 16));
-        assert_eq!((table[1].kernel.as_str(), table[1].registers, table[1].spill), ("b", 22, 0));
-    }
-
-    /// The compiler comes from PyPI (`tercet models fetch nvrtc`); without it the test says that it skipped.
-    #[test]
-    fn every_kernel_compiles_for_orin_and_hopper_without_a_spill() {
-        let nvrtc = match Nvrtc::find(&Paths::from_env(), None) {
-            Ok(n) => n,
-            Err(e) if std::env::var_os("TERCET_REQUIRE_MODELS").is_none() => {
-                println!("skipped: {e}");
-                return;
-            }
-            Err(e) => panic!("{e}"),
-        };
-        for arch in DEFAULT_ARCHES {
-            let table = build(arch, &nvrtc, None).expect("compiles");
-            assert!(table.len() > 80, "{} kernels", table.len());
-            for k in table {
-                assert_eq!((k.spill, k.stack), (0, 0), "{} {} spills", k.arch, k.kernel);
-                assert!(k.registers > 0, "the report of {} was not read", k.kernel);
-            }
-        }
-    }
-}
+#[path = "tests/compiled.rs"]
+mod tests;

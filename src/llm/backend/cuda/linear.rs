@@ -1,21 +1,13 @@
 //! Ternary matrices on the device: packed, streamed in from the file.
 
-use super::driver::Buffer;
-use super::{Cuda, repack};
+use super::loader::Loader;
+use super::memory::{Buffer, View, or_null};
+use super::packing::{Packing, STRIP_ROWS, TILE_BYTES};
+use super::repack;
+use super::stream::Stream;
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::{Footprint, Once, Part, shape};
 use crate::llm::quant::Groups;
-
-/// How weights lie in memory.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Packing {
-    /// Two bits a weight: the faster.
-    #[default]
-    TwoBits,
-    /// Five weights a byte: the smaller. Matrices with scales for groups of columns stay at two bits.
-    Base3,
-}
 
 /// Packed `[rows, cols]`, in strips of 16 rows and tiles of 128 or 160 columns (see `kernels/common.cuh`).
 pub struct Linear {
@@ -38,12 +30,8 @@ pub struct Linear {
 
 impl Footprint for Linear {
     fn resident(&self) -> u64 {
-        self.data.bytes + self.group_scale.as_ref().map_or(0, |b| b.bytes)
+        self.data.bytes() + self.group_scale.as_ref().map_or(0, Buffer::bytes)
     }
-}
-
-fn tile_cols(packing: Packing) -> usize {
-    32 * packing.runs()
 }
 
 /// Groups as kernels know them.
@@ -54,8 +42,8 @@ fn kernel_group(stored: usize) -> usize {
 /// Bytes of packed weights and of group scales.
 pub(super) fn bytes(packing: Packing, rows: usize, cols: usize, group: Option<usize>) -> (u64, u64) {
     let packing = if group.is_some() { Packing::TwoBits } else { packing };
-    let tiles = rows.div_ceil(16) as u64 * cols.div_ceil(tile_cols(packing)) as u64;
-    (tiles * 512, group.map_or(0, |g| tiles * 16 * (128 / kernel_group(g)) as u64 * 2))
+    let tiles = (rows.div_ceil(STRIP_ROWS) * cols.div_ceil(packing.tile_cols())) as u64;
+    (tiles * TILE_BYTES as u64, group.map_or(0, |g| tiles * (STRIP_ROWS * (128 / kernel_group(g)) * 2) as u64))
 }
 
 impl Linear {
@@ -69,7 +57,12 @@ impl Linear {
         }
     }
 
-    pub(super) fn new(cuda: &Cuda, parts: &[Part<'_>]) -> Result<Self> {
+    /// Loads `parts` (same number of columns) as one matrix.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] for more than three parts, and for a code of 3 in base 3; [`Kind::Unavailable`] where there is no
+    /// memory left.
+    pub(super) fn new(loader: &Loader, parts: &[Part<'_>]) -> Result<Self> {
         shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
         if parts.len() > 3 {
             let what = format!("{} matrices in one; three at most are supported on the GPU", parts.len());
@@ -80,15 +73,15 @@ impl Linear {
         let one_scale = parts.iter().all(|p| matches!(p.weights.groups(), Groups::Tensor(_)));
         let group =
             (!one_scale).then(|| kernel_group(parts.iter().map(|p| p.weights.block_cols()).min().unwrap_or(128)));
-        let packing = if one_scale { cuda.packing } else { Packing::TwoBits };
+        let packing = if one_scale { loader.packing } else { Packing::TwoBits };
         let paired = parts.len() == 2
             && parts[0].weights.rows() == parts[1].weights.rows()
             && parts[0].weights.rows().is_multiple_of(8);
         let (data_bytes, scale_bytes) = bytes(packing, rows, cols, group);
-        let data = cuda.keep_zeros(data_bytes)?;
+        let data = loader.keep_zeros(data_bytes)?;
         let group_scale = match scale_bytes {
             0 => None,
-            n => Some(cuda.keep_zeros(n)?),
+            n => Some(loader.keep_zeros(n)?),
         };
         let mut linear = Self {
             data,
@@ -96,8 +89,8 @@ impl Linear {
             packing,
             rows,
             cols,
-            tiles: cols.div_ceil(tile_cols(packing)),
-            strips: rows.div_ceil(16),
+            tiles: cols.div_ceil(packing.tile_cols()),
+            strips: rows.div_ceil(STRIP_ROWS),
             group,
             half: if paired { rows / 2 } else { 0 },
             ends: [i32::MAX; 2],
@@ -109,7 +102,7 @@ impl Linear {
                 Groups::Tensor(d) if one_scale => d * part.factor,
                 _ => part.factor,
             };
-            linear.fill(cuda, part, if paired { 0 } else { first }, paired.then_some(i))?;
+            linear.fill(loader, part, if paired { 0 } else { first }, paired.then_some(i))?;
             first += part.weights.rows();
             if i < 2 {
                 linear.ends[i] = first as i32;
@@ -118,43 +111,66 @@ impl Linear {
         Ok(linear)
     }
 
+    /// The packed weights.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where there are fewer than the matrix has.
+    pub(super) fn weights(&self) -> Result<u64> {
+        self.data.view().holding(self.tiles * self.strips * TILE_BYTES, "a matrix's tiles")
+    }
+
+    /// fp16 `[strip][tile][row of the strip][128 / group]`; 0 where each part has one scale.
+    ///
+    /// # Errors
+    /// [`Kind::Internal`] where there are fewer than the matrix has.
+    pub(super) fn group_scales(&self) -> Result<u64> {
+        let each = self.group.map_or(0, |g| STRIP_ROWS * (128 / g) * 2);
+        or_null(self.group_scale.as_ref().map(Buffer::view), self.tiles * self.strips * each, "a matrix's scales")
+    }
+
+    /// The weights' first bytes, `most` at most, for prefetching.
+    pub(super) fn beginning(&self, most: u64) -> (View<'_>, u64) {
+        (self.data.view(), self.data.bytes().min(most))
+    }
+
     /// A matrix of whatever `fill` writes, for measuring.
     pub(super) fn random(
-        cuda: &Cuda,
+        loader: &Loader,
         rows: usize,
         cols: usize,
         half: usize,
-        fill: impl Fn(&Cuda, &Buffer) -> Result<()>,
+        fill: impl Fn(&Stream, &Buffer) -> Result<()>,
     ) -> Result<Self> {
-        let packing = cuda.packing;
-        let data = cuda.keep(bytes(packing, rows, cols, None).0)?;
-        fill(cuda, &data)?;
-        let (tiles, strips) = (cols.div_ceil(tile_cols(packing)), rows.div_ceil(16));
+        let packing = loader.packing;
+        let data = loader.keep(bytes(packing, rows, cols, None).0)?;
+        fill(&loader.stream, &data)?;
+        let (tiles, strips) = (cols.div_ceil(packing.tile_cols()), rows.div_ceil(STRIP_ROWS));
         let (ends, scales) = ([i32::MAX; 2], [0.01; 3]);
         Ok(Self { data, group_scale: None, packing, rows, cols, tiles, strips, group: None, half, ends, scales })
     }
 
     /// Streams one part in.
-    fn fill(&self, cuda: &Cuda, part: &Part<'_>, first: usize, pair: Option<usize>) -> Result<()> {
+    fn fill(&self, loader: &Loader, part: &Part<'_>, first: usize, pair: Option<usize>) -> Result<()> {
         let (ty, stored) = part.weights.stored();
         let row_bytes = stored.len() / part.weights.rows();
-        let bad = cuda.gpu.device.zeros(4, &cuda.stream)?;
-        cuda.stage(Once::kept(stored), row_bytes, &mut |at, from, rows| {
+        let bad = loader.stream.zeros(4)?;
+        loader.stage(Once::kept(stored), row_bytes, &mut |at, from, rows| {
             let stored = repack::Stored { at, row_bytes, ty, rows, cols: self.cols };
             let to = repack::Place {
-                w: self.data.at,
-                group_scale: self.group_scale.as_ref().map_or(0, |b| b.at),
-                bad: bad.at,
+                w: self.data.view(),
+                group_scale: self.group_scale.as_ref().map(Buffer::view),
+                bad: bad.view(),
                 tiles: self.tiles,
+                strips: self.strips,
                 first: first + from,
                 pair,
                 group: self.group.unwrap_or(128),
                 base3: self.packing == Packing::Base3,
             };
-            repack::ternary(&cuda.gpu, &cuda.stream, &stored, &to)
+            repack::ternary(&loader.gpu, &loader.stream, &stored, &to)
         })?;
         let mut count = [0; 4];
-        cuda.stream.download(&bad, 0, &mut count)?;
+        loader.stream.download(&bad, 0, &mut count)?;
         match u32::from_le_bytes(count) {
             0 => Ok(()),
             n => Err(Error::new(

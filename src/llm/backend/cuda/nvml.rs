@@ -1,9 +1,10 @@
 //! How much of the GPU's memory is taken, by whomever: NVIDIA's management library, which knows it also before this process has a
 //! context of its own.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 
 use cudarc::driver::sys;
+use libloading::{Library, Symbol};
 
 /// `nvmlMemory_t`.
 #[repr(C)]
@@ -36,24 +37,18 @@ pub fn memory_used() -> Option<u64> {
     if !found {
         return None;
     }
-    // SAFETY: as above; the library stays open.
-    let library = unsafe { libc::dlopen(c"libnvidia-ml.so.1".as_ptr(), libc::RTLD_NOW) };
-    if library.is_null() {
-        return None;
-    }
-    let symbol = |name: &CStr| {
-        // SAFETY: the handle is open and is never closed.
-        let at = unsafe { libc::dlsym(library, name.as_ptr()) };
-        (!at.is_null()).then_some(at)
-    };
     let (mut device, mut memory) = (std::ptr::null_mut(), Memory::default());
-    // SAFETY: the symbols are NVML's, whose signatures these are (nvml.h); the bus's name ends with a zero; out-pointers are
-    // valid.
+    // SAFETY: as above; the symbols are NVML's, whose signatures these are (nvml.h); the bus's name ends with a zero; out-pointers
+    // are valid.
     let read = unsafe {
-        let init = std::mem::transmute::<*mut c_void, Init>(symbol(c"nvmlInit_v2")?);
-        let by_bus = std::mem::transmute::<*mut c_void, ByBus>(symbol(c"nvmlDeviceGetHandleByPciBusId_v2")?);
-        let info = std::mem::transmute::<*mut c_void, Info>(symbol(c"nvmlDeviceGetMemoryInfo")?);
-        init() == 0 && by_bus(bus.as_ptr(), &raw mut device) == 0 && info(device, &raw mut memory) == 0
+        let library = Library::new("libnvidia-ml.so.1").ok()?;
+        let init: Symbol<'_, Init> = library.get(b"nvmlInit_v2\0").ok()?;
+        let by_bus: Symbol<'_, ByBus> = library.get(b"nvmlDeviceGetHandleByPciBusId_v2\0").ok()?;
+        let info: Symbol<'_, Info> = library.get(b"nvmlDeviceGetMemoryInfo\0").ok()?;
+        let read = init() == 0 && by_bus(bus.as_ptr(), &raw mut device) == 0 && info(device, &raw mut memory) == 0;
+        // It is not shut down, so it stays open.
+        std::mem::forget(library);
+        read
     };
     read.then_some(memory.used)
 }

@@ -1,80 +1,76 @@
-//! NVIDIA's run-time compiler, from a folder of one's choice: the few calls that turn a source into a cubin.
+//! NVIDIA's run-time compiler: the few calls that turn a source into a cubin.
 //!
-//! Opened by its full path, so that the version in the manifest is used and not whatever the system has.
+//! Opened by the path that the caller gives, so that the version in the manifest is used and not whatever the system has.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::path::{Path, PathBuf};
 
+use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW, Symbol};
+
 use crate::error::{Error, Kind, Result};
-use crate::store::{self, Paths};
 
 type Program = *mut c_void;
+type Create = unsafe extern "C" fn(
+    *mut Program,
+    *const c_char,
+    *const c_char,
+    c_int,
+    *const *const c_char,
+    *const *const c_char,
+) -> c_int;
+type Destroy = unsafe extern "C" fn(*mut Program) -> c_int;
+type Compile = unsafe extern "C" fn(Program, c_int, *const *const c_char) -> c_int;
+type Size = unsafe extern "C" fn(Program, *mut usize) -> c_int;
+type Text = unsafe extern "C" fn(Program, *mut c_char) -> c_int;
+type Version = unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int;
 
-/// The compiler, open for the rest of the process.
+/// What it asks for by name while it compiles; found there if it is already open.
+const BUILTINS: &str = "libnvrtc-builtins.so.12.6";
+
+/// The compiler.
 pub struct Nvrtc {
     path: PathBuf,
-    create: unsafe extern "C" fn(
-        *mut Program,
-        *const c_char,
-        *const c_char,
-        c_int,
-        *const *const c_char,
-        *const *const c_char,
-    ) -> c_int,
-    destroy: unsafe extern "C" fn(*mut Program) -> c_int,
-    compile: unsafe extern "C" fn(Program, c_int, *const *const c_char) -> c_int,
-    log_size: unsafe extern "C" fn(Program, *mut usize) -> c_int,
-    log: unsafe extern "C" fn(Program, *mut c_char) -> c_int,
-    cubin_size: unsafe extern "C" fn(Program, *mut usize) -> c_int,
-    cubin: unsafe extern "C" fn(Program, *mut c_char) -> c_int,
-    version: unsafe extern "C" fn(*mut c_int, *mut c_int) -> c_int,
-}
-
-fn open(path: &Path) -> Option<*mut c_void> {
-    let name = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
-    // SAFETY: loading the library runs its initialisers, which expect nothing of us.
-    let handle = unsafe { libc::dlopen(name.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
-    (!handle.is_null()).then_some(handle)
+    create: Symbol<Create>,
+    destroy: Symbol<Destroy>,
+    compile: Symbol<Compile>,
+    log_size: Symbol<Size>,
+    log: Symbol<Text>,
+    cubin_size: Symbol<Size>,
+    cubin: Symbol<Text>,
+    version: Symbol<Version>,
+    /// Open as long as its symbols are used.
+    _libraries: [Option<Library>; 2],
 }
 
 impl Nvrtc {
-    /// The compiler in `dir` where one is named, else the fetched one, else the system's.
+    /// Opens `library`, and the builtins beside it.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] with how to get it.
-    #[allow(clippy::missing_transmute_annotations)] // the fields' types, a screen above, are the annotations
-    pub fn find(paths: &Paths, dir: Option<&Path>) -> Result<Self> {
-        let fetched = || store::locate_file(paths, "nvrtc", "libnvrtc.so.12").ok();
-        let path = match dir {
-            Some(dir) => dir.join("libnvrtc.so.12"),
-            None => fetched().unwrap_or_else(|| PathBuf::from("libnvrtc.so.12")),
-        };
-        if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
-            // The compiler asks for this one by name; it is found when it is already open.
-            open(&dir.join("libnvrtc-builtins.so.12.6"));
-        }
-        let missing = || {
-            Error::new(Kind::Unavailable, format!("NVIDIA's compiler is not here ({})", path.display()))
+    pub fn open(library: &Path) -> Result<Self> {
+        // SAFETY: loading either library runs its initialisers, which expect nothing of us.
+        let load = |path: &Path| unsafe { Library::open(Some(path), RTLD_NOW | RTLD_GLOBAL) };
+        let builtins =
+            library.parent().filter(|d| !d.as_os_str().is_empty()).and_then(|d| load(&d.join(BUILTINS)).ok());
+        let missing = |e: libloading::Error| {
+            Error::new(Kind::Unavailable, format!("NVIDIA's compiler is not here ({})", library.display()))
                 .remedy("run `tercet models fetch nvrtc`, or name its folder with --nvrtc")
+                .because(e)
         };
-        let library = open(&path).ok_or_else(missing)?;
-        let symbol = |name: &CStr| {
-            // SAFETY: the handle is open and is never closed.
-            let at = unsafe { libc::dlsym(library, name.as_ptr()) };
-            if at.is_null() { Err(missing()) } else { Ok(at) }
-        };
-        // SAFETY: the symbols are NVRTC's, whose signatures these are (nvrtc.h).
+        let opened = load(library).map_err(missing)?;
+        // SAFETY: the symbols are NVRTC's, whose signatures these are (nvrtc.h of CUDA 12.6); the library stays open with them.
         unsafe {
             Ok(Self {
-                create: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcCreateProgram")?),
-                destroy: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcDestroyProgram")?),
-                compile: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcCompileProgram")?),
-                log_size: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcGetProgramLogSize")?),
-                log: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcGetProgramLog")?),
-                cubin_size: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcGetCUBINSize")?),
-                cubin: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcGetCUBIN")?),
-                version: std::mem::transmute::<*mut c_void, _>(symbol(c"nvrtcVersion")?),
-                path,
+                create: opened.get(b"nvrtcCreateProgram\0").map_err(missing)?,
+                destroy: opened.get(b"nvrtcDestroyProgram\0").map_err(missing)?,
+                compile: opened.get(b"nvrtcCompileProgram\0").map_err(missing)?,
+                log_size: opened.get(b"nvrtcGetProgramLogSize\0").map_err(missing)?,
+                log: opened.get(b"nvrtcGetProgramLog\0").map_err(missing)?,
+                cubin_size: opened.get(b"nvrtcGetCUBINSize\0").map_err(missing)?,
+                cubin: opened.get(b"nvrtcGetCUBIN\0").map_err(missing)?,
+                version: opened.get(b"nvrtcVersion\0").map_err(missing)?,
+                path: library.to_owned(),
+                _libraries: [Some(opened), builtins],
             })
         }
     }

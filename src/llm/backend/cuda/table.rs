@@ -1,7 +1,7 @@
 //! The embedding on the device: the file's own rows, so that a token's row needs no way over the bus.
 
-use super::Cuda;
-use super::driver::Buffer;
+use super::loader::Loader;
+use super::memory::{Buffer, View};
 use crate::error::Result;
 use crate::llm::backend::FileRows;
 use crate::units::TokenId;
@@ -37,33 +37,37 @@ fn spread(rows: &[u8], row_bytes: usize, to: &mut Vec<u8>) {
 }
 
 impl Table {
-    pub(super) fn new(cuda: &Cuda, rows: &FileRows) -> Result<Self> {
+    /// # Errors
+    /// [`crate::error::Kind::Unavailable`] where there is no memory left.
+    pub(super) fn new(loader: &Loader, rows: &FileRows) -> Result<Self> {
         let (row_bytes, tensor) = (rows.row_bytes(), &rows.tensor);
         let stride = stride(row_bytes);
-        let data = cuda.keep(bytes(tensor.rows(), row_bytes))?;
+        let data = loader.keep(bytes(tensor.rows(), row_bytes))?;
         let each = (WINDOW_BYTES / stride).max(1);
         let mut window = Vec::with_capacity(each * stride);
         for (i, part) in rows.file.data(tensor).chunks(each * row_bytes).enumerate() {
             spread(part, row_bytes, &mut window);
-            cuda.stream.upload(&data, (i * each * stride) as u64, &window)?;
-            cuda.stream.wait()?;
+            loader.stream.upload(&data, (i * each * stride) as u64, &window)?;
             // What has been read need not stay mapped.
             rows.file.release(tensor);
         }
         Ok(Self { data, stride })
     }
 
-    pub(super) fn at(&self) -> u64 {
-        self.data.at
+    pub(super) fn view(&self) -> View<'_> {
+        self.data.view()
     }
 
-    /// Where `token`'s row lies.
-    pub(super) fn row(&self, token: TokenId) -> u64 {
-        self.data.at + u64::from(token.0) * self.stride as u64
+    /// From `token`'s row on.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Internal`] where there is no such row.
+    pub(super) fn row(&self, token: TokenId) -> Result<View<'_>> {
+        self.data.view().after(u64::from(token.0) * self.stride as u64)
     }
 
     pub(super) fn resident(&self) -> u64 {
-        self.data.bytes
+        self.data.bytes()
     }
 }
 

@@ -2,17 +2,31 @@
 //!
 //! Without a GPU these tests print that they skipped; with `TERCET_REQUIRE_GPU=1` they fail.
 
-use super::*;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::memory::Buffer;
+use super::partials::MAX_ROWS;
+use super::{Cuda, Linear, Packing};
 use crate::budget::Budget;
+use crate::error::{Error, Kind};
 use crate::llm::backend::conformance::{Op, Tolerance, conforms_but};
 use crate::llm::backend::reference::Reference;
-use crate::llm::backend::{KvPrecision, QkNorm, Rope};
-use crate::llm::gguf::{Gguf, TensorInfo};
+use crate::llm::backend::{Backend, FileRows, KvPrecision, KvShape, Once, Part, QkNorm, Rope};
+use crate::llm::gguf::{Gguf, TensorInfo, TensorType};
 use crate::llm::quant::Ternary;
-use crate::llm::{BackendKind, EmbeddingPlace, Engine, Sampler, Sampling, Session, Settings};
+use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Sampling, Session, Settings};
 
-pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
-    match Cuda::new(packing) {
+use crate::store::Paths;
+use crate::units::{Bytes, TokenId};
+
+/// Where kernels are looked for, as the command line does.
+fn folders() -> Vec<PathBuf> {
+    Paths::from_env().kernel_folders().to_vec()
+}
+
+fn gpu(packing: Packing) -> Option<Cuda> {
+    match Cuda::new(packing, &folders()) {
         Ok(c) => Some(c),
         Err(e) if std::env::var_os("TERCET_REQUIRE_GPU").is_none() => {
             println!("skipped: {e}");
@@ -23,10 +37,10 @@ pub(super) fn gpu(packing: Packing) -> Option<Cuda> {
 }
 
 /// SplitMix64.
-pub(super) struct Random(pub(super) u64);
+struct Random(u64);
 
 impl Random {
-    pub(super) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -34,7 +48,7 @@ impl Random {
         z ^ (z >> 31)
     }
     /// About normal.
-    pub(super) fn float(&mut self) -> f32 {
+    fn float(&mut self) -> f32 {
         let sum: f64 = (0..6).map(|_| self.next() as f64 / u64::MAX as f64).sum();
         ((sum - 3.0) * 1.4) as f32
     }
@@ -48,7 +62,7 @@ impl Random {
 }
 
 /// Stored rows of `ty`: random codes; scales all the same, or each its own.
-pub(super) fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, one_scale: bool) -> Vec<u8> {
+fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, one_scale: bool) -> Vec<u8> {
     let (weights, size) = ty.block();
     let common = r.scale(0.02);
     let mut out = Vec::with_capacity(rows * cols / weights * size);
@@ -90,7 +104,7 @@ pub(super) fn stored(r: &mut Random, ty: TensorType, rows: usize, cols: usize, o
 }
 
 /// Largest difference, relative to the largest value expected.
-pub(super) fn distance(found: &[f32], wanted: &[f32]) -> f32 {
+fn distance(found: &[f32], wanted: &[f32]) -> f32 {
     assert_eq!(found.len(), wanted.len());
     let most = wanted.iter().fold(1e-20f32, |m, v| m.max(v.abs()));
     let worst = found.iter().zip(wanted).map(|(f, w)| if f.is_finite() { (f - w).abs() } else { f32::INFINITY });
@@ -174,6 +188,7 @@ fn linears_are_the_references() {
         one(&[(Tq1_0, 768)], 768, few);
         one(&[(Tq2_0, 2048), (Tq2_0, 2048)], 768, few);
         one(&[(Tq2_0, 768)], 2048, few);
+        one(&[(Tq1_0, 24), (Tq1_0, 24)], 512, few);
         one(&[(Q2_0, 40)], 192, few);
         one(&[(Q2_0, 17)], 64, few);
         one(&[(Q2_0, 8), (Q2_0, 8)], 1088, few);
@@ -189,6 +204,8 @@ fn linears_are_the_references() {
             own(&[(Q2_0G128, 768), (Q2_0G128, 256), (Q2_0G128, 256)], 768, few);
             own(&[(Q2_0, 512), (Q2_0, 512)], 768, few);
             own(&[(Q2_0, 24)], 192, few);
+            own(&[(Q2_0, 24), (Q2_0, 24)], 192, few);
+            own(&[(Q2_0G128, 24), (Q2_0G128, 24)], 384, few);
             own(&[(Tq2_0, 256), (Q2_0, 64)], 1024, few);
             own(&[(Tq1_0, 256)], 2048, few);
             own(&[(Q2_0G128, 4096), (Q2_0G128, 1024), (Q2_0G128, 1024)], 4096, &[1, 8, 40]);
@@ -212,7 +229,8 @@ fn quantized_alike(what: &str, found: (Vec<i8>, Vec<f32>), wanted: (Vec<i8>, Vec
 fn quantizers_are_the_references() {
     let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let mut r = Random(5);
-    for (cols, n) in [(768, 1), (768, 37), (2048, 9), (4096, 1), (4096, 130), (14336, 3), (64, 2), (23040, 2)] {
+    for (cols, n) in [(512, 3), (768, 1), (768, 37), (2048, 9), (4096, 1), (4096, 130), (14336, 3), (64, 2), (23040, 2)]
+    {
         let mut data = r.floats(n * cols);
         data[0] = 3000.0; // the activations of real models have such outliers
         if n > 1 {
@@ -302,13 +320,7 @@ fn embeddings_are_the_files() {
 
 mod conformance;
 
-pub(super) fn kv_shape(
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    context: usize,
-    precision: KvPrecision,
-) -> KvShape {
+fn kv_shape(heads: usize, kv_heads: usize, head_dim: usize, context: usize, precision: KvPrecision) -> KvShape {
     let rope = Arc::new(Rope::new(context, head_dim / 2, 10_000.0, None));
     KvShape { layers: 2, context, heads, kv_heads, head_dim, precision, rope }
 }
@@ -319,7 +331,14 @@ fn attention_is_the_references() {
     let (few, prompt) = (2e-5, 3e-3);
     // int8 keys that a rounding tie sends the other way move a score by a 127th of a key.
     let forms = [KvPrecision::F16, KvPrecision::Int8];
-    let heads = [(12, 4, 64, 1024), (32, 8, 128, 4200), (12, 4, 256, 700), (8, 8, 64, 300), (16, 2, 128, 8192)];
+    let heads = [
+        (4, 2, 64, 300),
+        (12, 4, 64, 1024),
+        (32, 8, 128, 4200),
+        (12, 4, 256, 700),
+        (8, 8, 64, 300),
+        (16, 2, 128, 8192),
+    ];
     for (precision, (heads, kv_heads, hd, context)) in forms.into_iter().flat_map(|p| heads.map(|h| (p, h))) {
         let slack = if precision == KvPrecision::Int8 { 5e-4 } else { 0.0 };
         let (few, prompt) = (few + slack, prompt + slack);
@@ -354,7 +373,7 @@ fn attention_is_the_references() {
                 let far =
                     distance(&cuda.read_rows(&out, n).expect("reads"), &Reference.read_rows(&right, n).expect("reads"));
                 println!("attend {heads}/{kv_heads} × {hd}, {n} rows at {at}: {far:.1e}");
-                assert!(far < if n <= attend::MAX_ROWS { few } else { prompt }, "{n} rows at {at}: {far}");
+                assert!(far < if n <= MAX_ROWS { few } else { prompt }, "{n} rows at {at}: {far}");
             }
             at += n;
         }
@@ -373,7 +392,7 @@ fn attention_is_the_references() {
             let far =
                 distance(&cuda.read_rows(&out, n).expect("reads"), &Reference.read_rows(&right, n).expect("reads"));
             println!("attend {heads}/{kv_heads} × {hd}, {n} rows at {start}: {far:.1e}");
-            assert!(far < if n <= attend::MAX_ROWS { few } else { prompt }, "{n} rows at {start}: {far}");
+            assert!(far < if n <= MAX_ROWS { few } else { prompt }, "{n} rows at {start}: {far}");
         }
         // Saved and loaded, keys and values are the same.
         let saved = cuda.save_kv(&ours, context / 2).expect("saves");
@@ -392,6 +411,9 @@ fn logits_are_the_references() {
         (T::Q4_0, 16384, 768),
         (T::Q4_0, 5000, 4096),
         (T::Q4_0, 37, 3072),
+        (T::Q4_0, 70, 768),
+        (T::Q8_0, 70, 768),
+        (T::Q2_0G128, 70, 768),
         (T::Q8_0, 999, 2048),
         (T::Q8_0, 130, 4096),
         (T::Q6K, 300, 768),
@@ -424,8 +446,12 @@ fn logits_are_the_references() {
     }
 }
 
+mod arena;
+mod decode;
 mod lost;
 mod quick;
+mod session;
+mod topk;
 
 fn pocket(backend: BackendKind, packing: crate::llm::PackingChoice) -> Arc<Engine> {
     pocket_with(backend, packing, KvPrecision::F16)
@@ -439,10 +465,14 @@ fn pocket_options() -> Settings {
     Settings { speculation: false, prefill_chunk: 64, ..Settings::default() }
 }
 
-fn pocket_as(options: Settings) -> Arc<Engine> {
+fn pocket_path() -> PathBuf {
     let root = std::env::var("TERCET_TEST_ROOT").unwrap_or_else(|_| env!("CARGO_MANIFEST_DIR").to_owned());
-    let path = std::path::Path::new(&root).join("models/pocket.gguf");
-    Engine::load(&path, &options.into(), &Budget::unlimited()).expect("the default model loads")
+    std::path::Path::new(&root).join("models/pocket.gguf")
+}
+
+fn pocket_as(settings: Settings) -> Arc<Engine> {
+    let options = Options { kernels: folders(), ..settings.into() };
+    Engine::load(&pocket_path(), &options, &Budget::unlimited()).expect("the default model loads")
 }
 
 /// Greedy tokens after `prompt`, each with the logits that chose it.
@@ -534,9 +564,9 @@ fn the_embedding_on_the_device_is_the_files() {
     }
 }
 
-/// What the device sends of the likeliest tokens is enough for the same words as all logits give.
+/// The top-k that the device finds is enough for the same words as all logits give.
 #[test]
-fn words_chosen_from_the_devices_likeliest_are_those_chosen_from_all() {
+fn words_drawn_from_the_devices_top_k_are_those_drawn_from_all() {
     if gpu(Packing::TwoBits).is_none() {
         return;
     }
@@ -559,7 +589,7 @@ fn words_chosen_from_the_devices_likeliest_are_those_chosen_from_all() {
                 all.push(token);
                 session.append(&[token], &|| false).expect("it fits");
             }
-            assert_eq!(few, all, "temperature {temperature}, the likeliest {top_k}");
+            assert_eq!(few, all, "temperature {temperature}, top {top_k}");
         }
     }
 }

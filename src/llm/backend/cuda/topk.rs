@@ -1,80 +1,105 @@
-//! Launcher of `kernels/topk.cu`: the likeliest tokens of logits on the device.
+//! Launcher of `kernels/topk.cu`: the top-k of logits on the device.
 
-use super::Gpu;
-use super::driver::{Buffer, Launch, Stream};
+use super::agreed::{Arguments, Source, arguments};
+use super::function::Launch;
+use super::gpu::Gpu;
 use super::head::token_of;
+use super::memory::{Buffer, View};
+use super::room::{Block, Memory};
+use super::stream::Stream;
 use crate::error::Result;
 
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Args {
-    logits: u64,
-    lists: u64,
-    top: u64,
-    n: i32,
-    slices: i32,
+arguments! {
+    Args as "TopkArgs" {
+        logits: u64,
+        lists: u64,
+        top: u64,
+        n: i32,
+        slices: i32,
+    }
 }
 
 /// Tokens that are found, at most.
 pub(super) const MOST: usize = 64;
 /// Logits of a block.
 const SLICE: usize = 2048;
-const THREADS: u32 = 1024;
+const THREADS: usize = 1024;
 /// Lists that fit into shared memory of every device that is built for.
 const MAX_LISTS: usize = 128;
+/// Bytes of a list: an entry is a logit and its token.
+const LIST_BYTES: usize = MOST * 8;
+
+pub(super) const SOURCE: Source = Source {
+    name: "topk",
+    text: include_str!("../../../../kernels/topk.cu"),
+    constants: &[("K", MOST), ("SLICE", SLICE), ("THREADS", THREADS)],
+    structs: &[Args::LAYOUT],
+    arch: 0,
+};
 
 /// Room for the search among `n` logits.
-pub(super) struct TopK {
+pub(super) struct TopK<B = Buffer> {
     n: usize,
-    /// Every slice's likeliest, then those of all.
-    lists: Buffer,
+    /// u64 `[slice][64]`: the top of each slice; then those of all.
+    lists: B,
 }
 
 fn slices(n: usize) -> usize {
     n.div_ceil(SLICE)
 }
 
-/// Bytes on the device for `n` logits.
-pub(super) fn bytes(n: usize) -> u64 {
-    if slices(n) > MAX_LISTS { 0 } else { ((slices(n) + 1) * MOST * 8) as u64 }
-}
-
-impl TopK {
+impl<B: Block> TopK<B> {
     /// `None` where there are more logits than are searched.
-    pub(super) fn new(gpu: &Gpu, n: usize) -> Result<Option<Self>> {
+    pub(super) fn lay_out<M: Memory<Block = B>>(memory: &mut M, n: usize) -> Result<Option<Self>> {
         if n == 0 || slices(n) > MAX_LISTS {
             return Ok(None);
         }
-        Ok(Some(Self { n, lists: gpu.device.alloc(bytes(n))? }))
+        Ok(Some(Self { n, lists: memory.zeros(((slices(n) + 1) * LIST_BYTES) as u64)? }))
     }
 
     pub(super) fn resident(&self) -> u64 {
-        self.lists.bytes
+        self.lists.bytes()
     }
+}
 
-    /// Finds them in `logits`.
-    pub(super) fn find(&self, gpu: &Gpu, stream: &Stream, logits: u64) -> Result<()> {
+impl TopK {
+    /// Enqueues the search in `logits`, f32 `[n]`: the top 64, descending, of equal logits the lower token first; NaN is never one.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Internal`] where there are fewer logits.
+    pub(super) fn find(&self, gpu: &Gpu, stream: &Stream, logits: View<'_>) -> Result<()> {
         let slices = slices(self.n);
-        let top = self.lists.at + (slices * MOST * 8) as u64;
-        let args = Args { logits, lists: self.lists.at, top, n: self.n as i32, slices: slices as i32 };
+        let lists = self.lists.view();
+        let args = Args {
+            logits: logits.holding(self.n * 4, "logits")?,
+            lists: lists.holding(slices * LIST_BYTES, "lists of a slice's top")?,
+            top: lists.after((slices * LIST_BYTES) as u64)?.holding(LIST_BYTES, "the list of the top")?,
+            n: self.n as i32,
+            slices: slices as i32,
+        };
         let launch = |blocks: usize, shared: usize| Launch {
             grid: (blocks as u32, 1, 1),
-            threads: THREADS,
+            threads: THREADS as u32,
             shared: shared as u32,
             overlap: true,
         };
-        stream.launch(gpu.kernel("topk_slices")?, launch(slices, 0), &args)?;
-        let shared = slices.next_power_of_two() * MOST * 8;
-        stream.launch(gpu.kernel("topk_merge")?, launch(1, shared), &args)
+        let shared = slices.next_power_of_two() * LIST_BYTES;
+        // SAFETY: the struct is both kernels'; lengths were checked above.
+        unsafe {
+            stream.launch(&gpu.kernel("topk_slices")?, launch(slices, 0), &args)?;
+            stream.launch(&gpu.kernel("topk_merge")?, launch(1, shared), &args)
+        }
     }
 
-    /// The likeliest `k` that were found last, into `to`, which is `back` in between. Waits.
-    pub(super) fn fetch(&self, stream: &Stream, k: usize, back: &mut [u8], to: &mut Vec<(f32, u32)>) -> Result<()> {
-        let back = &mut back[..k.min(MOST) * 8];
-        stream.download_later(&self.lists, (slices(self.n) * MOST * 8) as u64, back)?;
-        stream.wait()?;
+    /// The first `k` that were found last, into `to`; they pass through `host`, which has room for all 64. Waits.
+    ///
+    /// # Errors
+    /// [`crate::error::Kind::Device`] where the search failed.
+    pub(super) fn fetch(&self, stream: &Stream, k: usize, host: &mut [u8], to: &mut Vec<(f32, u32)>) -> Result<()> {
+        let host = &mut host[..k.min(MOST) * 8];
+        stream.download(&self.lists, (slices(self.n) * LIST_BYTES) as u64, host)?;
         to.clear();
-        to.extend(back.chunks_exact(8).filter_map(|e| entry(u64::from_le_bytes(e.try_into().ok()?))));
+        to.extend(host.chunks_exact(8).filter_map(|e| entry(u64::from_le_bytes(e.try_into().ok()?))));
         Ok(())
     }
 }
@@ -87,9 +112,7 @@ fn entry(e: u64) -> Option<(f32, u32)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Packing;
-    use super::super::tests::{Random, gpu};
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -101,7 +124,7 @@ mod tests {
     }
 
     /// What is to be found: the sampler's order.
-    fn likeliest(logits: &[f32], k: usize) -> Vec<(f32, u32)> {
+    pub(in crate::llm::backend::cuda) fn top(logits: &[f32], k: usize) -> Vec<(f32, u32)> {
         let mut all: Vec<_> = logits.iter().copied().zip(0..).filter(|c| c.0 > f32::NEG_INFINITY).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         all.truncate(k);
@@ -119,19 +142,25 @@ mod tests {
             let same = |a: &[(f32, u32)], b: &[(f32, u32)]| {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0.to_bits() == b.0.to_bits() && a.1 == b.1)
             };
-            prop_assert!(same(&found, &likeliest(&logits, k)));
+            prop_assert!(same(&found, &top(&logits, k)));
         }
     }
 
     /// The kernel's merging, step by step: lists of a power of two, each descending, into the first of all.
     #[test]
     fn merging_two_and_two_finds_the_first_of_all() {
-        let mut r = Random(3);
+        // SplitMix64.
+        let mut state = 3u64;
+        let mut next = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z ^ (z >> 27)
+        };
         for slices in [1usize, 2, 3, 5, 63, 75] {
             let count = slices.next_power_of_two();
             let mut lists = vec![0u64; count * MOST];
             for list in lists[..slices * MOST].chunks_exact_mut(MOST) {
-                list.iter_mut().for_each(|e| *e = r.next() >> 1);
+                list.iter_mut().for_each(|e| *e = next() >> 1);
                 list.sort_unstable_by(|a, b| b.cmp(a));
             }
             let mut wanted = lists.clone();
@@ -157,32 +186,5 @@ mod tests {
             }
             assert_eq!(lists[..MOST], wanted[..MOST], "{slices} slices");
         }
-    }
-
-    #[test]
-    fn the_devices_likeliest_are_the_hosts() {
-        let Some(cuda) = gpu(Packing::TwoBits) else { return };
-        let mut r = Random(21);
-        for n in [1, 63, 64, 65, 2047, 2048, 2049, 16384, 128_256, 151_936, 262_144] {
-            for coarse in [false, true] {
-                let mut logits: Vec<f32> = (0..n).map(|_| r.float()).collect();
-                if coarse {
-                    logits.iter_mut().for_each(|l| *l = (*l * 2.0).round());
-                    logits.iter_mut().step_by(7).for_each(|l| *l = f32::NEG_INFINITY);
-                    logits.iter_mut().skip(3).step_by(11).for_each(|l| *l = f32::NAN);
-                }
-                let buffer = cuda.gpu.device.alloc((n * 4) as u64).expect("fits");
-                cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&logits)).expect("uploads");
-                let topk = TopK::new(&cuda.gpu, n).expect("fits").expect("not too many");
-                assert_eq!(topk.resident(), bytes(n));
-                let (mut back, mut found) = (vec![0; MOST * 8], Vec::new());
-                for k in [1, 40, MOST] {
-                    topk.find(&cuda.gpu, &cuda.stream, buffer.at).expect("runs");
-                    topk.fetch(&cuda.stream, k, &mut back, &mut found).expect("reads");
-                    assert_eq!(found, likeliest(&logits, k), "{k} of {n}, coarse {coarse}");
-                }
-            }
-        }
-        assert!(TopK::new(&cuda.gpu, 300_000).expect("nothing is taken").is_none());
     }
 }

@@ -1,6 +1,10 @@
 //! What is left after an error of the device. It takes the GPU from the whole process, so this runs in a process of its own
 //! (`scripts/gpu_check.sh`).
 
+use super::super::agreed::{Arguments, Layout};
+use super::super::embed;
+use super::super::function::Launch;
+use super::super::memory::View;
 use super::*;
 use crate::llm::PackingChoice;
 
@@ -15,18 +19,29 @@ fn said(session: &mut Session) -> Vec<TokenId> {
 /// Has a kernel read where nothing is.
 fn lose_the_device(cuda: &Cuda) -> Error {
     let x = cuda.rows(1, 256).expect("fits");
-    let nowhere = embed::Lookup { table: 64, ids: 0, row_bytes: 1024, ty: TensorType::F32, cols: 256 };
-    embed::embed(&cuda.gpu, &cuda.stream, &nowhere, 1, x.data.at, embed::Publish::default()).expect("starts");
+    // SAFETY: nothing lies there: that is what is tested, in a process of its own.
+    let table = unsafe { View::anywhere(64, 1024) };
+    let nowhere = embed::Lookup { table, ids: None, row_bytes: 1024, ty: TensorType::F32, cols: 256 };
+    embed::embed(&cuda.gpu, &cuda.stream, &nowhere, 1, x.view(), None).expect("starts");
     cuda.stream.wait().expect_err("there is nothing")
+}
+
+/// Room for the struct that a kernel takes.
+#[derive(Clone, Copy)]
+struct Room(#[expect(dead_code, reason = "never read")] [u64; 32]);
+
+// SAFETY: it holds numbers, more than the kernel takes, which never runs.
+unsafe impl Arguments for Room {
+    const LAYOUT: Layout = Layout { name: "Room", bytes: 256, fields: &[] };
 }
 
 /// More memory than there is, and a launch of more threads than a block may have.
 fn ask_too_much(cuda: &Cuda) -> [Error; 2] {
-    let memory = cuda.gpu.device.alloc(1 << 50).err().expect("it has less");
+    let memory = Buffer::new(&cuda.gpu.device, 1 << 50).err().expect("it has less");
     let kernel = cuda.gpu.kernel("embed").expect("it is there");
-    let shape = driver::Launch { grid: (1, 1, 1), threads: 4096, shared: 0, overlap: false };
-    // Never run, so it gets none of the struct it takes but room for it.
-    let launch = cuda.stream.launch(kernel, shape, &[0u64; 32]).expect_err("a block has fewer threads");
+    let shape = Launch { grid: (1, 1, 1), threads: 4096, shared: 0, overlap: false };
+    // SAFETY: it is refused, so that it reads nothing.
+    let launch = unsafe { cuda.stream.launch(&kernel, shape, &Room([0; 32])) }.expect_err("a block has fewer threads");
     [memory, launch]
 }
 
@@ -57,8 +72,8 @@ fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
     for e in [
         engine.answers().err(),
         engine.session().err(),
-        Cuda::new(Packing::TwoBits).err(),
-        Engine::load(model, &anew().into(), &Budget::unlimited()).err(),
+        Cuda::new(Packing::TwoBits, &folders()).err(),
+        Engine::load(model, &Options { kernels: folders(), ..anew().into() }, &Budget::unlimited()).err(),
     ] {
         let e = e.expect("the device is lost");
         let told = e.to_string().starts_with("the GPU is lost to this process: computing on the GPU: ");

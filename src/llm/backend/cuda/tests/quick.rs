@@ -1,6 +1,8 @@
-//! A little of every kernel, an operation a test, for compute-sanitizer, under which everything takes long
-//! (`scripts/gpu_check.sh` runs them one by one, a minute each at most).
+//! A little of every kernel, an operation a test, for compute-sanitizer, under which everything takes long. They check little
+//! themselves, so `scripts/gpu_check.sh` alone runs them, one by one, a minute each at most; what is computed is compared beside
+//! (`super`).
 
+use super::super::topk::{MOST, TopK};
 use super::*;
 
 fn products(packing: Packing, ty: TensorType, cols: usize, one_scale: bool) {
@@ -10,23 +12,28 @@ fn products(packing: Packing, ty: TensorType, cols: usize, one_scale: bool) {
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn products_of_two_bits() {
     products(Packing::TwoBits, TensorType::Tq1_0, 512, true);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn products_in_base_3() {
     products(Packing::Base3, TensorType::Tq1_0, 512, true);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn products_in_groups_of_64() {
     products(Packing::TwoBits, TensorType::Q2_0, 192, false);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn products_in_groups_of_128() {
     products(Packing::TwoBits, TensorType::Q2_0G128, 384, false);
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn quantizers() {
     let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let (n, cols) = (3, 512);
@@ -58,15 +65,18 @@ fn attention(precision: KvPrecision) {
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn attention_of_fp16() {
     attention(KvPrecision::F16);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn attention_of_int8() {
     attention(KvPrecision::Int8);
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn heads() {
     let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let (rows, cols) = (70, 768);
@@ -82,19 +92,21 @@ fn heads() {
 }
 
 #[test]
-fn the_likeliest_tokens() {
+#[ignore = "for compute-sanitizer"]
+fn the_top_k() {
     let Some(cuda) = gpu(Packing::TwoBits) else { return };
     let n = 5000;
-    let logits = cuda.gpu.device.alloc((n * 4) as u64).expect("fits");
+    let logits = Buffer::new(&cuda.gpu.device, (n * 4) as u64).expect("fits");
     cuda.stream.upload(&logits, 0, bytemuck::cast_slice(&Random(6).floats(n))).expect("uploads");
-    let search = topk::TopK::new(&cuda.gpu, n).expect("fits").expect("not too many");
-    search.find(&cuda.gpu, &cuda.stream, logits.at).expect("runs");
+    let search = TopK::lay_out(&mut &*cuda.stream, n).expect("fits").expect("not too many");
+    search.find(&cuda.gpu, &cuda.stream, logits.view()).expect("runs");
     let mut found = Vec::new();
-    search.fetch(&cuda.stream, 40, &mut [0; topk::MOST * 8], &mut found).expect("reads");
+    search.fetch(&cuda.stream, 40, &mut [0; MOST * 8], &mut found).expect("reads");
     assert_eq!(found.len(), 40);
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn embeddings() {
     let Some(cuda) = gpu(Packing::TwoBits) else { return };
     for (ty, id) in [(TensorType::Q4_0, 2), (TensorType::Q2_0, 42)] {
@@ -118,18 +130,22 @@ fn tokens(packing: crate::llm::PackingChoice, precision: KvPrecision, before: us
 }
 
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn tokens_of_two_bits() {
     tokens(crate::llm::PackingChoice::TwoBits, KvPrecision::Int8, 1, 2);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn tokens_in_base_3() {
     tokens(crate::llm::PackingChoice::Base3, KvPrecision::F16, 1, 2);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn a_prompt_of_two_bits() {
     tokens(crate::llm::PackingChoice::TwoBits, KvPrecision::F16, 70, 0);
 }
 #[test]
+#[ignore = "for compute-sanitizer"]
 fn a_prompt_in_base_3() {
     tokens(crate::llm::PackingChoice::Base3, KvPrecision::Int8, 70, 0);
 }

@@ -1,6 +1,5 @@
-//! What the session's parts cost and save on this machine, printed. They say nothing on a busy machine, so they only run
-//! when asked for: `cargo test --release speed -- --ignored --nocapture --test-threads 1`, on the default model or on
-//! `TERCET_SPEED_MODEL`.
+//! What the session's parts cost and save on this machine, printed: `cargo bench --bench session`, or one of them,
+//! `cargo bench --bench session -- first`. On the default model or on `TERCET_SPEED_MODEL`; figures of a busy machine say nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,9 +61,7 @@ fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f3
     (began.elapsed(), said)
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_speculation() {
+fn speculation() {
     let plain = engine(Settings { speculation: false, context_tokens: 768, ..Settings::default() });
     let ahead = engine(Settings { speculation: true, context_tokens: 768, ..Settings::default() });
     // A large model takes its time.
@@ -110,9 +107,7 @@ fn speed_of_speculation() {
     }
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_kv_precisions() {
+fn kv_precisions() {
     let mut f16 = engine(Settings::default()).session().expect("a session");
     let mut int8 =
         engine(Settings { kv_precision: KvPrecision::Int8, ..Settings::default() }).session().expect("a session");
@@ -127,9 +122,7 @@ fn speed_of_kv_precisions() {
     }
 }
 
-#[test]
-#[ignore = "measures"]
-fn speed_of_the_first_token() {
+fn first_token() {
     let e = engine(Settings::default());
     let mut s = e.session().expect("a session");
     let prose = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/prose.txt"));
@@ -171,4 +164,17 @@ fn speed_of_the_first_token() {
     }
     let (restore, turn, second) = (median(restore), median(turn), median(second));
     println!("restored in {restore:.1} ms; first turn after a start {turn:.1} ms, second {second:.1} ms");
+}
+
+fn main() {
+    // Cargo adds `--bench`.
+    let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    let all: [(&str, fn()); 3] =
+        [("speculation", speculation), ("kv_precisions", kv_precisions), ("first_token", first_token)];
+    for (name, run) in all {
+        if asked.is_empty() || asked.iter().any(|a| name.contains(a.as_str())) {
+            println!("{name}:");
+            run();
+        }
+    }
 }
