@@ -253,7 +253,7 @@ impl Stt {
         outcome.map_err(|e| Error::new(Kind::Internal, "speech recognition failed").because(e))?;
         let (heard, tokens) = self.read();
         let cap = token_cap(self.padded.len()) as u32;
-        tracing::trace!(context, tokens, cap, text = heard.text, "decoded");
+        tracing::trace!(context, tokens, cap, "decoded");
         Ok((heard, tokens < cap))
     }
 
