@@ -91,10 +91,12 @@ fn a_model_that_cannot_be_read_is_named() {
 fn the_ledger_follows_the_plan_to_the_byte() {
     use tercet::budget::Component;
     use tercet::config::{Settings, memory_plan};
-    use tercet::store::Paths;
+    use tercet::store::{Paths, StateFolder};
 
     let (settings, paths) = (Settings::default(), Paths::from_env());
-    let loaded = match tercet::daemon::load(&settings, &paths, |_| {}) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = StateFolder::own(folder.path().to_owned()).expect("nobody has it");
+    let loaded = match tercet::daemon::load(&settings, &paths, state, |_| {}) {
         Ok(loaded) => loaded,
         Err(e) if e.kind() == tercet::error::Kind::NotFound && std::env::var_os("TERCET_REQUIRE_MODELS").is_none() => {
             return crate::support::skip("the_ledger_follows_the_plan_to_the_byte", &e.to_string());
