@@ -57,7 +57,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         )
         .remedy("give only one of them"));
     }
-    Signals::hold_reload();
+    Signals::while_loading();
     let settings = ctx.settings()?;
     let paths = Paths::from_env();
     let state = StateFolder::own(paths.state_dir())?;
