@@ -57,7 +57,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         )
         .remedy("give only one of them"));
     }
-    Signals::hold_reload();
+    Signals::while_loading();
     let settings = ctx.settings()?;
     // What cannot be read is said before the models are loaded.
     let script = script(&args)?;

@@ -89,11 +89,18 @@ impl Signals {
         Ok(Self { done, thread: Some(thread) })
     }
 
-    /// Until [`Signals::start`], a request to reload is ignored instead of ending the process: what it would read again is
-    /// being read.
-    pub fn hold_reload() {
-        // SAFETY: the call takes plain integers, and to ignore a signal runs nothing.
-        unsafe { libc::signal(RELOAD.1, libc::SIG_IGN) };
+    /// What signals do until [`Signals::start`], while everything is loaded: those that ask for an end do what SIGTERM does,
+    /// none leaves a core, and a request to reload is ignored, since what it would read again is being read.
+    pub fn while_loading() {
+        extern "C" fn end(_: libc::c_int) {
+            end_now();
+        }
+        let end = end as extern "C" fn(libc::c_int) as libc::sighandler_t;
+        // SAFETY: to ignore a signal runs nothing, and the handler makes two calls that may be made at any time.
+        unsafe {
+            END.iter().skip(1).for_each(|(_, number)| drop(libc::signal(*number, end)));
+            libc::signal(RELOAD.1, libc::SIG_IGN);
+        }
     }
 
     /// Tells systemd that the daemon is ready; nothing happens without systemd.

@@ -178,6 +178,21 @@ fn one_folder_has_one_daemon_which_reloads_and_ends_in_order() {
 }
 
 #[test]
+fn signals_while_it_loads_end_it_as_sigterm_does() {
+    use std::os::unix::process::ExitStatusExt;
+    let Some(pulse) = room("signals_while_it_loads_end_it_as_sigterm_does") else { return };
+    let mut command = run(&pulse, &["--json"]);
+    command.stdout(Stdio::null()).stderr(std::fs::File::create(log_of(&pulse)).expect("a log"));
+    let mut daemon = Daemon::spawn(command);
+    wait("it to begin", || pulse.dir().join("tercet/lock").exists());
+    daemon.signal("-HUP");
+    daemon.signal("-QUIT");
+    let status = daemon.ended(&read(&log_of(&pulse)));
+    // On a machine that is quick enough it is ready by now, and ends in order.
+    assert!(status.signal() == Some(libc::SIGTERM) && !status.core_dumped() || status.success(), "{status}");
+}
+
+#[test]
 fn a_model_that_is_cut_short_ends_it_with_an_apology() {
     let Some(pulse) = room("a_model_that_is_cut_short_ends_it_with_an_apology") else { return };
     let model = pulse.dir().join("model.gguf");
