@@ -6,33 +6,47 @@
 //! held back ([`Watch::settled`]), so that a loop is not spoken, and what turns out to be none comes a little later.
 //!
 //! The text is read as words and signs, without regard to case and white space. Where scripts do not part words with
-//! spaces every character is a word, and long words are cut into pieces, so that "hahaha…" is many words too.
+//! spaces every character is a word, and of a long word every further character stands for itself, so that "hahaha…" is seen
+//! to go round, too.
 
 use std::ops::Range;
 
 /// Longest phrase that is looked for, in words and signs.
 const LONGEST: usize = 256;
 
-/// Characters of a word that are taken together.
-const PIECE: usize = 8;
+/// Characters at the start of a word that are taken together; those behind them are taken one by one.
+const START: usize = 8;
 
 /// White space in a row that no text has.
 const BLANK: usize = 256;
 
-/// Times that a phrase of `words` words and `signs` signs may come in a row.
+/// What a phrase is made of.
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    words: usize,
+    signs: usize,
+    /// Characters from within a word.
+    inner: usize,
+}
+
+/// Times that a phrase may come in a row.
 ///
-/// One word 36 times, three words 12 times, six or more 6 times. Signs alone are rules and tables ("-----"), or emoji.
-fn allowed(words: usize, signs: usize) -> usize {
-    match words {
-        0 => (120 / signs.max(1)).max(6),
-        n => (36 / n).max(6),
-    }
+/// One word 36 times, three words 12 times, six or more 6 times. Within a word a letter 48
+/// times, a syllable of two 24 times. Signs alone are rules and tables ("-----"), or emoji.
+fn allowed(phrase: Made) -> usize {
+    let Made { words, signs, inner } = phrase;
+    let (many, of) = match (words, inner) {
+        (0, 0) => (120, signs.max(1)),
+        (0, _) => (48, inner),
+        _ => (36, words),
+    };
+    (many / of).max(6)
 }
 
 /// As [`allowed`], of a text that did not end by itself: who repeats something until nothing more may come was not going
 /// to stop.
-fn allowed_at_limit(words: usize, signs: usize) -> usize {
-    allowed(words, signs) / 3
+fn allowed_at_limit(phrase: Made) -> usize {
+    allowed(phrase) / 3
 }
 
 /// Follows a text that grows.
@@ -43,37 +57,37 @@ pub(super) struct Watch {
     units: Vec<Unit>,
     /// How many units, up to the last, equal those `period` before them; by `period - 1`.
     runs: Vec<usize>,
-    /// The last unit is a word that may go on.
+    /// The last unit is the start of a word, and may go on.
     open: bool,
+    /// Characters of the word at the end.
+    word: usize,
     /// White space at the end, in characters.
     blank: usize,
     /// Bytes seen.
     seen: usize,
 }
 
-/// A word, a piece of one, or a sign.
+/// A word or its start, a further character of it, or a sign.
 #[derive(Debug, Clone)]
 struct Unit {
     /// In [`Watch::folded`].
     folded: Range<usize>,
     /// Where it begins in the text.
     at: usize,
-    chars: usize,
     kind: What,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    /// A word, or its first piece.
     Word,
-    /// A later piece of a long word.
-    More,
+    Inner,
     Sign,
 }
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { folded: String::new(), units: Vec::new(), runs: vec![0; LONGEST], open: false, blank: 0, seen: 0 }
+        let (folded, units, runs) = (String::new(), Vec::new(), vec![0; LONGEST]);
+        Self { folded, units, runs, open: false, word: 0, blank: 0, seen: 0 }
     }
 }
 
@@ -89,32 +103,31 @@ impl Watch {
     fn take(&mut self, c: char, at: usize) {
         if c.is_whitespace() {
             self.close();
-            self.blank += 1;
+            (self.word, self.blank) = (0, self.blank + 1);
             return;
         }
         self.blank = 0;
         // A sign within a word ("don't", "10.5") is a sign; the word's two parts are two words.
-        let is_word = c.is_alphanumeric();
-        let alone = !is_word || stands_alone(c);
-        let cut = self.open && self.units.last().is_some_and(|u| u.chars >= PIECE);
-        if alone || cut {
-            self.close();
+        let kind = match c.is_alphanumeric() {
+            false => What::Sign,
+            true if self.word >= START && !stands_alone(c) => What::Inner,
+            true => What::Word,
+        };
+        let alone = kind == What::Sign || stands_alone(c);
+        self.word = if alone { 0 } else { self.word + 1 };
+        if self.open && !alone && kind == What::Word {
+            self.folded.extend(c.to_lowercase());
+            if let Some(unit) = self.units.last_mut() {
+                unit.folded.end = self.folded.len();
+            }
+            return;
         }
+        self.close();
         let start = self.folded.len();
         self.folded.extend(c.to_lowercase());
-        match self.units.last_mut().filter(|_| self.open) {
-            Some(unit) => (unit.folded.end, unit.chars) = (self.folded.len(), unit.chars + 1),
-            None => {
-                let kind = match is_word {
-                    true if cut && !alone => What::More,
-                    true => What::Word,
-                    false => What::Sign,
-                };
-                self.units.push(Unit { folded: start..self.folded.len(), at, chars: 1, kind });
-                self.open = true;
-            }
-        }
-        if alone {
+        self.units.push(Unit { folded: start..self.folded.len(), at, kind });
+        self.open = true;
+        if alone || kind == What::Inner {
             self.close();
         }
     }
@@ -169,7 +182,7 @@ impl Watch {
         self.cut(allowed_at_limit)
     }
 
-    fn cut(&self, allowed: fn(usize, usize) -> usize) -> Option<usize> {
+    fn cut(&self, allowed: fn(Made) -> usize) -> Option<usize> {
         if self.blank > BLANK {
             return Some(self.seen);
         }
@@ -183,10 +196,8 @@ impl Watch {
             }
             let phrase = &self.units[whole - period..whole];
             let count = |kind| phrase.iter().filter(|u| u.kind == kind).count();
-            let (signs, more) = (count(What::Sign), count(What::More));
-            // A word without end is of one piece after another.
-            let words = count(What::Word).max(usize::from(more > 0));
-            (times > allowed(words, signs)).then(|| self.units[whole - run].at)
+            let made = Made { words: count(What::Word), signs: count(What::Sign), inner: count(What::Inner) };
+            (times > allowed(made)).then(|| self.units[whole - run].at)
         })
     }
 }
@@ -239,8 +250,16 @@ mod tests {
         ] {
             assert_eq!(kept(&text), Some(left), "{text}");
         }
-        let endless = "hahaha".repeat(200);
-        assert!(kept(&endless).is_some_and(|left| left.len() <= 48), "{:?}", kept(&endless));
+        // Within a word.
+        for (text, left) in [
+            ("hahaha".repeat(20), "hahahaha"),
+            (format!("Suminium add,{}", "igh".repeat(60)), "Suminium add,ighighig"),
+            (format!("Appendix SAR{}", "ES".repeat(60)), "Appendix SARESESE"),
+            ("A".repeat(100), "AAAAAAAA"),
+        ] {
+            let kept = kept(&text).expect("a loop");
+            assert!(kept.starts_with(left) && kept.len() <= left.len() + 3, "{kept}");
+        }
         assert_eq!(kept(&format!("So.{}", "\n".repeat(300))), Some("So."));
         // A long paragraph comes seven times.
         let paragraph = (0..90).map(|i| format!("word{i} ")).collect::<String>();
@@ -271,6 +290,9 @@ mod tests {
             "1, 1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144",
             "0000000000000000000000000000000000000000",
             "哈哈哈哈哈哈",
+            "Hahahahahahahahaha, aaaaaaaaaaaaaaaargh!",
+            "Pneumonoultramicroscopicsilicovolcanoconiosis, 3.14159265358979323846264338327950288419716939937510",
+            "https://example.org/a/b/c/d/e/f/g/index.html?x=00000000000000000000000000000000",
         ] {
             assert_eq!(kept(text), None, "{text}");
         }

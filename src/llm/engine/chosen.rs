@@ -16,6 +16,7 @@ use crate::llm::{BackendKind, EmbeddingPlace, Hyper, Options, Settings};
 use crate::units::Bytes;
 
 /// What computes.
+#[allow(clippy::large_enum_variant)] // there is one, while a model is being loaded
 pub(super) enum Chosen {
     Reference,
     Cpu,
