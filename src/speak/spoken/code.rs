@@ -32,8 +32,13 @@ fn dotted(rest: &[Token]) -> Said {
     if parts.len() < 3 || (thousands && !address) {
         return None;
     }
+    let port = match rest.get(at + 1..) {
+        Some([Sym(':'), Num(port), ..]) if address => Some(format!(" colon {}", digits(port))),
+        _ => None,
+    };
     let words: Vec<String> = parts.iter().map(|p| if address { digits(p) } else { whole(p) }).collect();
-    Some((at + 1, words.join(if address { " dot " } else { " point " })))
+    let said = words.join(if address { " dot " } else { " point " });
+    Some((at + 1 + 2 * usize::from(port.is_some()), said + &port.unwrap_or_default()))
 }
 
 /// 00:1A:2B:3C:4D:5E

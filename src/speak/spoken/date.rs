@@ -263,11 +263,12 @@ pub(super) fn day_name(before: &[Token], rest: &[Token]) -> Said {
 /// Jan–Mar, "in Jan.", "last Dec": a month cut short without a day
 pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
-    let name = month(w).filter(|name| *w != *name || *w == "May")?;
+    let name = month(w)?;
     if !at_start(before) && !matches!(before.last(), Some(Sym('/'))) {
         return None;
     }
-    let dot = if *w == "May" { 0 } else { skip_dot(after) };
+    let whole = *w == name;
+    let dot = if whole { 0 } else { skip_dot(after) };
     let used = 1 + dot;
     if let Some(gap) = dash(&rest[used..])
         && let Some(Word(to)) = rest.get(used + gap)
@@ -293,7 +294,7 @@ pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
                 | "or"
         )
     );
-    if *w == "May" || !(dot == 1 || ranged || placed) {
+    if whole || !(dot == 1 || ranged || placed) {
         return None;
     }
     let stop = if dot == 1 && sentence_ends(&after[1..]) { "." } else { "" };

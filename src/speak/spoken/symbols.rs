@@ -102,6 +102,9 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '-' if *after == [Sym('-')] || matches!(after, [Sym('-'), Space | Word(_), ..]) => Some((2, ", ".into())),
         '-' | '–' if sides.operands() && spaced && calculation() => say("minus"),
         '-' | '–' | '—' if tight && quantity_follows(after) && after_amount(before) => say(" to "),
+        '-' | '–' if matches!(before, [.., Word("m"), Sym('.')]) && matches!(after, [Space, Num(_), ..]) => {
+            say(" to")
+        }
         '-' | '–' if tight && letters(before, after) && (*c == '–' || after.first() == Some(&Word("Z"))) => {
             say(" to ")
         }

@@ -66,6 +66,7 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
     };
     match (n.len(), years % 10) {
         (4, 0) if (1100..2200).contains(&years) && quoted == 0 => Some((used, number::decade(years))),
+        (2, 0) if years == 10 && context() => Some((quoted + used, "tens".into())),
         (2, 0) if (20..=90).contains(&years) && context() => {
             Some((quoted + used, format!("{}ies", number::cardinal(years).trim_end_matches('y'))))
         }
