@@ -109,6 +109,10 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     if n.len() == 4 && (1001..1100).contains(&y) && y != 1024 && early && at_start(before) && !counted(after) {
         return Some((1, year_words(y)));
     }
+    // "(1066)"
+    if n.len() == 4 && before.last() == Some(&Sym('(')) && after.first() == Some(&Sym(')')) {
+        return Some((1, year_words(y)));
+    }
     let is_year = |n: &str| n.len() == 4 && n.parse().is_ok_and(|y: u64| (1100..=2199).contains(&y));
     // "2019/20": a season
     if let [Sym('/'), Num(b), tail @ ..] = after
