@@ -1,8 +1,9 @@
 //! tercet: a voice agent that lives on one small machine.
 //!
 //! The map, in the order modules may depend on each other (a test enforces it):
-//! `units, error, numerals, schema ← budget ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ← pipeline ←
-//! config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`, `error`, `schema`.
+//! `units, error, numerals, schema ← budget ← store, onnx ← { audio | hear | llm | speak | dialog | tools } ←
+//! pipeline ← config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`,
+//! `error`, `schema`.
 
 pub mod error;
 pub mod numerals;
