@@ -168,7 +168,7 @@ pub(super) fn plain(before: &[Token], rest: &[Token]) -> Said {
         }
         Some(Word("k" | "K")) if raced(before, &rest[amount.used + 1..]) => " K",
         Some(Word("K")) if rest[..amount.used].len() > 1 || matches!(rest[0], Num(n) if n.len() > 1) => " thousand",
-        Some(Word("k")) => " thousand",
+        Some(Word("k")) if !matches!(rest.get(amount.used + 1), Some(Num(_))) => " thousand",
         Some(Word("M")) => " million",
         Some(Word("m")) => " million",
         Some(Word("bn")) => " billion",

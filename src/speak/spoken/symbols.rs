@@ -105,6 +105,9 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '-' if *after == [Sym('-')] || matches!(after, [Sym('-'), Space | Word(_), ..]) => Some((2, ", ".into())),
         '-' | '–' if sides.operands() && spaced && calculation() => say("minus"),
         '-' | '–' | '—' if tight && quantity_follows(after) && after_amount(before) => say(" to "),
+        '-' if tight && matches!((before, after), ([.., Word(_), Num(_)] | [.., Num(_), Word(_)], [Num(_), ..])) => {
+            say(" ")
+        }
         '-' | '–' if matches!(before, [.., Word("m"), Sym('.')]) && matches!(after, [Space, Num(_), ..]) => {
             say(" to")
         }
@@ -124,10 +127,12 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '–' => say("-"),
         '→' | '⇒' | '⟶' | '➜' => say(" to "),
         '←' => say(" from "),
-        '/' if matches!(before, [.., Num(_), Space, Word(_)]) => match super::units::per(rest) {
-            Some(said) => Some(said),
-            None => say(" "),
-        },
+        '/' if matches!(before, [.., Num(_), Space, Word(w)] if w.len() > 1 && w.starts_with(char::is_lowercase)) => {
+            match super::units::per(rest) {
+                Some(said) => Some(said),
+                None => say(" "),
+            }
+        }
         '/' if matches!((before, after), ([.., Num(_)], [Word(w), ..])
             if matches!(*w, "second" | "minute" | "hour" | "day" | "night" | "week" | "month" | "year" | "person")) =>
         {
@@ -309,10 +314,22 @@ fn quantity_follows(after: &[Token]) -> bool {
 
 /// Whether the last thing said was a number with or without its unit, so that a dash makes a range.
 fn after_amount(before: &[Token]) -> bool {
+    match before {
+        // "A320-200", "Llama3-8B": a name goes on
+        [.., Word(w), Num(_)] if *w != "x" => return false,
+        [.., Num(_), Word(w)] => {
+            return super::units::unit(w).is_some()
+                || matches!(
+                    *w,
+                    "k" | "K" | "M" | "B" | "bn" | "tn" | "x" | "p" | "st" | "nd" | "rd" | "th" | "C" | "F" | "in"
+                )
+                || matches!(w.to_lowercase().as_str(), "am" | "pm");
+        }
+        _ => {}
+    }
     matches!(
         before,
         [.., Num(_)]
-            | [.., Num(_), Word(_)]
             | [.., Num(_), Space, Word(_)]
             | [.., Word("noon" | "midnight")]
             | [.., Sym('%' | '°' | '€' | '"' | '½' | '¼' | '¾' | '²' | '³')]
