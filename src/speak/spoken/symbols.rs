@@ -111,6 +111,10 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '-' | '–' if matches!(before, [.., Word("m"), Sym('.')]) && matches!(after, [Space, Num(_), ..]) => {
             say(" to")
         }
+        // "Q1–Q3"
+        '-' | '–' if matches!((before, after), ([.., Word(a), Num(_)], [Word(b), Num(_), ..]) if a == b) => {
+            say(" to ")
+        }
         '-' | '–' if tight && letters(before, after) && (*c == '–' || after.first() == Some(&Word("Z"))) => {
             say(" to ")
         }

@@ -42,6 +42,12 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
     let years: u64 = n.parse().ok()?;
     let context = || {
         quoted == 1
+            || next_word(&rest[used..]).is_some_and(|w| {
+                matches!(
+                    w,
+                    "music" | "movies" | "films" | "fashion" | "style" | "rock" | "pop" | "hits" | "kids" | "nostalgia"
+                )
+            })
             || matches!(before.last(), Some(Sym('-')))
             || word_before(before).is_some_and(|w| {
                 matches!(
