@@ -41,6 +41,8 @@ const HIDDEN: [&str; 4] = ["script", "style", "head", "svg"];
 
 /// Longest tag or comment that is waited for, in bytes; a longer one is text.
 const LONGEST_TAG: usize = 2_000;
+/// Most that a script or style sheet hides, in characters; what goes on for longer was never closed.
+const LONGEST_HIDDEN: usize = 4_000;
 const LONGEST_ENTITY: usize = 10;
 
 /// The state between two characters.
@@ -48,8 +50,10 @@ const LONGEST_ENTITY: usize = 10;
 pub(super) struct Html {
     /// What may still become a tag or an entity; begins with "<" or "&".
     held: String,
-    /// The tag of [`HIDDEN`] that is open.
-    hidden: Option<&'static str>,
+    /// The tag of [`HIDDEN`] that is open, and how many characters it has hidden.
+    hidden: Option<(&'static str, usize)>,
+    /// The character in front of what is held.
+    last: Option<char>,
 }
 
 /// What the held text is.
@@ -65,6 +69,25 @@ enum Found {
 impl Html {
     /// Takes one character; gives out what is certain.
     pub(super) fn push(&mut self, c: char, out: &mut String) {
+        if let Some((_, hides)) = &mut self.hidden {
+            // "the <script> tag": somebody talks about it
+            if (*hides == 0 && " `'\".,;:)".contains(c)) || *hides >= LONGEST_HIDDEN {
+                self.hidden = None;
+            } else {
+                *hides += 1;
+            }
+        }
+        if self.held.is_empty() {
+            // "`<b>`": a tag that is named
+            if matches!(c, '<' | '&') && self.last == Some('`') {
+                self.last = None;
+                out.push(c);
+                return;
+            }
+            if !matches!(c, '<' | '&') {
+                self.last = Some(c);
+            }
+        }
         if self.held.is_empty() && !matches!(c, '<' | '&') {
             if self.hidden.is_none() {
                 out.push(c);
@@ -87,7 +110,7 @@ impl Html {
             }
             Found::Hides(tag) => {
                 self.held.clear();
-                self.hidden = Some(tag);
+                self.hidden = Some((tag, 0));
             }
         }
     }
@@ -95,7 +118,7 @@ impl Html {
     /// The text is over: what is held was text.
     pub(super) fn finish(&mut self, out: &mut String) {
         self.release(out);
-        self.hidden = None;
+        *self = Self::default();
     }
 
     fn in_quotes(&self) -> bool {
@@ -180,7 +203,7 @@ impl Html {
             () => match HIDDEN.iter().find(|h| **h == name) {
                 Some(h) if !closing && !rest.ends_with("/>") => Found::Hides(h),
                 Some(h) => {
-                    if self.hidden == Some(*h) {
+                    if self.hidden.is_some_and(|(tag, _)| tag == *h) {
                         self.hidden = None;
                     }
                     Found::Becomes(String::new())
@@ -358,8 +381,17 @@ mod tests {
     }
 
     #[test]
+    fn talk_of_a_script_hides_nothing() {
+        assert_eq!(plain("The <script> tag runs. Then more."), "The  tag runs. Then more.");
+        let open = format!("<style>{}", "x".repeat(2 * LONGEST_HIDDEN));
+        assert!(plain(&open).len() >= LONGEST_HIDDEN, "a style sheet without an end hides no more than it may");
+    }
+
+    #[test]
     fn what_is_no_html_stays() {
         for text in [
+            "Use the `<b>` tag",
+            "a `<p` b",
             "a < b and c > d",
             "a <b and c> d",
             "Q&A; R&D &",

@@ -1,6 +1,7 @@
 //! Titles, Latin shorthand, initials, compass points and acronyms.
 
 use super::arc::compass;
+use super::label::street_ahead;
 use super::lexer::{Said, Token, at_start, next_word, sentence_ends, word_before};
 use super::shorthand::{When, entries};
 use Token::{Num, Space, Sym, Word};
@@ -34,7 +35,10 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
             When::Dotted => dot == 1,
             When::Number => dot == 1 && number_follows,
             When::Name => dot == 1 && name_follows,
-            When::AfterName => dot == 1 && name_before && !honorific(before),
+            When::AfterName => {
+                let bare = matches!(*w, "St" | "Ave" | "Rd" | "Ln") && !name_follows;
+                (dot == 1 || bare) && name_before && !honorific(before)
+            }
             When::Inside => {
                 dot == 1
                     && !sentence_ends(behind)
@@ -193,16 +197,7 @@ pub(super) fn direction(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
     let name = compass(w).filter(|_| at_start(before))?;
     let dot = usize::from(matches!(after.first(), Some(Sym('.'))));
-    let street = || {
-        let words = after[dot..].iter().take(8).filter_map(|t| t.word());
-        let named = words.filter(|w| {
-            matches!(
-                *w,
-                "St" | "Street" | "Ave" | "Avenue" | "Rd" | "Road" | "Blvd" | "Dr" | "Ln" | "Lane" | "Way" | "Drive"
-            )
-        });
-        matches!(before, [.., Num(_), Space] | [.., Num(_), Word(_), Space]) && named.count() > 0
-    };
+    let street = || matches!(before, [.., Num(_), Space] | [.., Num(_), Word(_), Space]) && street_ahead(&after[dot..]);
     if w.len() == 1 && street() && matches!(after.get(dot), Some(Space)) {
         let capital = format!("{}{}", &name[..1].to_uppercase(), &name[1..]);
         return Some((1 + dot, capital));

@@ -163,9 +163,12 @@ pub(super) fn plain(before: &[Token], rest: &[Token]) -> Said {
         return Some((amount.used + used, format!("{} times ten to the power of {power}", amount.words)));
     }
     let scale = match rest.get(amount.used) {
+        Some(Word("k")) if amount.words == "four hundred one" => {
+            return Some((amount.used + 1, "four oh one K".into()));
+        }
         Some(Word("k" | "K")) if raced(before, &rest[amount.used + 1..]) => " K",
         Some(Word("K")) if rest[..amount.used].len() > 1 || matches!(rest[0], Num(n) if n.len() > 1) => " thousand",
-        Some(Word("k")) => " thousand",
+        Some(Word("k")) if !matches!(rest.get(amount.used + 1), Some(Num(_))) => " thousand",
         Some(Word("M")) => " million",
         Some(Word("m")) => " million",
         Some(Word("bn")) => " billion",

@@ -131,6 +131,17 @@ fn dotted(before: &[Token], tail: &[Token]) -> bool {
             || matches!(w, "percent" | "million" | "billion" | "times" | "degrees" | "points" | "euros" | "dollars")
             || (w.len() == 3 && w.chars().all(char::is_uppercase))
     }) || matches!(tail.first(), Some(Word(_)));
+    // "from 7.30 to 9.00"
+    let minutes = |m: &str| parse(m, 2..=2, 0..=59).is_some();
+    let from = matches!(tail, [Space, Word("to" | "and" | "until"), Space, Num(_), Sym('.'), Num(m), ..] if minutes(m))
+        && matches!(word_before(before).as_deref(), Some("from" | "between"));
+    let to = matches!(
+        before,
+        [.., Word("from" | "between"), Space, Num(_), Sym('.'), Num(m), Space, Word("to" | "and" | "until"), Space] if minutes(m)
+    );
+    if !counted && (from || to) {
+        return true;
+    }
     half_of_day(tail).is_some() || (!counted && matches!(word_before(before).as_deref(), Some("at" | "until" | "till")))
 }
 

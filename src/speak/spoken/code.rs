@@ -11,7 +11,7 @@ pub(super) fn code(before: &[Token], rest: &[Token]) -> Said {
     if !at_start(before) {
         return None;
     }
-    dotted(rest).or_else(|| number(before, rest))
+    dotted(rest).or_else(|| serial(rest)).or_else(|| number(before, rest))
 }
 
 /// 192.168.1.10, 1.2.3; "10.000.000" is a number
@@ -32,8 +32,21 @@ fn dotted(rest: &[Token]) -> Said {
     if parts.len() < 3 || (thousands && !address) {
         return None;
     }
+    let port = match rest.get(at + 1..) {
+        Some([Sym(':'), Num(port), ..]) if address => Some(format!(" colon {}", digits(port))),
+        _ => None,
+    };
     let words: Vec<String> = parts.iter().map(|p| if address { digits(p) } else { whole(p) }).collect();
-    Some((at + 1, words.join(if address { " dot " } else { " point " })))
+    let said = words.join(if address { " dot " } else { " point " });
+    Some((at + 1 + 2 * usize::from(port.is_some()), said + &port.unwrap_or_default()))
+}
+
+/// 1Z999AA10123456784: capitals and digits in turns, too long for a name
+fn serial(rest: &[Token]) -> Said {
+    let used = rest.iter().take_while(|t| matches!(t, Num(_) | Word(_))).count();
+    let capitals = rest[..used].iter().filter_map(|t| t.word()).all(|w| w.chars().all(|c| c.is_ascii_uppercase()));
+    let text = spell(&rest[..used]);
+    (used >= 3 && capitals && (8..=40).contains(&text.len())).then(|| (used, characters(&text)))
 }
 
 /// 00:1A:2B:3C:4D:5E

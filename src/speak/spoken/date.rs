@@ -169,6 +169,14 @@ fn month_first(rest: &[Token]) -> Said {
 /// 23 November 2026, 5th Jan; "the 3rd of May" keeps its own words
 fn day_first(before: &[Token], rest: &[Token]) -> Said {
     let [Num(n), tail @ ..] = rest else { return None };
+    // "5–8 November"
+    if let Some(gap) = dash(tail)
+        && matches!(&tail[gap..], [Num(_), Space, Word(w), ..] if is_month(w))
+        && let Some((used, to)) = day_first(&[], &tail[gap..])
+    {
+        let article = if word_before(before).as_deref() == Some("the") { "" } else { "the " };
+        return Some((1 + gap + used, format!("{article}{} to {to}", ordinal(day(n)?))));
+    }
     let th = suffix(tail);
     let (of, Word(w), after) = (match &tail[th..] {
         [Space, w @ Word(m), after @ ..] if is_month(m) => (1, *w, after),
@@ -208,6 +216,13 @@ pub(super) fn day_name(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
     if matches!(before.last(), Some(Num(_) | Word(_) | Sym('.' | '@' | '\'' | '_'))) {
         return None;
+    }
+    // "Monday–Friday"
+    if let Some(name) = WEEKDAYS.iter().find(|d| *d == w)
+        && let Some(gap) = dash(after)
+        && matches!(after.get(gap), Some(Word(to)) if WEEKDAYS.contains(to))
+    {
+        return Some((1 + gap, format!("{name} to")));
     }
     let (name, doubtful) = weekday(w)?;
     let dot = skip_dot(after);
@@ -263,11 +278,12 @@ pub(super) fn day_name(before: &[Token], rest: &[Token]) -> Said {
 /// Jan–Mar, "in Jan.", "last Dec": a month cut short without a day
 pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
     let [Word(w), after @ ..] = rest else { return None };
-    let name = month(w).filter(|name| *w != *name || *w == "May")?;
+    let name = month(w)?;
     if !at_start(before) && !matches!(before.last(), Some(Sym('/'))) {
         return None;
     }
-    let dot = if *w == "May" { 0 } else { skip_dot(after) };
+    let whole = *w == name;
+    let dot = if whole { 0 } else { skip_dot(after) };
     let used = 1 + dot;
     if let Some(gap) = dash(&rest[used..])
         && let Some(Word(to)) = rest.get(used + gap)
@@ -275,7 +291,10 @@ pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
     {
         return Some((used + gap, format!("{name} to")));
     }
-    let ranged = matches!(before, [.., Word(from), Sym('-' | '–')] | [.., Word(from), Sym('.'), Sym('-' | '–')] if is_month(from));
+    if matches!(&rest[used..], [Sym('/'), Word(to), ..] if is_month(to)) {
+        return Some((used + 1, format!("{name}, ")));
+    }
+    let ranged = matches!(before, [.., Word(from), Sym('-' | '–' | '/')] | [.., Word(from), Sym('.'), Sym('-' | '–' | '/')] if is_month(from));
     let placed = matches!(
         label_before(before).as_deref(),
         Some(
@@ -293,7 +312,7 @@ pub(super) fn month_alone(before: &[Token], rest: &[Token]) -> Said {
                 | "or"
         )
     );
-    if *w == "May" || !(dot == 1 || ranged || placed) {
+    if whole || !(dot == 1 || ranged || placed) {
         return None;
     }
     let stop = if dot == 1 && sentence_ends(&after[1..]) { "." } else { "" };

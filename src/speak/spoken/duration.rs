@@ -3,7 +3,7 @@
 //! Defaults: "m" alone is meters, beside hours or seconds minutes; h:mm:ss is a span unless it is said to be the time
 //! of day; m:ss is a time of day unless it cannot be one or is said to be a span.
 
-use super::lexer::{Said, Token, at_start, next_word, parse, word_before};
+use super::lexer::{Said, Token, at_start, label_before, next_word, parse, word_before};
 use super::number::cardinal;
 use Token::{Num, Space, Sym, Word};
 
@@ -114,9 +114,10 @@ pub(super) fn span(before: &[Token], rest: &[Token]) -> Said {
             if matches!(after, [Sym(':'), ..]) || super::clock::half_of_day(after).is_some() {
                 return None;
             }
+            let no_hours = *h == "00" && *s != "00";
             let clock =
                 matches!(word, "is" | "it's" | "at" | "by" | "from" | "until" | "till" | "since" | "before" | "after")
-                    || (h.len() == 2 && !measured(word));
+                    || (h.len() == 2 && !no_hours && !measured(word));
             if clock && !lasting(after) {
                 return None;
             }
@@ -129,7 +130,9 @@ pub(super) fn span(before: &[Token], rest: &[Token]) -> Said {
         [Num(m), Sym(':'), Num(s), after @ ..] => {
             let (minutes, seconds) = (small(m)?, below_sixty(s)?);
             let long = minutes > 24 && m.len() == 2;
-            if !(long || lasting(after) || measured(word) && timed_before(before))
+            let labelled =
+                matches!(label_before(before).as_deref(), Some("duration" | "length" | "runtime" | "elapsed"));
+            if !(long || labelled || lasting(after) || measured(word) && timed_before(before))
                 || super::clock::half_of_day(after).is_some()
             {
                 return None;

@@ -5,7 +5,7 @@ use super::number;
 use Token::{Num, Space, Sym, Word};
 
 /// What has a number for a name.
-const LABELS: [&str; 15] = [
+const LABELS: [&str; 16] = [
     "room",
     "flight",
     "highway",
@@ -21,7 +21,21 @@ const LABELS: [&str; 15] = [
     "bus",
     "hwy",
     "rm",
+    "http",
 ];
+
+/// Whether a street's name comes: "Main St", "N. 5th Ave." within a few words.
+pub(super) fn street_ahead(after: &[Token]) -> bool {
+    const STREETS: [&str; 14] =
+        ["St", "Street", "Ave", "Avenue", "Rd", "Road", "Blvd", "Boulevard", "Dr", "Drive", "Ln", "Lane", "Way", "Hwy"];
+    let named = |t: &&Token| match t {
+        Word(w) => w.starts_with(char::is_uppercase) || matches!(*w, "st" | "nd" | "rd" | "th"),
+        Num(_) | Space | Sym('.') => true,
+        Sym(_) => false,
+    };
+    let words: Vec<&str> = after.iter().take(9).take_while(named).filter_map(|t| t.word()).collect();
+    words.iter().skip(1).any(|w| STREETS.contains(w))
+}
 
 /// Room 404, Flight 1549, Boeing 737-800, Airbus A320, 221B
 pub(super) fn labelled(before: &[Token], rest: &[Token]) -> Said {
@@ -31,7 +45,9 @@ pub(super) fn labelled(before: &[Token], rest: &[Token]) -> Said {
         return None;
     }
     let house = matches!(after, [Word(w), Space, street, ..] if w.len() == 1 && street.is_capitalized());
-    let house = house && n.len() == 3 && at_start(before);
+    let house = at_start(before)
+        && (house && n.len() == 3 || matches!(after.first(), Some(Space)) && street_ahead(after))
+        && !matches!(before.last(), Some(Sym('$' | '€' | '£' | '-' | '–')));
     let named = match before {
         [.., Word("Airbus"), Space, Word("A")] => true,
         [.., Word("Flight" | "flight"), Space, Word(w)] | [.., Word("Flight" | "flight"), Space, Word(w), Space] => {

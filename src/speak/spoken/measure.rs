@@ -5,6 +5,7 @@
 
 use super::arc;
 use super::cardinal::read;
+use super::label::street_ahead;
 use super::lexer::{Said, Token, at_start, label_before, next_word, sentence_ends, word_before};
 use super::number;
 use super::units::{per, read_unit, unit};
@@ -111,10 +112,10 @@ fn modifies(before: &[Token], after: &[Token]) -> bool {
 }
 
 /// Things that are named with their measure, with an article or without: "12 volt battery".
-const MEASURED: [&str; 29] = [
+const MEASURED: [&str; 30] = [
     "battery", "batterie", "bulb", "bag", "tablet", "pill", "capsule", "camera", "speaker", "fuse", "plug", "motor",
     "charger", "adapter", "engine", "bottle", "screen", "monitor", "drive", "turn", "angle", "weight", "dumbbell",
-    "race", "run", "walk", "radius", "hike", "resistor",
+    "race", "run", "walk", "radius", "hike", "resistor", "jack",
 ];
 
 /// Words behind a quantity that are no noun it measures.
@@ -318,6 +319,9 @@ fn doubtful(w: &str, before: &[Token], space: usize, after: &[Token]) -> bool {
         return true;
     }
     let letter = w.chars().all(char::is_uppercase);
+    if matches!(w, "N" | "W") && street_ahead(after) {
+        return true;
+    }
     let graded = matches!(
         next_word(after),
         Some("levels" | "level" | "grades" | "students" | "and" | "batteries" | "is" | "was")

@@ -210,6 +210,7 @@ const LIST: &[Short] = &[
     short("orig", "originally", UnlessLower, Dotted),
     short("prob", "probably", UnlessLower, Dotted),
     short("esp", "especially", Never, Dotted),
+    short("lit", "literature", UnlessLower, Inside),
     short("mins", "minutes", UnlessLower, Dotted),
     short("hrs", "hours", UnlessLower, Dotted),
     short("yrs", "years", UnlessLower, Dotted),

@@ -49,6 +49,8 @@ struct Sides<'t, 'a> {
     right: Option<&'t Token<'a>>,
     spaced: bool,
     tight: bool,
+    /// A number or price stands behind it.
+    amount_right: bool,
 }
 
 impl<'t, 'a> Sides<'t, 'a> {
@@ -64,15 +66,16 @@ impl<'t, 'a> Sides<'t, 'a> {
         };
         let spaced = matches!(before.last(), Some(Space)) && matches!(after.first(), Some(Space));
         let tight = !matches!(before.last(), None | Some(Space)) && !matches!(after.first(), None | Some(Space));
-        Self { left, right, spaced, tight }
+        let behind = if after.first() == Some(&Space) { &after[1..] } else { after };
+        let amount_right = matches!(
+            behind,
+            [Num(_), ..] | [Sym('$' | '€' | '£'), ..] | [Sym('-' | '.'), Num(_) | Sym('.' | '$' | '€' | '£'), ..]
+        );
+        Self { left, right, spaced, tight, amount_right }
     }
 
     fn numbers(&self) -> bool {
         matches!((self.left, self.right), (Some(Num(_)), Some(Num(_))))
-    }
-
-    fn number_right(&self) -> bool {
-        matches!(self.right, Some(Num(_) | Sym('$' | '€' | '£' | '-' | '.')))
     }
 
     /// Something that can be compared or computed: a number, a letter, a bracket.
@@ -85,7 +88,7 @@ impl<'t, 'a> Sides<'t, 'a> {
     }
 
     fn operands(&self) -> bool {
-        Self::operand(self.left) && (Self::operand(self.right) || self.number_right())
+        Self::operand(self.left) && (Self::operand(self.right) || self.amount_right)
     }
 }
 
@@ -102,6 +105,16 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '-' if *after == [Sym('-')] || matches!(after, [Sym('-'), Space | Word(_), ..]) => Some((2, ", ".into())),
         '-' | '–' if sides.operands() && spaced && calculation() => say("minus"),
         '-' | '–' | '—' if tight && quantity_follows(after) && after_amount(before) => say(" to "),
+        '-' if tight && matches!((before, after), ([.., Word(_), Num(_)] | [.., Num(_), Word(_)], [Num(_), ..])) => {
+            say(" ")
+        }
+        '-' | '–' if matches!(before, [.., Word("m"), Sym('.')]) && matches!(after, [Space, Num(_), ..]) => {
+            say(" to")
+        }
+        // "Q1–Q3"
+        '-' | '–' if matches!((before, after), ([.., Word(a), Num(_)], [Word(b), Num(_), ..]) if a == b) => {
+            say(" to ")
+        }
         '-' | '–' if tight && letters(before, after) && (*c == '–' || after.first() == Some(&Word("Z"))) => {
             say(" to ")
         }
@@ -118,14 +131,21 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '–' => say("-"),
         '→' | '⇒' | '⟶' | '➜' => say(" to "),
         '←' => say(" from "),
-        '/' if matches!(before, [.., Num(_), Space, Word(_)]) => match super::units::per(rest) {
-            Some(said) => Some(said),
-            None => say(" "),
-        },
+        '/' if matches!(before, [.., Num(_), Space, Word(w)] if w.len() > 1 && w.starts_with(char::is_lowercase)) => {
+            match super::units::per(rest) {
+                Some(said) => Some(said),
+                None => say(" "),
+            }
+        }
+        '/' if matches!((before, after), ([.., Num(_)], [Word(w), ..])
+            if matches!(*w, "second" | "minute" | "hour" | "day" | "night" | "week" | "month" | "year" | "person")) =>
+        {
+            say(" per ")
+        }
         '/' if sides.numbers() && spaced => say("divided by"),
         '/' if spaced => say(", "),
         '/' if tight => say(" "),
-        '~' if sides.number_right() => say("about "),
+        '~' if sides.amount_right => say("about "),
         '#' => Some(hash(before, after)),
         '²' => say(" squared"),
         '³' => say(" cubed"),
@@ -142,7 +162,7 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '£' => say(" pounds "),
         '∞' => say(" infinity "),
         '√' => say(" the square root of "),
-        '§' if sides.number_right() => say("section "),
+        '§' if sides.amount_right => say("section "),
         '©' => say("copyright "),
         ':' if tight && sides.numbers() => say(" to "),
         // "file.txt", but not a stop that lost its space
@@ -217,7 +237,7 @@ fn comparison(before: &[Token], rest: &[Token]) -> Said {
 
 /// In front of a quantity and behind no other: "took <5 min".
 fn prefix(sides: &Sides) -> bool {
-    sides.number_right() && !Sides::operand(sides.left)
+    sides.amount_right && !Sides::operand(sides.left)
 }
 
 /// +, ×, ÷, ±, ^
@@ -298,10 +318,22 @@ fn quantity_follows(after: &[Token]) -> bool {
 
 /// Whether the last thing said was a number with or without its unit, so that a dash makes a range.
 fn after_amount(before: &[Token]) -> bool {
+    match before {
+        // "A320-200", "Llama3-8B": a name goes on
+        [.., Word(w), Num(_)] if *w != "x" => return false,
+        [.., Num(_), Word(w)] => {
+            return super::units::unit(w).is_some()
+                || matches!(
+                    *w,
+                    "k" | "K" | "M" | "B" | "bn" | "tn" | "x" | "p" | "st" | "nd" | "rd" | "th" | "C" | "F" | "in"
+                )
+                || matches!(w.to_lowercase().as_str(), "am" | "pm");
+        }
+        _ => {}
+    }
     matches!(
         before,
         [.., Num(_)]
-            | [.., Num(_), Word(_)]
             | [.., Num(_), Space, Word(_)]
             | [.., Word("noon" | "midnight")]
             | [.., Sym('%' | '°' | '€' | '"' | '½' | '¼' | '¾' | '²' | '³')]
@@ -318,7 +350,7 @@ fn range(before: &[Token], sides: &Sides) -> bool {
         [head @ .., Space] => head,
         all => all,
     };
-    sides.number_right() && (after_amount(behind) && !matches!(behind, [.., Sym('"')]))
+    sides.amount_right && (after_amount(behind) && !matches!(behind, [.., Sym('"')]))
 }
 
 /// A–Z

@@ -138,7 +138,14 @@ pub(super) fn number(before: &[Token], rest: &[Token]) -> Said {
         [3, 4] => called,
         [3, 3, 4] | [1, 3, 3, 4] => true,
         [3, 2, 4] => g.hyphens == 2,
-        [4, 4, 4, 4] => true,
+        // a bank card
+        [4, 4, 4, 4] => {
+            called
+                || matches!(
+                    label_before(before).as_deref(),
+                    Some("card" | "number" | "is" | "account" | "visa" | "mastercard")
+                )
+        }
         [_, _, ..] if called => {
             (5..=13).contains(&total) && g.slashes == 0 && (g.dots == 0 || g.dots + 1 == sizes.len())
         }

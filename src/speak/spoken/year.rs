@@ -42,6 +42,12 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
     let years: u64 = n.parse().ok()?;
     let context = || {
         quoted == 1
+            || next_word(&rest[used..]).is_some_and(|w| {
+                matches!(
+                    w,
+                    "music" | "movies" | "films" | "fashion" | "style" | "rock" | "pop" | "hits" | "kids" | "nostalgia"
+                )
+            })
             || matches!(before.last(), Some(Sym('-')))
             || word_before(before).is_some_and(|w| {
                 matches!(
@@ -66,6 +72,7 @@ pub(super) fn decade(before: &[Token], rest: &[Token]) -> Said {
     };
     match (n.len(), years % 10) {
         (4, 0) if (1100..2200).contains(&years) && quoted == 0 => Some((used, number::decade(years))),
+        (2, 0) if years == 10 && context() => Some((quoted + used, "tens".into())),
         (2, 0) if (20..=90).contains(&years) && context() => {
             Some((quoted + used, format!("{}ies", number::cardinal(years).trim_end_matches('y'))))
         }
@@ -106,6 +113,10 @@ pub(super) fn year(before: &[Token], rest: &[Token]) -> Said {
     let early =
         matches!(word_before(before).as_deref(), Some("in" | "since" | "until" | "year" | "before" | "after" | "by"));
     if n.len() == 4 && (1001..1100).contains(&y) && y != 1024 && early && at_start(before) && !counted(after) {
+        return Some((1, year_words(y)));
+    }
+    // "(1066)"
+    if n.len() == 4 && before.last() == Some(&Sym('(')) && after.first() == Some(&Sym(')')) {
         return Some((1, year_words(y)));
     }
     let is_year = |n: &str| n.len() == 4 && n.parse().is_ok_and(|y: u64| (1100..=2199).contains(&y));
