@@ -16,7 +16,6 @@ use crate::llm::backend::{Backend, FileRows, KvPrecision, KvShape, Once, Part, Q
 use crate::llm::gguf::{Gguf, TensorInfo, TensorType};
 use crate::llm::quant::Ternary;
 use crate::llm::{BackendKind, EmbeddingPlace, Engine, Options, Sampler, Sampling, Session};
-
 use crate::store::Paths;
 use crate::units::{Bytes, TokenId};
 
