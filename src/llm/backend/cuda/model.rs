@@ -317,7 +317,7 @@ impl Run {
     /// Enqueues the head of row `row`.
     fn enqueue_head(&self, row: usize) -> Result<()> {
         let m = &*self.model;
-        let (x, norm) = (self.work.x.from_row(row)?, m.norm(2 * m.layers.len())?);
+        let (x, norm) = (self.work.x.starting_at(row)?, m.norm(2 * m.layers.len())?);
         let (logits, best) = (self.work.logits.view(), self.best.view());
         head::head(&m.cuda.gpu, &self.stream, &m.head, Final { x, norm, eps: m.hyper.norm_eps, logits, best })
     }
@@ -381,7 +381,7 @@ impl Run {
         product(gpu, s, &l.attn_out, q_attended, n, To::rows(&w.x, Output::Add))?;
         for first in (0..n).step_by(w.hidden.capacity) {
             let rows = w.hidden.capacity.min(n - first);
-            let x = w.x.from_row(first)?;
+            let x = w.x.starting_at(first)?;
             quantize::quantize(gpu, s, norm(2 * i + 1)?, x, h.width, rows, &w.q_width)?;
             product(gpu, s, &l.gate_up, &w.q_width, rows, To::rows(&w.hidden, Output::SwiGlu))?;
             quantize::quantize(gpu, s, What::Plain, w.hidden.view(), h.ffn, rows, &w.q_ffn)?;

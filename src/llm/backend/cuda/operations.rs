@@ -309,7 +309,7 @@ impl Backend for Cuda {
             // Through buffers of their own.
             let device = Buffer::new(&self.gpu.device, (head.rows * 4) as u64)?;
             let best = Buffer::new(&self.gpu.device, (head::blocks(&self.gpu, head.rows) * 8) as u64)?;
-            let of = head::Final { x: x.from_row(row)?, norm, eps, logits: device.view(), best: best.view() };
+            let of = head::Final { x: x.starting_at(row)?, norm, eps, logits: device.view(), best: best.view() };
             head::head(&self.gpu, &self.stream, head, of)?;
             self.stream.download(&device, 0, bytemuck::cast_slice_mut(logits))
         })

@@ -63,7 +63,7 @@ impl Rows {
     ///
     /// # Errors
     /// [`crate::error::Kind::Internal`] where there is no such row.
-    pub(super) fn from_row(&self, row: usize) -> Result<View<'_>> {
+    pub(super) fn starting_at(&self, row: usize) -> Result<View<'_>> {
         self.view().after((row * self.cols * 4) as u64)
     }
 }

@@ -136,10 +136,14 @@ fn builds_at_once_leave_whole_cubins() {
             assert!(found.len() == 1 << 20 && found.iter().all(|b| *b == found[0]), "a torn cubin");
         }
     });
-    let left: Vec<_> = std::fs::read_dir(dir.path()).expect("reads").map(|e| e.expect("reads").file_name()).collect();
-    assert_eq!(left, ["gemv.cubin"]);
-    let nowhere = dir.path().join("no such folder/gemv.cubin");
-    assert_eq!(install(&nowhere, b"x").expect_err("there is no folder").kind(), Kind::Io);
+    let left =
+        || -> Vec<_> { std::fs::read_dir(dir.path()).expect("reads").map(|e| e.expect("reads").file_name()).collect() };
+    assert_eq!(left(), ["gemv.cubin"]);
+    // What cannot be put in its place is not left beside it.
+    std::fs::remove_file(&whole).expect("removes");
+    std::fs::create_dir(&whole).expect("creates");
+    assert_eq!(install(&whole, b"x").expect_err("a folder is there").kind(), Kind::Io);
+    assert_eq!(left(), ["gemv.cubin"]);
 }
 
 /// The same with the compiler, of the kernels that it is quick with: both builds succeed, and what they leave is found.
