@@ -75,12 +75,12 @@ fn chat_converses_through_a_pipe() {
 #[test]
 fn chat_survives_more_than_its_context_holds() {
     let long = "Tell me about the river and the old bridge and the mill and the market in the town. ".repeat(8);
-    let input = format!("{}{}\nWhat is the capital of France?\n", format!("{long}\n").repeat(8), "word ".repeat(2000));
+    let input = format!("{}{}\nWhat is the capital of France?\n", format!("{long}\n").repeat(12), "word ".repeat(4000));
     let o = run(&["chat", "--max-tokens", "20"], &input);
     let answers = text(&o);
-    assert_eq!(answers.lines().count(), 9, "{answers:?}");
+    assert_eq!(answers.lines().count(), 13, "{answers:?}");
     let notes = String::from_utf8_lossy(&o.stderr);
-    assert!(notes.contains("does not fit the model's context of 1024 tokens"), "{notes}");
+    assert!(notes.contains("does not fit the model's context of 2048 tokens"), "{notes}");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn what_cannot_be_asked_is_said() {
     assert_eq!(fails(&["ask", "-"], "\n").0, 64);
     let (code, err) = fails(&["ask", "Hello.", "--backend", "gpu"], "");
     assert!(code == 78 && err.contains("flag --backend: llm.backend: must be one of "), "{err}");
-    let (code, why) = fails(&["ask", &"word ".repeat(2000)], "");
+    let (code, why) = fails(&["ask", &"word ".repeat(4000)], "");
     assert!(code == 71 && why.contains("context"), "{code} {why}");
 }
 
@@ -145,8 +145,8 @@ fn bench_reports_a_line_a_test() {
     for r in &rows {
         assert!(r["tokens_per_second"].as_f64() > Some(0.0) && r["stddev"].as_f64() >= Some(0.0), "{r}");
         assert!(r["threads"].as_u64() >= Some(1) && r["backend"].as_str().expect("text").starts_with("cpu"), "{r}");
-        // The weights alone take 23 MB.
-        assert!(r["resident_bytes"].as_u64() > Some(20_000_000) && r["device_bytes"] == 0, "{r}");
+        // The weights alone take 30 MB.
+        assert!(r["resident_bytes"].as_u64() > Some(30_000_000) && r["device_bytes"] == 0, "{r}");
         let peak = r["peak_resident_bytes"].as_u64();
         assert!(peak >= r["resident_bytes"].as_u64() && peak >= r["load_peak_resident_bytes"].as_u64(), "{r}");
         assert!(r["device_context_bytes"].is_null() && r["total_bytes"].as_u64() == peak, "{r}");
@@ -155,14 +155,14 @@ fn bench_reports_a_line_a_test() {
     let table = text(&run(&["bench", "llm", "-p", "8", "-n", "0", "-r", "1", "--backend", "reference"], ""));
     assert!(table.contains("pp8") && table.contains("reference"), "{table}");
     assert_eq!(fails(&["bench", "llm", "-p", "0", "-n", "0"], "").0, 64);
-    assert_eq!(fails(&["bench", "llm", "-p", "2000"], "").0, 64);
+    assert_eq!(fails(&["bench", "llm", "-p", "4000"], "").0, 64);
 }
 
 #[test]
 fn eval_counts_tool_calls() {
     let file = repository("tests/data/tools_eval.jsonl");
     let file = file.to_str().expect("UTF-8");
-    let out = text(&run(&["eval", "tools", file, "--limit", "40", "--json"], ""));
+    let out = text(&run(&["eval", "tools", file, "--limit", "40", "--json", "--details"], ""));
     let rows: Vec<Value> = out.lines().map(|l| serde_json::from_str(l).expect("an object a line")).collect();
     assert_eq!(rows.len(), 41);
     let score = &rows[40];
@@ -171,6 +171,41 @@ fn eval_counts_tool_calls() {
     }
     assert_eq!((&score["calls"], &score["texts"], &score["text_kept"]), (&40.into(), &0.into(), &0.into()), "{score}");
     assert!(score["exact"].as_u64() >= Some(RIGHT_OF_40), "{score}");
+}
+
+#[test]
+fn eval_tells_refusals_from_chats_and_prints_what_is_asked_for() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("kinds.jsonl");
+    let line = |kind: &str, question: &str, answer: &str| {
+        let system = "You are a voice assistant.\nTools:\nset_volume(level: int)\nget_time(location?: string)";
+        let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
+        let messages = [turn("system", system), turn("user", question), turn("assistant", answer)];
+        let mut line = serde_json::json!({ "messages": messages });
+        if !kind.is_empty() {
+            line["kind"] = kind.into();
+        }
+        line.to_string()
+    };
+    let lines = [
+        line("single", "Set the volume to 30.", r#"{"name": "set_volume", "parameters": {"level": 30}}"#),
+        line("refusal", "Water the plants in the garden.", "That is nothing I do here."),
+        line("", "Please book me a flight to Rome.", "Sorry, I can\u{2019}t book flights."),
+        line("chat", "What is the capital of France?", "I can't think of anything but Paris."),
+        line("", "Who are you?", "Your assistant."),
+    ];
+    std::fs::write(&file, lines.join("\n")).expect("written");
+    let name = file.to_str().expect("UTF-8");
+    let out = text(&run(&["eval", "tools", name, "--json"], ""));
+    let score: Value = serde_json::from_str(&out).expect("the totals and nothing else");
+    let of = |key: &str| score[key].as_u64().expect(key);
+    assert_eq!((of("calls"), of("refusals"), of("chats"), of("texts")), (1, 2, 2, 4), "{score}");
+    assert_eq!(of("text_kept"), of("refusals_kept") + of("chats_kept"), "{score}");
+    let table = text(&run(&["eval", "tools", name], ""));
+    for row in ["calls", "refusals", "chats"] {
+        assert!(table.lines().any(|l| l.starts_with(row)), "{table}");
+    }
+    assert_eq!(fails(&["eval", "tools", name, "--details"], "").0, 64);
 }
 
 #[test]

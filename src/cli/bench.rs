@@ -313,7 +313,7 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
 /// The model as a temporary file, to be loaded as any other. It has no name: it is gone when the program ends, whatever
 /// ends it.
 fn write_synthetic(plan: &Plan, quiet: bool) -> Result<File> {
-    if !plan.ty.tensor_type().is_ternary() {
+    if !plan.ty.tensor_type(0).is_ternary() {
         let what = format!("{} linears are not ternary: tercet does not run them", plan.ty.name());
         return Err(Error::new(Kind::Unsupported, what)
             .remedy("write them for another program with tercet convert --synthetic, or choose a ternary --type"));

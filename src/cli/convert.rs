@@ -23,9 +23,12 @@ pub struct Args {
     /// Folder of the checkpoint
     #[arg(value_name = "SRC", required_unless_present = "synthetic", conflicts_with = "synthetic")]
     source: Option<PathBuf>,
-    /// How embeddings and head are stored: q4_0, q8_0 or f16 (q4_0, or as the linears where the checkpoint's are ternary)
+    /// How embeddings and head are stored: q4_0, q8_0, f16, bf16 or f32 (q4_0, or as the linears where the checkpoint's are ternary)
     #[arg(long, value_name = "TYPE", conflicts_with = "synthetic")]
     embeddings: Option<TableType>,
+    /// The model's name (the one in config.json, or the folder's)
+    #[arg(long, value_name = "NAME", conflicts_with = "synthetic", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    name: Option<String>,
     /// Ternarize anew by mean magnitude, also what is ternary in groups already
     #[arg(long, value_name = "HOW", value_parser = ["absmean"], conflicts_with = "synthetic")]
     ternarize: Option<String>,
@@ -45,7 +48,8 @@ pub(super) struct SyntheticArgs {
     /// Random weights in the shape of llama3-8b, falcon3-7b or bonsai-8b (for tests: tiny-llama, tiny-qwen3)
     #[arg(long, value_name = "NAME")]
     pub(super) synthetic: Option<Preset>,
-    /// How linears are stored: tq1_0, tq2_0, q2_0, q2_0_g128; with --synthetic also q4_0, which only other programs run
+    /// How linears are stored: tq1_0, tq2_0, q2_0, q2_0_g128, or each in the smallest of these that its width allows:
+    /// smallest; with --synthetic also q4_0, which only other programs run
     #[arg(long = "type", value_name = "TYPE")]
     pub(super) ty: Option<LinearType>,
     /// Fewer layers than the shape has
@@ -102,6 +106,7 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
     let request = Request {
         linears: args.synthetic.ty,
         embeddings: args.embeddings,
+        name: args.name.clone(),
         pre: args.pre.clone(),
         absmean: args.ternarize.is_some(),
     };

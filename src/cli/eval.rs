@@ -50,14 +50,20 @@ struct Tools {
     /// Let the model write whatever it likes
     #[arg(long, overrides_with = "constrained")]
     free: bool,
-    /// Print one JSON object a conversation, then one of the totals
+    /// Print the totals as one JSON object
     #[arg(long)]
     json: bool,
+    /// With --json: print one object a conversation first
+    #[arg(long, requires = "json")]
+    details: bool,
 }
 
 /// A conversation whose first assistant turn is the wanted one.
 #[derive(Debug, Deserialize)]
 struct Case {
+    /// What kind of conversation it is, where the file says so.
+    #[serde(default)]
+    kind: Option<String>,
     messages: Vec<Message>,
 }
 
@@ -79,8 +85,16 @@ struct Score {
     calls: usize,
     /// Wanted texts where no tool was called.
     text_kept: usize,
-    /// Wanted texts.
+    /// Wanted texts: refusals and chats together.
     texts: usize,
+    /// Refusals where no tool was called.
+    refusals_kept: usize,
+    /// Requests that none of the tools offered fits.
+    refusals: usize,
+    /// Chats where no tool was called.
+    chats_kept: usize,
+    /// What asks for no tool at all.
+    chats: usize,
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
@@ -101,10 +115,10 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
     for (line, case) in &cases {
         let (prompt, wanted) = split(case, *line, &args.file)?;
         let got = talker.answer(prompt, &|| false, &mut |_| Ok(()))?.text;
-        let right = score.count(wanted, &got);
-        if args.json {
+        let right = score.count(case.is_refusal(wanted), wanted, &got);
+        if args.details {
             out::json(&Outcome { line: *line, right, wanted, got: &got })?;
-        } else if !right {
+        } else if !right && !args.json {
             bar.suspend(|| out::line(format!("line {line}\n  wanted {wanted}\n  got    {got}")))?;
         }
         bar.inc(1);
@@ -112,16 +126,29 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
     bar.finish_and_clear();
     match args.json {
         true => out::json(&score),
-        false => out::line(format!(
-            "calls exact: {} of {}; answered in words: {} of {}",
-            score.exact, score.calls, score.text_kept, score.texts
-        )),
+        false => score.print(),
+    }
+}
+
+impl Case {
+    /// Of a wanted text: whether it turns a request down. Files say so with `"kind": "refusal"`; in those that say nothing
+    /// it is told by the words.
+    fn is_refusal(&self, wanted: &str) -> bool {
+        match self.kind.as_deref() {
+            Some(kind) => ["refus", "no_tool", "unfit"].iter().any(|k| kind.to_lowercase().contains(k)),
+            None => {
+                let wanted = wanted.to_lowercase().replace('\u{2019}', "'");
+                ["can't", "cannot", "can not", "not able", "unable", "don't have a", "no tool"]
+                    .iter()
+                    .any(|w| wanted.contains(w))
+            }
+        }
     }
 }
 
 impl Score {
     /// Counts one conversation and says whether it went right.
-    fn count(&mut self, wanted: &str, got: &str) -> bool {
+    fn count(&mut self, refusal: bool, wanted: &str, got: &str) -> bool {
         match (parse_reply(wanted), parse_reply(got)) {
             (Reply::Call(w), g) => {
                 let right = g == Reply::Call(w);
@@ -133,9 +160,30 @@ impl Score {
                 let right = matches!(g, Reply::Text(_));
                 self.texts += 1;
                 self.text_kept += usize::from(right);
+                let (of, kept) = match refusal {
+                    true => (&mut self.refusals, &mut self.refusals_kept),
+                    false => (&mut self.chats, &mut self.chats_kept),
+                };
+                *of += 1;
+                *kept += usize::from(right);
                 right
             }
         }
+    }
+
+    /// A row for each kind that the file holds.
+    fn print(&self) -> Result<()> {
+        let mut table = out::Table::new(["wanted", "right", "of"]);
+        for (what, right, of) in [
+            ("calls, name and every argument", self.exact, self.calls),
+            ("refusals, nothing called", self.refusals_kept, self.refusals),
+            ("chats, nothing called", self.chats_kept, self.chats),
+        ] {
+            if of > 0 {
+                table.row([what.to_owned(), right.to_string(), of.to_string()]);
+            }
+        }
+        table.print()
     }
 }
 
@@ -178,13 +226,16 @@ mod tests {
     fn calls_count_when_name_and_every_argument_are_right() {
         let mut s = Score::default();
         let wanted = r#"{"name": "set_light", "parameters": {"room": "hall", "on": true}}"#;
-        assert!(s.count(wanted, r#"{"name":"set_light","parameters":{"on":true,"room":"hall"}}"#));
-        assert!(!s.count(wanted, r#"{"name":"set_light","parameters":{"room":"hall"}}"#));
-        assert!(!s.count(wanted, r#"{"name":"set_light","parameters":{"room":"hall","on":true,"x":1}}"#));
-        assert!(!s.count(wanted, "The light is on."));
-        assert!(s.count("It is blue.", "Blue."));
-        assert!(!s.count("It is blue.", wanted));
-        assert!(!s.count("It is blue.", "{\"name\": "));
-        assert_eq!(s, Score { exact: 1, calls: 4, text_kept: 1, texts: 3 });
+        assert!(s.count(false, wanted, r#"{"name":"set_light","parameters":{"on":true,"room":"hall"}}"#));
+        assert!(!s.count(false, wanted, r#"{"name":"set_light","parameters":{"room":"hall"}}"#));
+        assert!(!s.count(false, wanted, r#"{"name":"set_light","parameters":{"room":"hall","on":true,"x":1}}"#));
+        assert!(!s.count(false, wanted, "The light is on."));
+        assert!(s.count(false, "It is blue.", "Blue."));
+        assert!(!s.count(false, "It is blue.", wanted));
+        assert!(!s.count(false, "It is blue.", "{\"name\": "));
+        assert_eq!(
+            s,
+            Score { exact: 1, calls: 4, text_kept: 1, texts: 3, chats_kept: 1, chats: 3, ..Score::default() }
+        );
     }
 }

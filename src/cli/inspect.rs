@@ -9,7 +9,9 @@ use serde_json::{Map, Value as Json};
 use super::{Context, input, out};
 use crate::config;
 use crate::error::Result;
+use crate::llm::chat::Chat;
 use crate::llm::gguf::{Gguf, TensorInfo, Value};
+use crate::llm::tokenizer::Tokenizer;
 use crate::llm::{self, Hyper};
 use crate::store::Paths;
 use crate::units::Bytes;
@@ -46,6 +48,9 @@ struct Inspected<'a> {
     runs: bool,
     /// Why not.
     problem: Option<String>,
+    /// Why it runs without tools, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tools_problem: Option<String>,
     /// Memory it would take as configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     estimate: Option<llm::Estimate>,
@@ -85,11 +90,16 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         share.weights += t.elements() as u64;
         share.bytes += t.bytes() as u64;
     }
-    // The same checks that loading makes, short of reading the weights.
+    // The same checks that loading makes, short of reading the weights, and a small conversation in its template.
     let options = config::engine_options(&ctx.settings()?.llm, &Paths::from_env());
-    let estimate = Hyper::read(&file)
-        .and_then(|_| llm::tokenizer::Tokenizer::from_gguf(&file))
-        .and_then(|_| llm::estimate(&args.file, &options));
+    let looked_at = Hyper::read(&file).and_then(|_| Tokenizer::from_gguf(&file)).and_then(|tokenizer| {
+        let estimate = llm::estimate(&args.file, &options)?;
+        Ok((estimate, Chat::from_gguf(&file, &tokenizer)?.try_out(&tokenizer)?))
+    });
+    let (estimate, tools_problem) = match looked_at {
+        Ok((estimate, problem)) => (Ok(estimate), problem),
+        Err(e) => (Err(e), None),
+    };
     if args.json {
         return out::json(&Inspected {
             file: &args.file,
@@ -100,6 +110,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
             tensors: args.tensors.then(|| file.tensors().iter().map(Tensor::of).collect()),
             runs: estimate.is_ok(),
             problem: estimate.as_ref().err().map(ToString::to_string),
+            tools_problem: tools_problem.map(|e| e.to_string()),
             estimate: estimate.ok(),
         });
     }
@@ -115,12 +126,15 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     if args.tensors {
         tensors(&file)?;
     }
-    match estimate {
-        Ok(e) => out::line(format!(
-            "\ntercet runs it: {} of weights, {} of keys and values for {} tokens ({})",
-            e.weights, e.kv, e.context_tokens, e.backend
-        )),
-        Err(e) => out::line(format!("\ntercet does not run it: {e}")),
+    match (estimate, tools_problem) {
+        (Ok(e), problem) => {
+            out::line(format!(
+                "\ntercet runs it: {} of weights, {} of keys and values for {} tokens ({})",
+                e.weights, e.kv, e.context_tokens, e.backend
+            ))?;
+            problem.map_or(Ok(()), |e| out::line(format!("but not with tools: {e}")))
+        }
+        (Err(e), _) => out::line(format!("\ntercet does not run it: {e}")),
     }
 }
 

@@ -98,7 +98,9 @@ impl Signals {
         let end = end as extern "C" fn(libc::c_int) as libc::sighandler_t;
         // SAFETY: to ignore a signal runs nothing, and the handler makes two calls that may be made at any time.
         unsafe {
-            END.iter().skip(1).for_each(|(_, number)| drop(libc::signal(*number, end)));
+            END.iter().skip(1).for_each(|(_, number)| {
+                let _ = libc::signal(*number, end);
+            });
             libc::signal(RELOAD.1, libc::SIG_IGN);
         }
     }

@@ -16,10 +16,16 @@ use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
 use crate::units::TokenId;
 
-mod growth;
+mod json;
+mod methods;
 mod native;
+mod python;
+mod source;
 #[cfg(test)]
 mod tests;
+mod trial;
+#[cfg(test)]
+mod wild;
 
 /// Llama 3's format, for files of that family that bring no template.
 const LLAMA3: &str = "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ 'ipython' if m.role == 'tool' else m.role }}\
@@ -60,7 +66,8 @@ impl Chat {
     /// # Errors
     /// [`Kind::Unsupported`] if the template does not compile, or if there is none and the vocabulary is not Llama 3's.
     pub fn new(template: Option<&str>, tokenizer: &Tokenizer) -> Result<Self> {
-        let source = match template {
+        // A template of nothing writes nothing: as good as none.
+        let source = match template.filter(|t| !t.trim().is_empty()) {
             Some(t) => t,
             None if tokenizer.special("<|start_header_id|>").is_some() => LLAMA3,
             None => {
@@ -71,13 +78,11 @@ impl Chat {
         let mut env = Environment::new();
         // As Hugging Face renders templates.
         let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build().map_err(refused)?;
-        growth::check(source, syntax.clone()).map_err(refused)?;
+        let prepared = source::prepare(source, syntax.clone()).map_err(refused)?;
         env.set_syntax(syntax);
         env.set_recursion_limit(50);
-        native::teach(&mut env);
-        env.add_function("strftime_now", strftime_now);
-        env.add_function("raise_exception", raise_exception);
-        env.add_template_owned("chat", source.to_owned()).map_err(refused)?;
+        python::teach(&mut env);
+        env.add_template_owned("chat", prepared).map_err(refused)?;
         let knows_tool = source.contains("'tool'") || source.contains("\"tool\"");
         let text = |t: Option<TokenId>| {
             t.map(|t| String::from_utf8_lossy(tokenizer.bytes_of(t)).into_owned()).unwrap_or_default()
@@ -97,7 +102,7 @@ impl Chat {
     /// # Errors
     /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is no text.
     pub fn from_gguf(file: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
-        Self::new(file.str("tokenizer.chat_template")?, tokenizer)
+        Self::new(template_of(file)?, tokenizer)
     }
 
     /// Tokens of a conversation. With `add_generation_prompt` they end where the assistant begins to write.
@@ -215,6 +220,17 @@ impl Chat {
     }
 }
 
+/// A file's template: the one without a name, or the first of those that it names.
+fn template_of(file: &Gguf) -> Result<Option<&str>> {
+    const KEY: &str = "tokenizer.chat_template";
+    if let Some(template) = file.str(KEY)? {
+        return Ok(Some(template));
+    }
+    let names = file.strings("tokenizer.chat_templates").ok().flatten().unwrap_or_default();
+    let named = |name: &&str| file.str(&format!("{KEY}.{name}")).transpose();
+    names.iter().find_map(named).transpose()
+}
+
 fn refused(e: minijinja::Error) -> Error {
     let what = match e.kind() {
         ErrorKind::OutOfFuel => "the model's chat template does not come to an end",
@@ -283,15 +299,4 @@ impl Write for Bounded {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Llama 3.1's templates ask for the date.
-fn strftime_now(format: &str) -> Result<String, minijinja::Error> {
-    jiff::fmt::strtime::format(format, &jiff::Zoned::now())
-        .map_err(|e| minijinja::Error::new(ErrorKind::InvalidOperation, "bad date format").with_source(e))
-}
-
-/// Templates refuse conversations they cannot write with this.
-fn raise_exception(why: &str) -> Result<Value, minijinja::Error> {
-    Err(minijinja::Error::new(ErrorKind::InvalidOperation, why.to_owned()))
 }

@@ -116,7 +116,7 @@ impl Default for Settings {
             model: "pocket".into(),
             backend: BackendKind::Auto,
             threads: 0,
-            context_tokens: 4096,
+            context_tokens: 2048,
             prefill_chunk: 128,
             packing: PackingChoice::Auto,
             embedding: EmbeddingPlace::File,

@@ -161,7 +161,7 @@ mod tests {
     #[test]
     fn sizes_are_known_before_fetching() {
         let (_dir, paths) = paths();
-        assert_eq!(size(&paths, "pocket", None).expect("known"), Bytes(28_981_184));
+        assert_eq!(size(&paths, "pocket", None).expect("known"), Bytes(38_862_016));
         let mel = size(&paths, "openwakeword", Some("melspectrogram.onnx")).expect("known");
         assert!(mel > Bytes(100_000), "{mel}");
         assert_eq!(size(&paths, "openwakeword", Some("x")).expect_err("no such file").kind(), Kind::Usage);

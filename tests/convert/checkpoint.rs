@@ -70,6 +70,20 @@ impl Case {
         self.name.starts_with("grouped")
     }
 
+    /// Of a width that only blocks of 64 divide.
+    pub(super) fn narrow(&self) -> bool {
+        self.name.starts_with("narrow")
+    }
+
+    /// The types that its linears can be stored in, those that llama.cpp reads first.
+    pub(super) fn types(&self) -> &'static [&'static str] {
+        match (self.grouped(), self.narrow()) {
+            (true, _) => &["q2_0", "q2_0_g128"],
+            (_, true) => &["smallest", "q2_0"],
+            _ => &["tq1_0", "tq2_0", "q2_0"],
+        }
+    }
+
     /// The checkpoint as a folder.
     pub(super) fn write(&self, folder: &Path, shards: usize) {
         std::fs::create_dir_all(folder).expect("a folder");
@@ -104,9 +118,8 @@ fn logits_are_those_of_transformers() {
     for (i, case) in golden().iter().enumerate() {
         let source = dir.path().join(format!("checkpoint-{i}"));
         case.write(&source, 1 + i % 3);
-        let types: &[&str] = if case.grouped() { &["q2_0", "q2_0_g128"] } else { &["tq1_0", "tq2_0", "q2_0"] };
         let mut first: Option<Vec<Vec<f32>>> = None;
-        for ty in types {
+        for ty in case.types() {
             let file = dir.path().join(format!("{i}-{ty}.gguf"));
             let mut args = vec!["convert", utf8(&source), "-o", utf8(&file), "--type", ty];
             if !case.grouped() {

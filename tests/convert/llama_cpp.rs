@@ -34,7 +34,7 @@ struct Row {
 
 /// Types that llama.cpp reads. (Its Q2_0 has blocks of 64 weights.)
 fn types(case: &Case) -> &'static [&'static str] {
-    if case.grouped() { &["q2_0"] } else { &["tq1_0", "tq2_0", "q2_0"] }
+    if case.grouped() { &case.types()[..1] } else { case.types() }
 }
 
 /// Every checkpoint of the golden in every type, as files in `folder`.

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 mod checkpoint;
 mod llama_cpp;
+mod odd;
 mod source;
 mod synthetic;
 

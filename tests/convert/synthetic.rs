@@ -162,13 +162,13 @@ fn bench_takes_a_shape_and_leaves_no_file() {
 fn inspect_shows_what_a_file_holds() {
     let file = repository("models/pocket.gguf");
     let text = succeeds(&["inspect", utf8(&file), "--tensors"]);
-    for wanted in ["llama.block_count", "blk.15.ffn_down.weight", "TQ1_0", "1.6875", "768 × 16384", "tercet runs it"] {
+    for wanted in ["llama.block_count", "blk.29.ffn_down.weight", "Q2_0", "2.2500", "576 × 24576", "tercet runs it"] {
         assert!(text.contains(wanted), "{wanted}: {text}");
     }
     assert!(text.lines().all(|l| l.chars().count() < 160), "a line is too long");
     let v = json(&["inspect", utf8(&file), "--json"]);
-    assert_eq!((&v["types"]["TQ1_0"]["tensors"], &v["metadata"]["llama.context_length"]), (&112.into(), &1024.into()));
-    assert!(v.get("tensors").is_none() && v["estimate"]["weights"].as_u64() > Some(20_000_000), "{v}");
+    assert_eq!((&v["types"]["Q2_0"]["tensors"], &v["metadata"]["llama.context_length"]), (&210.into(), &2048.into()));
+    assert!(v.get("tensors").is_none() && v["estimate"]["weights"].as_u64() > Some(30_000_000), "{v}");
     assert_eq!(fails(&["inspect", utf8(&repository("Cargo.toml"))]).0, 65);
     assert_eq!(fails(&["inspect", "/nonexistent.gguf"]).0, 66);
 }

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = ROOT / "models/pocket.gguf"
 OUT = ROOT / "tests/data/golden"
 TOP = 3
-CONTEXT = 1024
+CONTEXT = 2048
 GREEDY_TOKENS = 48
 
 llama_cpp.llama_backend_init()

@@ -1,6 +1,6 @@
 """Goldens of transformers: tiny random checkpoints of every kind that `tercet convert` reads, and what they compute.
 
-    python3 -m venv v && v/bin/pip install torch==2.6.0 transformers==5.23.0 accelerate
+    python3 -m venv v && v/bin/pip install torch==2.15.0 transformers==5.23.0 accelerate
     v/bin/python tests/golden/from_transformers.py
 
 Writes tests/data/golden/transformers.json. The checkpoints are not kept: their numbers come from formulas that the test
@@ -72,7 +72,7 @@ def values(t):
 
 def tensors(case, seed):
     heads, kv, hd = case["heads"], case["kv_heads"], case["head_dim"]
-    out = []
+    out, width = [], case.get("width", WIDTH)
 
     def add(name, shape, dtype, kind, **more):
         out.append({"name": name, "shape": shape, "dtype": dtype, "kind": kind, "seed": seed + 1000 * len(out), **more})
@@ -92,26 +92,26 @@ def tensors(case, seed):
 
     def table(name):
         if case["linears"] == "grouped":
-            add(name, [VOCABULARY, WIDTH], "F16", "grouped", spread=2.0**-2, group=128)
+            add(name, [VOCABULARY, width], "F16", "grouped", spread=2.0**-2, group=128)
         else:
-            add(name, [VOCABULARY, WIDTH], "F16", "uniform", middle=0.0, spread=0.5)
+            add(name, [VOCABULARY, width], "F16", "uniform", middle=0.0, spread=0.5)
 
     table("model.embed_tokens.weight")
     for i in range(LAYERS):
         p = f"model.layers.{i}."
-        norm(p + "input_layernorm.weight", WIDTH)
-        linear(p + "self_attn.q_proj", heads * hd, WIDTH)
-        linear(p + "self_attn.k_proj", kv * hd, WIDTH)
-        linear(p + "self_attn.v_proj", kv * hd, WIDTH)
-        linear(p + "self_attn.o_proj", WIDTH, heads * hd)
+        norm(p + "input_layernorm.weight", width)
+        linear(p + "self_attn.q_proj", heads * hd, width)
+        linear(p + "self_attn.k_proj", kv * hd, width)
+        linear(p + "self_attn.v_proj", kv * hd, width)
+        linear(p + "self_attn.o_proj", width, heads * hd)
         if case["model_type"] == "qwen3":
             norm(p + "self_attn.q_norm.weight", hd)
             norm(p + "self_attn.k_norm.weight", hd)
-        norm(p + "post_attention_layernorm.weight", WIDTH)
-        linear(p + "mlp.gate_proj", FFN, WIDTH)
-        linear(p + "mlp.up_proj", FFN, WIDTH)
-        linear(p + "mlp.down_proj", WIDTH, FFN)
-    norm("model.norm.weight", WIDTH)
+        norm(p + "post_attention_layernorm.weight", width)
+        linear(p + "mlp.gate_proj", FFN, width)
+        linear(p + "mlp.up_proj", FFN, width)
+        linear(p + "mlp.down_proj", width, FFN)
+    norm("model.norm.weight", width)
     if not case.get("tied"):
         table("lm_head.weight")
     return out
@@ -121,7 +121,7 @@ def config(case):
     c = {
         "architectures": [{"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM"}[case["model_type"]]],
         "model_type": case["model_type"],
-        "hidden_size": WIDTH,
+        "hidden_size": case.get("width", WIDTH),
         "intermediate_size": FFN,
         "num_hidden_layers": LAYERS,
         "num_attention_heads": case["heads"],
@@ -167,6 +167,9 @@ CASES = {
     "plain qwen3": QWEN3 | {"linears": "BF16"},
     "grouped qwen3": QWEN3
     | {"linears": "grouped", "rope": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}},
+    # A width that is no multiple of 128 or 256, as SmolLM2's.
+    "narrow bitlinear": {"model_type": "llama", "heads": 3, "kv_heads": 1, "head_dim": 64, "width": 192}
+    | {"linears": "packed", "scale": 9.0, "tied": True, "quantization": BITNET},
 }
 
 # ---- the numeric contract around what transformers does not quantize ----
@@ -232,7 +235,7 @@ def run(name, case, seed):
         put_contract(model, head=case["linears"] == "grouped", group=128 if case["linears"] == "grouped" else 0)
     else:
         first = model.model.layers[0].self_attn.q_proj
-        x = torch.from_numpy((mix(seed + 5, WIDTH) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24) - np.float32(0.5))
+        x = torch.from_numpy((mix(seed + 5, case.get("width", WIDTH)) >> np.uint64(40)).astype(np.float32) / np.float32(1 << 24) - np.float32(0.5))
         if isinstance(first, BitLinear):
             assert first.dtype == torch.float32
             from transformers.integrations.bitnet import unpack_weights

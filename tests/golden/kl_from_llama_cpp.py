@@ -19,7 +19,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "tests/data/golden"
 TOP = 16
-CONTEXT = 1024
+CONTEXT = 2048
 
 L.llama_backend_init()
 quiet = L.llama_log_callback(lambda level, text, data: None)

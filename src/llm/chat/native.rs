@@ -1,88 +1,9 @@
-//! Calls and tools as a template writes them that has its own form for both (ChatML with `<tool_call>`), and what such
-//! templates expect of their language: Python's methods of strings and its JSON.
+//! Calls and tools as a template writes them that has its own form for both (ChatML with `<tool_call>`).
 
-use std::io;
-
-use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Environment, Error, ErrorKind, State, Value};
-use serde::Serialize;
+use minijinja::Value;
 use serde_json::{Map, Value as Json, json};
 
 use crate::schema::ToolCall;
-
-/// Adds what templates expect of Python.
-pub(super) fn teach(env: &mut Environment<'static>) {
-    env.add_filter("tojson", to_json);
-    env.set_unknown_method_callback(python_method);
-}
-
-/// `json.dumps(value, ensure_ascii=False)`, which escapes nothing for HTML.
-fn to_json(value: Value, args: Kwargs) -> Result<Value, Error> {
-    let indent: Option<usize> = args.get("indent")?;
-    args.assert_all_used()?;
-    let spaces = " ".repeat(indent.unwrap_or(0).min(16));
-    let mut out = Vec::new();
-    let written = match indent {
-        None => value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, Spaced)),
-        Some(_) => {
-            let pretty = serde_json::ser::PrettyFormatter::with_indent(spaces.as_bytes());
-            value.serialize(&mut serde_json::Serializer::with_formatter(&mut out, pretty))
-        }
-    };
-    written.map_err(|e| Error::new(ErrorKind::BadSerialization, "cannot write JSON").with_source(e))?;
-    Ok(Value::from(String::from_utf8_lossy(&out).into_owned()))
-}
-
-/// JSON on one line with spaces behind `,` and `:`.
-struct Spaced;
-
-impl serde_json::ser::Formatter for Spaced {
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { w.write_all(b", ") }
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, w: &mut W, first: bool) -> io::Result<()> {
-        if first { Ok(()) } else { w.write_all(b", ") }
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, w: &mut W) -> io::Result<()> {
-        w.write_all(b": ")
-    }
-}
-
-/// The methods of Python's strings and dictionaries that chat templates use.
-fn python_method(_: &mut State<'_, '_>, of: &Value, name: &str, args: &[Value]) -> Result<Value, Error> {
-    let unknown = || Error::new(ErrorKind::UnknownMethod, format!("{} has no method {name}", of.kind()));
-    let text = |i: usize| args.get(i).and_then(Value::as_str);
-    if let Some(s) = of.as_str() {
-        let drop = |c: char| text(0).map_or(c.is_whitespace(), |set| set.contains(c));
-        return Ok(match (name, args.len()) {
-            ("startswith", 1) => Value::from(s.starts_with(text(0).ok_or_else(unknown)?)),
-            ("endswith", 1) => Value::from(s.ends_with(text(0).ok_or_else(unknown)?)),
-            ("strip", 0 | 1) => Value::from(s.trim_matches(drop)),
-            ("lstrip", 0 | 1) => Value::from(s.trim_start_matches(drop)),
-            ("rstrip", 0 | 1) => Value::from(s.trim_end_matches(drop)),
-            ("upper", 0) => Value::from(s.to_uppercase()),
-            ("lower", 0) => Value::from(s.to_lowercase()),
-            ("split", 0) => s.split_whitespace().map(Value::from).collect(),
-            ("split", 1) => {
-                let by = text(0).filter(|by| !by.is_empty()).ok_or_else(unknown)?;
-                s.split(by).map(Value::from).collect()
-            }
-            _ => return Err(unknown()),
-        });
-    }
-    match (of.kind(), name, args.len()) {
-        (ValueKind::Map, "items", 0) => {
-            let pairs: Result<Vec<Value>, Error> =
-                of.try_iter()?.map(|k| Ok(Value::from(vec![k.clone(), of.get_item(&k)?]))).collect();
-            pairs.map(Value::from)
-        }
-        (ValueKind::Map, "keys", 0) => Ok(of.try_iter()?.collect()),
-        (ValueKind::Map, "get", 1) => of.get_item(&args[0]).map(|v| if v.is_undefined() { Value::from(()) } else { v }),
-        _ => Err(unknown()),
-    }
-}
 
 /// JSON as a template's value.
 pub(super) fn value(json: &Json) -> Value {

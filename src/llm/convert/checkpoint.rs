@@ -1,7 +1,7 @@
 //! From a Hugging Face folder to one GGUF file, tensor by tensor: no more of the checkpoint is in memory than one packed
 //! linear or a few thousand numbers, whatever its size.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use half::f16;
 
@@ -9,7 +9,7 @@ use super::hf::{Config, Scheme, check_folder};
 use super::linear::{How, Linear, looks_grouped, scale_of};
 use super::safetensors::Shards;
 use super::tokens::Tokens;
-use super::{LinearType, Output, Watch};
+use super::{LinearType, Output, Watch, plain_name};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::{Draft, TensorType, Writer};
 use crate::llm::quant::{Halves, encode};
@@ -21,16 +21,26 @@ pub enum TableType {
     Q4_0,
     Q8_0,
     F16,
+    Bf16,
+    F32,
 }
 
 impl TableType {
-    const ALL: [(TableType, &str); 3] = [(TableType::Q4_0, "q4_0"), (TableType::Q8_0, "q8_0"), (TableType::F16, "f16")];
+    const ALL: [(TableType, &str); 5] = [
+        (TableType::Q4_0, "q4_0"),
+        (TableType::Q8_0, "q8_0"),
+        (TableType::F16, "f16"),
+        (TableType::Bf16, "bf16"),
+        (TableType::F32, "f32"),
+    ];
 
     fn tensor_type(self) -> TensorType {
         match self {
             TableType::Q4_0 => TensorType::Q4_0,
             TableType::Q8_0 => TensorType::Q8_0,
             TableType::F16 => TensorType::F16,
+            TableType::Bf16 => TensorType::Bf16,
+            TableType::F32 => TensorType::F32,
         }
     }
 }
@@ -39,9 +49,15 @@ impl std::str::FromStr for TableType {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let wanted = s.to_ascii_lowercase();
+        let wanted = plain_name(s);
+        let wanted = match wanted.as_str() {
+            "fp16" | "float16" | "half" => "f16",
+            "bfloat16" => "bf16",
+            "fp32" | "float32" | "float" => "f32",
+            other => other,
+        };
         let found = Self::ALL.into_iter().find(|(_, name)| *name == wanted).map(|(t, _)| t);
-        found.ok_or_else(|| format!("{s} is not a type of embeddings; q4_0, q8_0 and f16 are"))
+        found.ok_or_else(|| format!("{s} is not a type of embeddings; {} are", Self::ALL.map(|t| t.1).join(", ")))
     }
 }
 
@@ -50,6 +66,8 @@ impl std::str::FromStr for TableType {
 pub struct Request {
     pub linears: Option<LinearType>,
     pub embeddings: Option<TableType>,
+    /// The model's name, in place of what the checkpoint says.
+    pub name: Option<String>,
     /// The pre-tokenizer, where the checkpoint's own is not recognised.
     pub pre: Option<String>,
     /// Ternarize plain numbers by their mean magnitude even where they are ternary already.
@@ -61,7 +79,7 @@ pub struct Conversion {
     shards: Shards,
     config: Config,
     how: How,
-    linears: TensorType,
+    linears: LinearType,
     table: Table,
     items: Vec<Item>,
     draft: Draft,
@@ -109,9 +127,10 @@ impl Conversion {
             let what = format!("the linears of {} are packed: they are ternary already", folder.display());
             return Err(Error::new(Kind::Usage, what).remedy("leave out --ternarize"));
         }
+        let name = request.name.clone().unwrap_or_else(|| name_of(folder, &config));
         let shards = Shards::open(folder)?;
         let tokens = Tokens::read(folder, config.vocabulary, request.pre.as_deref())?;
-        let mut notes = Vec::new();
+        let mut notes: Vec<String> = shards.note().into_iter().collect();
         let first = shards.require("model.layers.0.self_attn.q_proj.weight")?;
         let grouped = config.scheme == Scheme::Plain && !request.absmean && looks_grouped(&first)?;
         let how = if grouped { How::Groups } else { How::Scheme(config.scheme) };
@@ -129,13 +148,12 @@ impl Conversion {
             Some(LinearType::Q4_0) => {
                 return Err(Error::new(Kind::Usage, "linears are ternary; q4_0 is for --synthetic only"));
             }
-            Some(ty) => ty.tensor_type(),
-            None if grouped => TensorType::Q2_0,
-            None => TensorType::Tq1_0,
+            Some(LinearType::Smallest) | None if grouped => LinearType::Q2_0,
+            wanted => wanted.unwrap_or(LinearType::Smallest),
         };
         let embedding = shards.require("model.embed_tokens.weight")?;
         let table = match request.embeddings {
-            None if grouped && looks_grouped(&embedding)? => Table::Ternary(linears),
+            None if grouped && looks_grouped(&embedding)? => Table::Ternary(linears.tensor_type(config.width)),
             wanted => Table::Numbers(wanted.unwrap_or(TableType::Q4_0).tensor_type()),
         };
         let mut conversion = Self {
@@ -151,7 +169,7 @@ impl Conversion {
         };
         conversion.plan(watch)?;
         conversion.check_all_used()?;
-        conversion.describe(folder, tokens)?;
+        conversion.describe(&name, tokens)?;
         Ok(conversion)
     }
 
@@ -232,10 +250,11 @@ impl Conversion {
         (rows, cols): (usize, usize),
         watch: &mut Watch<'_>,
     ) -> Result<()> {
-        let weights = self.linears.block().0;
+        let ty = self.linears.tensor_type(cols);
+        let weights = ty.block().0;
         if !cols.is_multiple_of(weights) {
-            let what = format!("{stem} has {cols} columns, which {} stores by {weights}", self.linears);
-            return Err(Error::new(Kind::Unsupported, what).remedy("convert with --type q2_0"));
+            let what = format!("{stem} has {cols} columns, which {ty} stores by {weights}");
+            return Err(Error::new(Kind::Unsupported, what).remedy("convert with --type smallest, or q2_0"));
         }
         let scale = scale_of(&self.shards, &stem, (rows, cols), self.how, watch)?;
         self.source_bytes += self.shards.require(&format!("{stem}.weight"))?.bytes();
@@ -274,12 +293,12 @@ impl Conversion {
         }
     }
 
-    fn describe(&mut self, folder: &Path, tokens: Tokens) -> Result<()> {
+    fn describe(&mut self, name: &str, tokens: Tokens) -> Result<()> {
         let c = &self.config;
         let d = &mut self.draft;
         let arch = c.architecture.name();
         d.text("general.architecture", arch);
-        d.text("general.name", name_of(folder, c));
+        d.text("general.name", name);
         for (key, value) in [
             ("block_count", c.layers),
             ("context_length", c.context),
@@ -323,10 +342,11 @@ impl Conversion {
             let ty = match (&item.from, self.table) {
                 (Origin::Vector(_) | Origin::Given(_), _) => TensorType::F32,
                 (Origin::Table(_), Table::Numbers(ty) | Table::Ternary(ty)) => ty,
-                (Origin::Linear { .. }, _) => self.linears,
+                (Origin::Linear { .. }, _) => self.linears.tensor_type(item.cols),
             };
             let dims = [item.cols, item.rows];
-            let dims = if ty == TensorType::F32 { &dims[..1] } else { &dims[..] };
+            let vector = matches!(item.from, Origin::Vector(_) | Origin::Given(_));
+            let dims = if vector { &dims[..1] } else { &dims[..] };
             d.tensor(&item.name, dims, ty)?;
         }
         Ok(())
@@ -381,7 +401,8 @@ impl Conversion {
                 }
             },
             Origin::Linear { stem, order, scale } => {
-                self.write_linear(item, (stem, *order, *scale), self.linears, to, path, watch)
+                let ty = self.linears.tensor_type(item.cols);
+                self.write_linear(item, (stem, *order, *scale), ty, to, path, watch)
             }
         }
     }
@@ -408,9 +429,18 @@ impl Conversion {
     }
 }
 
-/// The model's name: what the configuration says, or the folder's.
+/// The model's name: what the configuration says, or the folder's. The cache of Hugging Face keeps `org/name` as
+/// `models--org--name/snapshots/revision`.
 fn name_of(folder: &Path, c: &Config) -> String {
-    let of = |p: &Path| p.file_name().map(|n| n.to_string_lossy().into_owned());
-    let said = c.name.as_ref().map(PathBuf::from).and_then(|p| of(&p));
+    let of = |p: &Path| {
+        let parts: Vec<String> = p.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        match parts.as_slice() {
+            [.., repository, snapshots, _] if snapshots == "snapshots" && repository.starts_with("models--") => {
+                repository.rsplit("--").next().map(str::to_owned)
+            }
+            _ => p.file_name().map(|n| n.to_string_lossy().into_owned()),
+        }
+    };
+    let said = c.name.as_ref().and_then(|name| of(Path::new(name.trim())));
     said.or_else(|| folder.canonicalize().ok().and_then(|p| of(&p))).unwrap_or_else(|| "converted".to_owned())
 }

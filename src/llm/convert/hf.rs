@@ -40,10 +40,44 @@ pub(super) fn read_json(path: &Path) -> Result<Value> {
         return Err(Error::new(Kind::Corrupt, what).remedy(FETCH));
     }
     let text = std::fs::read(path).map_err(failed)?;
-    serde_json::from_slice(&text).map_err(|e| match is_pointer(&text) {
+    parse(&text).map_err(|e| match is_pointer(&text) {
         true => pointer(path),
         false => Error::new(Kind::Corrupt, format!("{} is no sound JSON", path.display())).remedy(FETCH).because(e),
     })
+}
+
+/// JSON as Python writes and reads it: with `NaN` and infinities, which become texts here (no number that counts may be one),
+/// and with a byte order mark in front.
+fn parse(text: &[u8]) -> Result<Value, serde_json::Error> {
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text);
+    serde_json::from_slice(text).or_else(|e| serde_json::from_slice(&quoted_constants(text)).map_err(|_| e))
+}
+
+/// `text` with `NaN`, `Infinity` and `-Infinity` in quotes where they stand outside of them.
+fn quoted_constants(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() + 16);
+    let (mut rest, mut quoted) = (text, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        let constant = ["NaN", "Infinity", "-Infinity"].into_iter().find(|c| !quoted && rest.starts_with(c.as_bytes()));
+        let len = match (constant, byte) {
+            (Some(constant), _) => {
+                out.push(b'"');
+                out.extend_from_slice(constant.as_bytes());
+                out.push(b'"');
+                rest = &rest[constant.len()..];
+                continue;
+            }
+            (None, b'\\') if quoted && !after.is_empty() => 2,
+            (None, b'"') => {
+                quoted = !quoted;
+                1
+            }
+            _ => 1,
+        };
+        out.extend_from_slice(&rest[..len]);
+        rest = &rest[len..];
+    }
+    out
 }
 
 /// Remedy for a file that is missing or damaged.
@@ -153,10 +187,13 @@ impl Keys<'_> {
         self.get(key).and_then(Value::as_bool).unwrap_or(false)
     }
 
-    /// The first of these keys that is a number.
-    fn float(&self, of: &Value, keys: &[&str], default: Option<f64>) -> Result<f64> {
-        let found = keys.iter().find_map(|k| of.get(k)?.as_f64()).or(default);
-        found.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| self.bad(keys[0], "is no number above zero"))
+    /// A number above zero.
+    fn float(&self, of: &Value, key: &str, default: Option<f64>) -> Result<f64> {
+        let found = match of.get(key).filter(|v| !v.is_null()) {
+            Some(v) => v.as_f64(),
+            None => default,
+        };
+        found.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| self.bad(key, "is no number above zero"))
     }
 }
 
@@ -198,10 +235,8 @@ impl Config {
         }
         // Newer files keep everything about RoPE in one object.
         let rope = k.get("rope_parameters").or(k.get("rope_scaling")).cloned().unwrap_or(Value::Null);
-        let rope_base = match k.float(&rope, &["rope_theta"], None) {
-            Ok(base) => base,
-            Err(_) => k.float(&root, &["rope_theta"], Some(10_000.0))?,
-        };
+        let has_base = rope.get("rope_theta").is_some_and(|v| !v.is_null());
+        let rope_base = k.float(if has_base { &rope } else { &root }, "rope_theta", Some(10_000.0))?;
         let (rope_scaling, llama3_rope) = scaling(&k, &rope)?;
         Ok(Self {
             architecture,
@@ -217,7 +252,7 @@ impl Config {
             rope_base,
             rope_scaling,
             llama3_rope,
-            norm_eps: k.float(&root, &["rms_norm_eps"], Some(1e-6))?,
+            norm_eps: k.float(&root, "rms_norm_eps", Some(1e-6))?,
             tied: k.flag("tie_word_embeddings"),
             scheme: scheme(&k)?,
         })
@@ -244,7 +279,7 @@ impl Config {
 
 fn scaling(k: &Keys<'_>, rope: &Value) -> Result<(RopeScaling, Option<Llama3Rope>)> {
     let kind = ["rope_type", "type"].iter().find_map(|key| rope.get(key)?.as_str()).unwrap_or("default");
-    let number = |key: &str, default: Option<f64>| k.float(rope, &[key], default);
+    let number = |key: &str, default: Option<f64>| k.float(rope, key, default);
     Ok(match kind {
         "default" => (RopeScaling::None, None),
         "linear" => (RopeScaling::Linear(number("factor", None)?), None),
@@ -295,5 +330,23 @@ fn scheme(k: &Keys<'_>) -> Result<Scheme> {
         ("autobitlinear", "offline") => Ok(Scheme::PackedMultiply),
         ("autobitlinear", "online") => Ok(Scheme::Masters),
         _ => Err(k.unsupported(format!("bitnet linears {class:?} in mode {mode:?} are not supported"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_read_as_python_writes_it() {
+        let v = parse(
+            b"\xef\xbb\xbf{\"a\": NaN, \"b\": [Infinity, -Infinity, -1], \"c\": \"NaN \\\\\\\" Infinity\", \"d\": 2}",
+        )
+        .expect("JSON");
+        assert_eq!((&v["a"], &v["b"][1], &v["b"][2]), (&"NaN".into(), &"-Infinity".into(), &(-1).into()));
+        assert_eq!((&v["c"], &v["d"]), (&"NaN \\\" Infinity".into(), &2.into()));
+        for bad in ["{\"a\": NaNs}", "{\"a\": Infinit", "{NaN: 1", "\\", "\"NaN"] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

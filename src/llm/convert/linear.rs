@@ -168,7 +168,7 @@ pub(super) fn scale_of(
     let tensor = shards.require(&format!("{name}.weight"))?;
     let packed = matches!(how, How::Scheme(Scheme::PackedDivide | Scheme::PackedMultiply));
     if packed != (*tensor.dtype() == Dtype::U8) {
-        let what = format!("tensor {name}.weight holds {:?}, which the configuration does not say", tensor.dtype());
+        let what = format!("tensor {name}.weight holds {}, which the configuration does not say", tensor.dtype());
         return Err(Error::new(Kind::Unsupported, what).remedy("use a checkpoint whose linears are all of one kind"));
     }
     if packed && !rows.is_multiple_of(4) {

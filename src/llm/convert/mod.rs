@@ -22,6 +22,8 @@ pub use tokens::vocabulary_of;
 /// How the linears of a new file are stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinearType {
+    /// Each in the smallest type that its columns are whole blocks of, and that llama.cpp reads too.
+    Smallest,
     Tq1_0,
     Tq2_0,
     /// One scale for 64 columns.
@@ -33,8 +35,14 @@ pub enum LinearType {
 }
 
 impl LinearType {
-    const ALL: [LinearType; 5] =
-        [LinearType::Tq1_0, LinearType::Tq2_0, LinearType::Q2_0, LinearType::Q2_0G128, LinearType::Q4_0];
+    const ALL: [LinearType; 6] = [
+        LinearType::Tq1_0,
+        LinearType::Tq2_0,
+        LinearType::Q2_0,
+        LinearType::Q2_0G128,
+        LinearType::Q4_0,
+        LinearType::Smallest,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -43,11 +51,15 @@ impl LinearType {
             LinearType::Q2_0 => "q2_0",
             LinearType::Q2_0G128 => "q2_0_g128",
             LinearType::Q4_0 => "q4_0",
+            LinearType::Smallest => "smallest",
         }
     }
 
-    pub fn tensor_type(self) -> TensorType {
+    /// The type of a linear of `cols` columns.
+    pub fn tensor_type(self, cols: usize) -> TensorType {
         match self {
+            LinearType::Smallest if cols.is_multiple_of(TensorType::Tq1_0.block().0) => TensorType::Tq1_0,
+            LinearType::Smallest => TensorType::Q2_0,
             LinearType::Tq1_0 => TensorType::Tq1_0,
             LinearType::Tq2_0 => TensorType::Tq2_0,
             LinearType::Q2_0 => TensorType::Q2_0,
@@ -61,12 +73,25 @@ impl std::str::FromStr for LinearType {
     type Err = String;
 
     fn from_str(s: &str) -> Result<Self, String> {
-        let wanted = s.to_ascii_lowercase();
+        let wanted = plain_name(s);
+        // What other programs call the same.
+        let wanted = match wanted.as_str() {
+            "tq1" => "tq1_0",
+            "tq2" => "tq2_0",
+            "q2" | "q2_0_g64" | "q2_0g64" => "q2_0",
+            "q2_0g128" => "q2_0_g128",
+            other => other,
+        };
         Self::ALL
             .into_iter()
             .find(|t| t.name() == wanted)
             .ok_or_else(|| format!("{s} is not a type of linears; {} are", Self::ALL.map(LinearType::name).join(", ")))
     }
+}
+
+/// A type's name however people write it: `Q2_0`, `tq1-0`, `TQ2.0`.
+fn plain_name(name: &str) -> String {
+    name.trim().to_ascii_lowercase().replace(['-', '.', ' '], "_")
 }
 
 /// Whether a file can be written at `path`, found out before the work of making it.

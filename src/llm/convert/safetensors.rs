@@ -41,6 +41,16 @@ impl Dtype {
         }
     }
 
+    fn name(&self) -> &str {
+        match self {
+            Dtype::F32 => "F32",
+            Dtype::F16 => "F16",
+            Dtype::Bf16 => "BF16",
+            Dtype::U8 => "U8",
+            Dtype::Other(name) => name,
+        }
+    }
+
     /// Bytes of one number, where the type is known.
     fn bytes(&self) -> Option<u64> {
         match self {
@@ -49,6 +59,12 @@ impl Dtype {
             Dtype::U8 => Some(1),
             Dtype::Other(_) => None,
         }
+    }
+}
+
+impl std::fmt::Display for Dtype {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -132,15 +148,19 @@ fn entry(about: &Value) -> Option<Offsets> {
 pub(super) struct Shards {
     files: Vec<(PathBuf, File)>,
     tensors: BTreeMap<String, (usize, Entry)>,
+    note: Option<String>,
 }
 
 impl Shards {
-    /// The tensors of `folder`: `model.safetensors`, or the files that `model.safetensors.index.json` names.
+    /// The tensors of `folder`: `model.safetensors`, or else the files that `model.safetensors.index.json` names. (In this
+    /// order, as transformers has it: whoever saves a model in one file leaves the index of the parts behind.)
     ///
     /// # Errors
     /// [`Kind::NotFound`] where there are none, [`Kind::Corrupt`] naming the file that is not sound.
     pub(super) fn open(folder: &Path) -> Result<Self> {
-        let mut shards = Self { files: Vec::new(), tensors: BTreeMap::new() };
+        let both = folder.join(ONE).exists() && folder.join(INDEX).exists();
+        let note = both.then(|| format!("{ONE} is read; {INDEX} beside it names parts that are not"));
+        let mut shards = Self { files: Vec::new(), tensors: BTreeMap::new(), note };
         for path in shard_paths(folder)? {
             shards.add(path)?;
         }
@@ -173,6 +193,11 @@ impl Shards {
         }
         self.files.push((path, file));
         Ok(())
+    }
+
+    /// What a person should know of how the files were chosen.
+    pub(super) fn note(&self) -> Option<String> {
+        self.note.clone()
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -248,7 +273,7 @@ impl Tensor<'_> {
             Dtype::F32 => 4,
             Dtype::F16 | Dtype::Bf16 => 2,
             ref other => {
-                let what = format!("{}: tensor {} holds {other:?}", self.path.display(), self.name);
+                let what = format!("{}: tensor {} holds {other}", self.path.display(), self.name);
                 return Err(Error::new(Kind::Unsupported, what).remedy("use a checkpoint in F32, F16 or BF16"));
             }
         };
@@ -275,12 +300,17 @@ impl Tensor<'_> {
     }
 }
 
+const ONE: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+
 /// Files of a checkpoint, in order.
 fn shard_paths(folder: &Path) -> Result<Vec<PathBuf>> {
-    let index = folder.join("model.safetensors.index.json");
+    let (one, index) = (folder.join(ONE), folder.join(INDEX));
+    if one.exists() {
+        return Ok(vec![one]);
+    }
     if !index.exists() {
-        let one = folder.join("model.safetensors");
-        return if one.exists() { Ok(vec![one]) } else { Err(no_shards(folder)) };
+        return Err(no_shards(folder));
     }
     let value = super::hf::read_json(&index)?;
     let map = value.get("weight_map").and_then(Value::as_object).ok_or_else(|| corrupt(&index, "no weight_map"))?;

@@ -214,20 +214,24 @@ fn first_id(value: &Value) -> Option<u32> {
     u32::try_from(one.as_u64()?).ok()
 }
 
-/// The chat template: a file of its own, or in `tokenizer_config.json`, alone or the one called `default`.
+/// The chat template: a file of its own, or in `tokenizer_config.json`, alone or the one called `default` (else the first).
+/// One of white space is none.
 fn template(folder: &Path, config: &Value) -> Result<Option<String>> {
     let file = folder.join("chat_template.jinja");
-    if file.exists() {
-        return std::fs::read_to_string(&file).map(Some).map_err(|e| Error::io("read", &file, e));
-    }
-    Ok(match config.get("chat_template") {
-        Some(Value::String(s)) => Some(s.clone()),
-        Some(Value::Array(named)) => {
-            let default = named.iter().find(|t| t.get("name").is_some_and(|n| n == "default"));
-            default.and_then(|t| t.get("template")?.as_str()).map(str::to_owned)
+    let found = if file.exists() {
+        Some(std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?)
+    } else {
+        let own = read_json_if_there(&folder.join("chat_template.json"))?.unwrap_or(Value::Null);
+        match own.get("chat_template").or(config.get("chat_template")) {
+            Some(Value::String(s)) => Some(s.clone()),
+            Some(Value::Array(named)) => {
+                let default = named.iter().find(|t| t.get("name").is_some_and(|n| n == "default"));
+                default.or(named.first()).and_then(|t| t.get("template")?.as_str()).map(str::to_owned)
+            }
+            _ => None,
         }
-        _ => None,
-    })
+    };
+    Ok(found.filter(|t| !t.trim().is_empty()))
 }
 
 fn corrupt(path: &Path, what: &str) -> Error {

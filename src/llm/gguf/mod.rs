@@ -178,6 +178,27 @@ impl Gguf {
         }
     }
 
+    /// Which part of a split model this file is, counted from 1, and how many there are; `None` for a whole one.
+    pub fn part(&self) -> Option<(u64, u64)> {
+        let number = |key: &str| self.uint(key).ok().flatten();
+        let count = number("split.count").filter(|&n| n > 1)?;
+        Some((number("split.no").unwrap_or(0).saturating_add(1), count))
+    }
+
+    /// # Errors
+    /// [`Kind::Unsupported`] for a part of a split model, saying how to join the parts.
+    pub fn whole(&self) -> Result<()> {
+        let Some((part, count)) = self.part() else { return Ok(()) };
+        let what = format!("{} is part {part} of {count} of a split model", self.path.display());
+        let name = self.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let (from, to) = (format!("-{part:05}-of-{count:05}"), format!("-00001-of-{count:05}"));
+        let first = if name.contains(&from) { name.replace(&from, &to) } else { "FIRST-PART.gguf".to_owned() };
+        let whole = if name.contains(&from) { name.replace(&from, "") } else { "WHOLE.gguf".to_owned() };
+        Err(Error::new(Kind::Unsupported, what).remedy(format!(
+            "put all {count} parts into one folder and join them: llama-gguf-split --merge {first} {whole}"
+        )))
+    }
+
     /// An array of strings, borrowed from the map.
     ///
     /// # Errors

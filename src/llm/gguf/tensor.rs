@@ -106,9 +106,46 @@ impl fmt::Display for TensorType {
             TensorType::Tq2_0 => "TQ2_0",
             TensorType::Q2_0 => "Q2_0",
             TensorType::Q2_0G128 => "Q2_0 (groups of 128)",
-            TensorType::Other(id) => return write!(f, "type {id}"),
+            TensorType::Other(id) => match name_of(*id) {
+                Some(name) => name,
+                None => return write!(f, "type {id}"),
+            },
         })
     }
+}
+
+/// The names by which people know the types that tercet does not read.
+fn name_of(id: u32) -> Option<&'static str> {
+    Some(match id {
+        3 => "Q4_1",
+        6 => "Q5_0",
+        7 => "Q5_1",
+        9 => "Q8_1",
+        10 => "Q2_K",
+        11 => "Q3_K",
+        13 => "Q5_K",
+        15 => "Q8_K",
+        16 => "IQ2_XXS",
+        17 => "IQ2_XS",
+        18 => "IQ3_XXS",
+        19 => "IQ1_S",
+        20 => "IQ4_NL",
+        21 => "IQ3_S",
+        22 => "IQ2_S",
+        23 => "IQ4_XS",
+        24 => "I8",
+        25 => "I16",
+        26 => "I32",
+        27 => "I64",
+        28 => "F64",
+        29 => "IQ1_M",
+        36 => "I2_S (of bitnet.cpp)",
+        39 => "MXFP4",
+        40 => "NVFP4",
+        142 => "PQ2_0 (of the Prism fork)",
+        143 => "PTQ1_0 (of the Prism fork)",
+        _ => return None,
+    })
 }
 
 /// One tensor: name, shape, type, place.

@@ -205,9 +205,9 @@ fn pocket_header() -> Vec<u8> {
 fn the_shipped_model_is_read() {
     let g = Gguf::open(&Path::new(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf")).unwrap();
     assert_eq!(g.required("general.architecture", Gguf::str).unwrap(), "llama");
-    assert_eq!(g.required("llama.block_count", Gguf::uint).unwrap(), 16);
-    assert_eq!(g.strings("tokenizer.ggml.tokens").unwrap().unwrap().len(), 16384);
-    assert_eq!(g.require_tensor("blk.0.attn_q.weight").unwrap().ty, TensorType::Tq1_0);
+    assert_eq!(g.required("llama.block_count", Gguf::uint).unwrap(), 30);
+    assert_eq!(g.strings("tokenizer.ggml.tokens").unwrap().unwrap().len(), 24576);
+    assert_eq!(g.require_tensor("blk.0.attn_q.weight").unwrap().ty, TensorType::Q2_0);
     assert_eq!(g.require_tensor("token_embd.weight").unwrap().ty, TensorType::Q4_0);
 }
 

@@ -50,9 +50,10 @@ impl Hyper {
     /// Reads and checks the metadata of `file`.
     ///
     /// # Errors
-    /// [`Kind::Unsupported`] for another architecture, for experts or a kind of RoPE scaling that is not known;
+    /// [`Kind::Unsupported`] for a part of a split model, another architecture, for experts or a kind of RoPE scaling that is not known;
     /// [`Kind::Corrupt`] naming the key for a value that is missing or absurd.
     pub fn read(file: &Gguf) -> Result<Self> {
+        file.whole()?;
         let name = file.required("general.architecture", Gguf::str)?;
         let Some(architecture) = Architecture::ALL.into_iter().find(|a| a.name() == name) else {
             return Err(unsupported(file, &format!("the architecture {name:?} is not supported"))

@@ -9,9 +9,12 @@ fn data(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
 }
 
+fn model(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models").join(name)
+}
+
 pub(in crate::llm) fn pocket_file() -> Gguf {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("models/pocket.gguf");
-    Gguf::open(&path).expect("the default model opens")
+    Gguf::open(&model("pocket.gguf")).expect("the default model opens")
 }
 
 /// The default model's tokenizer, from the model file's metadata.
@@ -23,7 +26,7 @@ pub(in crate::llm) fn pocket() -> &'static Tokenizer {
 /// The same tokenizer as its maker saved it, in the library's own format: the golden.
 fn golden() -> &'static tokenizers::Tokenizer {
     static GOLDEN: LazyLock<tokenizers::Tokenizer> =
-        LazyLock::new(|| tokenizers::Tokenizer::from_file(data("pocket.tokenizer.json")).expect("loads"));
+        LazyLock::new(|| tokenizers::Tokenizer::from_file(model("pocket.tokenizer.json")).expect("loads"));
     &GOLDEN
 }
 
@@ -100,13 +103,13 @@ fn same_tokens_on_a_whole_corpus() {
 #[test]
 fn facts_of_the_default_model() {
     let t = pocket();
-    assert_eq!(t.vocabulary_size(), 16_384);
-    assert_eq!((t.bos(), t.eos(), t.eot()), (Some(TokenId(16_368)), Some(TokenId(16_372)), Some(TokenId(16_372))));
-    assert_eq!(t.special("<|start_header_id|>"), Some(TokenId(16_370)));
+    assert_eq!(t.vocabulary_size(), 24_576);
+    assert_eq!((t.bos(), t.eos(), t.eot()), (Some(TokenId(3)), Some(TokenId(2)), Some(TokenId(2))));
+    assert_eq!(t.special("<|start_header_id|>"), Some(TokenId(1)));
     assert_eq!(t.special("hello"), None);
     assert!(t.adds_bos());
-    assert!(t.is_stop(TokenId(16_372)) && t.is_stop(TokenId(16_369)) && !t.is_stop(TokenId(0)));
-    assert_eq!(t.bytes_of(TokenId(16_384)), b"");
+    assert!(t.is_stop(TokenId(2)) && t.is_stop(TokenId(0)) && !t.is_stop(TokenId(3)) && !t.is_stop(TokenId(17)));
+    assert_eq!(t.bytes_of(TokenId(24_576)), b"");
 }
 
 #[test]
@@ -209,7 +212,7 @@ proptest! {
     }
 
     #[test]
-    fn streamed_text_is_the_decoded_text(tokens in prop::collection::vec(0u32..16_384, 0..40)) {
+    fn streamed_text_is_the_decoded_text(tokens in prop::collection::vec(0u32..24_576, 0..40)) {
         let tokens: Vec<TokenId> = tokens.into_iter().map(TokenId).collect();
         let bytes: Vec<u8> =
             tokens.iter().filter(|&&t| !pocket().is_special(t)).flat_map(|&t| pocket().bytes_of(t).to_vec()).collect();

@@ -14,7 +14,7 @@ pub(super) enum Into {
 }
 
 /// Inner dimensions of the real models' linears: pocket, Falcon3-7B, Llama3-8B and Qwen3-8B.
-const COLS: [usize; 7] = [768, 2048, 3072, 4096, 12288, 14336, 23040];
+const COLS: [usize; 8] = [576, 1536, 2048, 3072, 4096, 12288, 14336, 23040];
 
 /// How the real models stack rows, cut down to what can be checked quickly; none is a multiple of a tile.
 const STACKS: [&[usize]; 3] = [&[17], &[13, 8, 8], &[9, 3, 5]];
@@ -61,7 +61,8 @@ pub(super) fn linear<B: Backend>(c: &mut Cases<'_, B>, into: Into) {
     }
     // Every real inner dimension, every type, a token and a few; scales that keep sums exact, then any.
     for cols in COLS {
-        for ty in TERNARY {
+        // A width of 576 is no whole number of some types' blocks.
+        for ty in TERNARY.into_iter().filter(|ty| cols.is_multiple_of(ty.block().0)) {
             for (stack, n) in [(STACKS[0], 1), (STACKS[1], 3), (STACKS[2], 5)] {
                 let shape = Shape { ty, stack, cols, n };
                 one(shape, Values { scales: Scales::PowersOfTwo, scale: 0.25, ..PLAIN });
@@ -76,7 +77,7 @@ pub(super) fn linear<B: Backend>(c: &mut Cases<'_, B>, into: Into) {
     // Every small batch and odd large ones, with one scale and with groups.
     for n in [1, 2, 3, 4, 5, 6, 7, 8, 11, 16, 17, 31, 33, 64, 65, 67, 128, 131] {
         for ty in TERNARY {
-            for cols in [256, 768] {
+            for cols in [256, 576, 768].into_iter().filter(|cols| cols % ty.block().0 == 0) {
                 let shape = Shape { ty, stack: &[37], cols, n };
                 one(shape, Values { scales: Scales::One(0.5), ..PLAIN });
                 one(shape, Values { scales: Scales::PowersOfTwo, ..PLAIN });
@@ -97,9 +98,9 @@ pub(super) fn linear<B: Backend>(c: &mut Cases<'_, B>, into: Into) {
         one(shape, Values { scales: Scales::One(d), scale, factor, ..PLAIN });
     }
     // The whole matrices of the pocket model.
-    for (stack, cols) in [(&[768, 256, 256][..], 768), (&[768], 768), (&[2048, 2048], 768), (&[768], 2048)] {
-        for n in [1, 6] {
-            one(Shape { ty: TensorType::Tq1_0, stack, cols, n }, Values { scales: Scales::One(0.02), ..PLAIN });
+    for (stack, cols) in [(&[576, 192, 192][..], 576), (&[576], 576), (&[1536, 1536], 576), (&[576], 1536)] {
+        for n in [1, 6, 70] {
+            one(Shape { ty: TensorType::Q2_0, stack, cols, n }, Values { scales: Scales::One(0.02), ..PLAIN });
         }
     }
     for n in [1, 4] {

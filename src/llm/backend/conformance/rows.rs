@@ -8,7 +8,7 @@ use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
 /// Widths of the real models' rows (their FFNs too), and ragged ones.
-const WIDTHS: [usize; 14] = [768, 2048, 3072, 4096, 12288, 14336, 23040, 1, 7, 31, 65, 100, 769, 1000];
+const WIDTHS: [usize; 15] = [576, 1536, 2048, 3072, 4096, 12288, 14336, 23040, 1, 7, 31, 65, 100, 769, 1000];
 /// Ragged batches.
 const BATCHES: [usize; 3] = [1, 2, 5];
 
@@ -27,7 +27,7 @@ pub(super) fn embed<B: Backend>(c: &mut Cases<'_, B>) {
         (TensorType::Q2_0G128, 42),
     ];
     for (ty, id) in types {
-        for cols in [768, 4096] {
+        for cols in [576, 4096].into_iter().filter(|cols| cols % ty.block().0 == 0) {
             c.case(
                 || format!("embed {ty} {cols}"),
                 |b, r, _| {

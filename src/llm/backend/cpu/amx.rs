@@ -19,7 +19,7 @@ use std::sync::OnceLock;
 
 use super::avx512::{self, Panel, ROWS};
 use super::operands::QuantRow;
-use super::pack::{Packed, TILE, TileGroups, UNIT, UNIT_BYTES, sixteen};
+use super::pack::{Packed, TILE, TileGroups, UNIT, UNIT_BYTES, even_parts, sixteen};
 
 /// Whether this processor has AMX int8, the kernel lets this process use it, and it computes what it should: few machines
 /// have it, so each is asked before it is trusted. To be called only where there is AVX-512 VNNI.
@@ -56,7 +56,9 @@ fn agrees() -> bool {
         let row = |i: usize| QuantRow { q: &q[i * COLS..(i + 1) * COLS], sums: &[], scale: 1.0 };
         let x: Vec<QuantRow<'_>> = (0..n).map(row).collect();
         // SAFETY: the processor has AMX and AVX-512, and the kernel has permitted the tiles; these rows are those.
-        let sums = unsafe { dots(&mut Ready::of(&x), &codes) };
+        let mut ready = unsafe { Ready::of(&x) };
+        // SAFETY: as above.
+        let sums = unsafe { dots(&mut ready, &codes) };
         (0..n).all(|i| (0..TILE).all(|r| sums.of(i, n)[r] == plain(i, r)))
     })
 }
@@ -171,6 +173,8 @@ fn start(tile: usize, n: usize) -> usize {
 struct Ready<'a> {
     _tiles: Tiles,
     panel: Panel,
+    /// Where the tiles of sums are stored; what a product does not write is not read.
+    sums: Sums<i32>,
     /// The first row; the others lie one behind the other, `stride` apart.
     base: *const i8,
     stride: usize,
@@ -191,7 +195,16 @@ impl<'a> Ready<'a> {
         assert!(x.len() <= ROWS && x.iter().enumerate().all(in_order));
         // SAFETY: as the caller promises.
         let tiles = unsafe { Tiles::shaped(x.len().min(TOKENS)) };
-        Self { _tiles: tiles, panel: Panel::new(), base, stride, cols, n: x.len(), rows: PhantomData }
+        Self {
+            _tiles: tiles,
+            panel: Panel::new(),
+            sums: Sums::zero(),
+            base,
+            stride,
+            cols,
+            n: x.len(),
+            rows: PhantomData,
+        }
     }
 
     fn tiles(&self) -> usize {
@@ -204,14 +217,15 @@ impl<'a> Ready<'a> {
 /// # Safety
 /// [`available`] said so.
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8]) -> Sums<i32> {
+unsafe fn dots<'r>(ready: &'r mut Ready<'_>, codes: &[u8]) -> &'r Sums<i32> {
     assert!(codes.len() / UNIT_BYTES * UNIT <= ready.cols);
     let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
     // SAFETY: the tiles are shaped.
     unsafe { asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3", options(nostack, nomem)) };
-    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
+    let together = even_parts(codes.len() / UNIT_BYTES, Panel::UNITS);
+    for (p, codes) in codes.chunks(together * UNIT_BYTES).enumerate() {
         for (u, open) in ready.panel.open(codes, WEIGHTS).chunks_exact(TILE * UNIT).enumerate() {
-            let column = (p * Panel::UNITS + u) * UNIT;
+            let column = (p * together + u) * UNIT;
             let at = |tile: usize| base.wrapping_add(start(tile, n) * stride + column);
             // SAFETY: a weight tile is the 1,024 bytes of `open`. A token tile is its rows' 64 bytes from `column < cols` on,
             // `stride` apart: inside the rows, which lie in order (as [`Ready::of`] asserted).
@@ -230,7 +244,7 @@ unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8]) -> Sums<i32> {
             }
         }
     }
-    let mut sums = Sums::zero();
+    let sums = &mut ready.sums;
     let mut to = |tile: usize| sums.0[tile].as_mut_ptr();
     // SAFETY: each tile stores at most 16 rows of 64 bytes, which a square has.
     unsafe {
@@ -255,7 +269,7 @@ unsafe fn dots(ready: &mut Ready<'_>, codes: &[u8]) -> Sums<i32> {
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>) -> Sums<f32> {
     let TileGroups { units, scales } = groups;
-    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
+    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's twelve.
     let together = Panel::UNITS / units;
     assert!(together > 0 && codes.len() / UNIT_BYTES * UNIT <= ready.cols);
     let (tiles, stride, n, base) = (ready.tiles(), ready.stride, ready.n, ready.base);
@@ -292,23 +306,36 @@ unsafe fn grouped(ready: &mut Ready<'_>, codes: &[u8], groups: TileGroups<'_>) -
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
-        let (n, row_scale) = (x.len(), w.row_scale(tile));
+pub(super) fn ternary_rows(w: &Packed, first: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    let rows = x.len();
+    for (block, x) in x.chunks(ROWS).enumerate() {
+        let n = x.len();
+        // The registers are shaped once for all tiles: on a narrow model that takes as long as a tile's products.
         // SAFETY: the table holds this kernel only where AMX is available; one `Ready` at a time.
         let mut ready = unsafe { Ready::of(x) };
-        if let Some(groups) = w.groups(tile) {
+        for (tile, out) in (first..).zip(out.chunks_exact_mut(rows)) {
             // SAFETY: as above.
-            let sums = unsafe { grouped(&mut ready, w.tile(tile), groups) };
-            for (i, (x, out)) in x.iter().zip(out).enumerate() {
-                avx512::finish(avx512::load_f32(sums.of(i, n)), row_scale, x.scale, out);
-            }
-        } else {
-            // SAFETY: as above.
-            let sums = unsafe { dots(&mut ready, w.tile(tile)) };
-            for (i, (x, out)) in x.iter().zip(out).enumerate() {
-                avx512::finish(_mm512_cvtepi32_ps(avx512::load_dots(sums.of(i, n))), row_scale, x.scale, out);
-            }
+            unsafe { tile_rows(&mut ready, w, tile, x, &mut out[block * ROWS..][..n]) };
+        }
+    }
+}
+
+/// # Safety
+/// As [`dots`].
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+unsafe fn tile_rows(ready: &mut Ready<'_>, w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    let (n, row_scale) = (x.len(), w.row_scale(tile));
+    if let Some(groups) = w.groups(tile) {
+        // SAFETY: as the caller promises.
+        let sums = unsafe { grouped(ready, w.tile(tile), groups) };
+        for (i, (x, out)) in x.iter().zip(out).enumerate() {
+            avx512::finish(avx512::load_f32(sums.of(i, n)), row_scale, x.scale, out);
+        }
+    } else {
+        // SAFETY: as the caller promises.
+        let sums = unsafe { dots(ready, w.tile(tile)) };
+        for (i, (x, out)) in x.iter().zip(out).enumerate() {
+            avx512::finish(_mm512_cvtepi32_ps(avx512::load_dots(sums.of(i, n))), row_scale, x.scale, out);
         }
     }
 }

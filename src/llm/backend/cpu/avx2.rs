@@ -15,7 +15,7 @@ use half::f16;
 
 use super::lanes::{load, load_f16, load_f32, prefetch, store_f32};
 use super::operands::{HeadRow, QuantRow};
-use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
+use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, even_parts, sixteen};
 
 /// Two vectors of 8 rows: one value for each row of a tile.
 type Tile<V> = [V; 2];
@@ -124,8 +124,9 @@ fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE])
     finish(sum, w.row_scale(tile), x.scale, out);
 }
 
-/// Units unpacked at a time where a tensor has one scale: 8 kB of codes, a quarter of the smallest first-level cache.
-const PANEL_UNITS: usize = 8;
+/// Units unpacked at a time where a tensor has one scale, at most: 12 kB of codes, less than half of the smallest first-level
+/// cache, and widths of 576 and 768 at once.
+const PANEL_UNITS: usize = 12;
 /// Bytes of one unpacked unit: a byte a code, 16 steps of (16 rows × 4 columns).
 const OPEN_UNIT: usize = TILE * UNIT;
 /// Steps added in 16 bits before widening: 32 · 768 = 24,576.
@@ -248,14 +249,23 @@ fn load_dots(acc: &[i32; TILE]) -> Tile<__m256i> {
 }
 
 #[target_feature(enable = "avx2,f16c")]
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+pub(super) fn ternary_rows(w: &Packed, first: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     let mut panel = Panel::new();
+    for (tile, out) in (first..).zip(out.chunks_exact_mut(x.len())) {
+        tile_rows(&mut panel, w, tile, x, out);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,f16c")]
+fn tile_rows(panel: &mut Panel, w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
         match w.groups(tile) {
             None => {
                 let mut acc = [[0i32; TILE]; ROWS];
-                for (p, codes) in w.tile(tile).chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
-                    add_rows(panel.open(codes), x, p * Panel::UNITS * UNIT, &mut acc);
+                let units = even_parts(w.cols / UNIT, Panel::UNITS);
+                for (p, codes) in w.tile(tile).chunks(units * UNIT_BYTES).enumerate() {
+                    add_rows(panel.open(codes), x, p * units * UNIT, &mut acc);
                 }
                 for ((x, acc), out) in x.iter().zip(&acc).zip(out) {
                     finish(to_floats(load_dots(acc), x.sums.iter().sum()), w.row_scale(tile), x.scale, out);

@@ -13,7 +13,7 @@ use std::marker::PhantomData;
 
 use super::lanes::prefetch;
 use super::operands::{HeadRow, QuantRow};
-use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, TileGroups, UNIT, UNIT_BYTES, sixteen};
+use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, TileGroups, UNIT, UNIT_BYTES, even_parts, sixteen};
 
 #[inline]
 #[target_feature(enable = "avx512f")]
@@ -229,8 +229,9 @@ fn side_by_side(out: &mut [[f32; TILE]], tile_bytes: usize) -> (&mut [[[f32; TIL
     if tile_bytes < LONG_TILE { (&mut [], out) } else { out.as_chunks_mut::<4>() }
 }
 
-/// Units unpacked at a time: 8 kB, a sixth of the first-level cache.
-const PANEL_UNITS: usize = 8;
+/// Units unpacked at a time, at most: 12 kB, a quarter of the first-level cache (of the smallest, three eighths), and widths
+/// of 576 and 768 at once.
+const PANEL_UNITS: usize = 12;
 /// Bytes of one unpacked unit: a byte a code, 16 steps of (16 rows × 4 columns).
 const OPEN_UNIT: usize = TILE * UNIT;
 /// Rows of activations whose sums are kept at a time.
@@ -323,9 +324,10 @@ macro_rules! in_blocks {
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 fn dots(panel: &mut Panel, codes: &[u8], x: &[QuantRow<'_>], acc: &mut [[i32; TILE]]) {
     acc.fill([0; TILE]);
-    for (p, codes) in codes.chunks(Panel::UNITS * UNIT_BYTES).enumerate() {
+    let together = even_parts(codes.len() / UNIT_BYTES, Panel::UNITS);
+    for (p, codes) in codes.chunks(together * UNIT_BYTES).enumerate() {
         let (open, units) = (panel.open(codes, CODES), codes.len() / UNIT_BYTES);
-        let from = p * Panel::UNITS;
+        let from = p * together;
         in_blocks!(x.len(), i, T => {
             let x: [QuantRow<'_>; T] = std::array::from_fn(|t| x[i + t]);
             let sums = panel_dots(open, x.map(|x| columns(x, from, units)), x.map(|x| total(x, from, units)));
@@ -342,7 +344,7 @@ fn dots(panel: &mut Panel, codes: &[u8], x: &[QuantRow<'_>], acc: &mut [[i32; TI
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
 fn grouped(panel: &mut Panel, codes: &[u8], groups: TileGroups<'_>, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     let TileGroups { units, scales } = groups;
-    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's eight.
+    // Whole groups of a panel. A type's block is at most 256 columns, four units of a panel's twelve.
     let together = Panel::UNITS / units;
     out.fill([0.0; TILE]);
     let panels = codes.chunks(together * units * UNIT_BYTES).zip(scales.chunks(together * TILE));
@@ -391,17 +393,36 @@ fn store_dots(to: &mut [i32; TILE], v: __m512i) {
 }
 
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+pub(super) fn ternary_rows(w: &Packed, first: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     let mut panel = Panel::new();
+    for (tile, out) in (first..).zip(out.chunks_exact_mut(x.len())) {
+        tile_rows(&mut panel, w, tile, x, out);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,avx512f,avx512bw,avx512vnni")]
+fn tile_rows(panel: &mut Panel, w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    let units = w.cols / UNIT;
     for (x, out) in x.chunks(ROWS).zip(out.chunks_mut(ROWS)) {
         if let Some(groups) = w.groups(tile) {
-            grouped(&mut panel, w.tile(tile), groups, x, out);
+            grouped(panel, w.tile(tile), groups, x, out);
             for (x, out) in x.iter().zip(out) {
                 finish(load_f32(out), w.row_scale(tile), x.scale, out);
             }
+        } else if units <= Panel::UNITS {
+            // A narrow model's whole tile: its sums never leave the registers.
+            let open = panel.open(w.tile(tile), CODES);
+            in_blocks!(x.len(), i, T => {
+                let x: [QuantRow<'_>; T] = std::array::from_fn(|t| x[i + t]);
+                let sums = panel_dots(open, x.map(|x| columns(x, 0, units)), x.map(|x| total(x, 0, units)));
+                for t in 0..T {
+                    finish(_mm512_cvtepi32_ps(sums[t]), w.row_scale(tile), x[t].scale, &mut out[i + t]);
+                }
+            });
         } else {
             let mut acc = [[0i32; TILE]; ROWS];
-            dots(&mut panel, w.tile(tile), x, &mut acc[..x.len()]);
+            dots(panel, w.tile(tile), x, &mut acc[..x.len()]);
             for ((x, acc), out) in x.iter().zip(&acc).zip(out) {
                 finish(_mm512_cvtepi32_ps(load_dots(acc)), w.row_scale(tile), x.scale, out);
             }

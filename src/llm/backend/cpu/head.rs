@@ -127,7 +127,7 @@ impl Cpu {
         match &head.0 {
             Layout::Int4(w) => {
                 let x = quantize_blocks(x);
-                self.share_tiles(w.tiles(), |first, tiles| {
+                self.share_tiles(w.tiles(), w.tile(0).0.len(), |first, tiles| {
                     let mut y = [[0f32; TILE]; TOGETHER];
                     // SAFETY: the table holds kernels of a set this processor has.
                     unsafe { (self.kernels.int4_row)(w, first, &x, &mut y[..tiles]) };

@@ -78,7 +78,7 @@ pub(crate) type TernaryRows = unsafe fn(&Packed, usize, &[QuantRow<'_>], &mut [[
 pub(crate) struct Kernels {
     /// Tiles from the given one on, as many as `out` has, times one row: `out[t][r] = y` of each tile's 16 rows.
     pub(crate) ternary_row: TernaryRow,
-    /// One tile times several rows: `out[i][r]`.
+    /// Tiles from the given one on times several rows, as many tiles as `out` has room for: `out[t · rows + i][r]`.
     pub(crate) ternary_rows: TernaryRows,
     /// The same of an int4 head.
     pub(crate) int4_row: unsafe fn(&Int4, usize, &HeadRow, &mut [[f32; TILE]]),

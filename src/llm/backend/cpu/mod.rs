@@ -85,6 +85,12 @@ const FEW: usize = 4;
 /// Tiles given to a kernel at once, which may read them side by side.
 const TOGETHER: usize = 4;
 
+/// Rows given to a kernel at once: what it writes of them and of [`TOGETHER`] tiles stays in the first-level cache.
+const ROWS_TOGETHER: usize = 64;
+
+/// Tiles of at least this many bytes are read side by side, so threads get them in whole steps of [`TOGETHER`].
+const LONG_TILE: usize = 8192;
+
 impl Cpu {
     /// `threads` threads, the caller's included, with the best kernels this processor has.
     ///
@@ -112,18 +118,19 @@ impl Cpu {
         self.isa
     }
 
-    /// Runs `work(first, last)` over `0..n` in ranges that keep the threads busy and even.
+    /// Runs `work(first, last)` over `0..n` in ranges that keep the threads busy: four for each thread, of the same length or
+    /// one apart.
     fn share(&self, n: usize, work: impl Fn(usize, usize) + Sync) {
-        let grain = n.div_ceil(self.pool.threads() * 4).max(1);
-        self.pool.run(n.div_ceil(grain), &|chunk| work(chunk * grain, (chunk * grain + grain).min(n)));
+        let ranges = n.min(self.pool.threads() * 4);
+        self.pool.run(ranges, &|i| work(i * n / ranges, (i + 1) * n / ranges));
     }
 
-    /// [`Cpu::share`] over tiles, in whole steps of [`TOGETHER`] but for the last: `work(first, how many)` for each step.
-    fn share_tiles(&self, tiles: usize, work: impl Fn(usize, usize) + Sync) {
-        self.share(tiles.div_ceil(TOGETHER), |from, to| {
-            for first in (from * TOGETHER..(to * TOGETHER).min(tiles)).step_by(TOGETHER) {
-                work(first, TOGETHER.min(tiles - first));
-            }
+    /// [`Cpu::share`] over tiles of `tile_bytes`, at most [`TOGETHER`] at a time: `work(first, how many)`.
+    fn share_tiles(&self, tiles: usize, tile_bytes: usize, work: impl Fn(usize, usize) + Sync) {
+        let step = if tile_bytes < LONG_TILE { 1 } else { TOGETHER };
+        self.share(tiles.div_ceil(step), |from, to| {
+            let end = (to * step).min(tiles);
+            (from * step..end).step_by(TOGETHER).for_each(|first| work(first, TOGETHER.min(end - first)));
         });
     }
 
@@ -138,7 +145,7 @@ impl Cpu {
     /// `put(row of x, tile, y)` for every tile and row of `W x`.
     fn linear_tiles(&self, w: &Packed, x: &[QuantRow<'_>], put: impl Fn(usize, usize, &[f32; TILE]) + Sync) {
         if x.len() <= FEW {
-            return self.share_tiles(w.tiles(), |first, n| {
+            return self.share_tiles(w.tiles(), w.tile(0).len(), |first, n| {
                 // The first row brings the tiles into the cache, the others find them there.
                 for (i, x) in x.iter().enumerate() {
                     let mut y = [[0f32; TILE]; TOGETHER];
@@ -149,11 +156,17 @@ impl Cpu {
             });
         }
         self.share(w.tiles(), |from, to| {
-            let mut y = vec![[0f32; TILE]; x.len()];
-            for tile in from..to {
-                // SAFETY: as above.
-                unsafe { (self.kernels.ternary_rows)(w, tile, x, &mut y) };
-                y.iter().enumerate().for_each(|(i, y)| put(i, tile, y));
+            let mut y = [[0f32; TILE]; TOGETHER * ROWS_TOGETHER];
+            for first in (from..to).step_by(TOGETHER) {
+                let tiles = TOGETHER.min(to - first);
+                for (block, x) in x.chunks(ROWS_TOGETHER).enumerate() {
+                    let y = &mut y[..tiles * x.len()];
+                    // SAFETY: as above.
+                    unsafe { (self.kernels.ternary_rows)(w, first, x, y) };
+                    for (tile, y) in (first..).zip(y.chunks_exact(x.len())) {
+                        (block * ROWS_TOGETHER..).zip(y).for_each(|(i, y)| put(i, tile, y));
+                    }
+                }
             }
         });
     }
@@ -163,7 +176,7 @@ impl Cpu {
         op: &str,
         (w, x, n): (&Packed, &Quant, usize),
         y: &mut Rows,
-        put: impl Fn(&mut [f32], &[f32]) + Sync,
+        put: impl Fn(&mut f32, f32) + Sync,
     ) -> Result<()> {
         shape(w.cols == x.cols && w.rows == y.cols && x.holds(n) && y.holds(n), op)?;
         let rows: Vec<QuantRow<'_>> = (0..n).map(|i| x.row(i)).collect();
@@ -172,7 +185,12 @@ impl Cpu {
         self.linear_tiles(w, &rows, |i, tile, tile_y| {
             let len = TILE.min(cols - tile * TILE);
             // SAFETY: every (row, tile) pair is visited once and has its own elements.
-            put(unsafe { out.slice(i * cols + tile * TILE, len) }, &tile_y[..len]);
+            let to = unsafe { out.slice(i * cols + tile * TILE, len) };
+            // Whole tiles by their known length, which the compiler makes a vector or two of.
+            match to.as_chunks_mut::<TILE>() {
+                ([to], _) => to.iter_mut().zip(tile_y).for_each(|(to, y)| put(to, *y)),
+                (_, to) => to.iter_mut().zip(tile_y).for_each(|(to, y)| put(to, *y)),
+            }
         });
         Ok(())
     }
@@ -373,11 +391,11 @@ impl Backend for Cpu {
     }
 
     fn linear_into(&self, w: &Packed, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
-        self.linear_with("linear_into", (w, x, n), y, |y, v| y.copy_from_slice(v))
+        self.linear_with("linear_into", (w, x, n), y, |y, v| *y = v)
     }
 
     fn linear_add(&self, w: &Packed, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
-        self.linear_with("linear_add", (w, x, n), y, |y, v| y.iter_mut().zip(v).for_each(|(y, v)| *y += v))
+        self.linear_with("linear_add", (w, x, n), y, |y, v| *y += v)
     }
 
     fn rope_append(

@@ -15,7 +15,7 @@ use std::arch::asm;
 use half::f16;
 
 use super::operands::{HeadRow, QuantRow};
-use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, sixteen};
+use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT, UNIT_BYTES, even_parts, sixteen};
 
 /// `$acc += ` four products of each lane of `$w` with lane `$lane` of `$x`.
 macro_rules! sdot {
@@ -127,8 +127,8 @@ fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE])
     finish(w, tile, &x, out, &dots);
 }
 
-/// Units unpacked at a time: 4 kB.
-const PANEL_UNITS: usize = 4;
+/// Units unpacked at a time, at most: 6 kB.
+const PANEL_UNITS: usize = 6;
 
 /// Codes of a few units, one a byte: step `s` holds columns `4s..4s + 4` of the tile's rows, as in the packed vectors.
 struct Panel([u8; PANEL_UNITS * TILE * UNIT]);
@@ -185,16 +185,32 @@ fn add_panel<const T: usize>(open: &[u8], q: [&[i8]; T], acc: [&mut [i32; TILE];
 }
 
 #[target_feature(enable = "neon,dotprod")]
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    let units = group_units(w, tile);
-    let groups = w.cols / UNIT / units;
+pub(super) fn ternary_rows(w: &Packed, first: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
     let mut panel = Panel([0; PANEL_UNITS * TILE * UNIT]);
+    let mut dots = Vec::new();
+    for (tile, out) in (first..).zip(out.chunks_exact_mut(x.len())) {
+        tile_rows(&mut panel, &mut dots, w, tile, x, out);
+    }
+}
+
+#[target_feature(enable = "neon,dotprod")]
+fn tile_rows(
+    panel: &mut Panel,
+    dots: &mut Vec<[i32; TILE]>,
+    w: &Packed,
+    tile: usize,
+    x: &[QuantRow<'_>],
+    out: &mut [[f32; TILE]],
+) {
+    let units = group_units(w, tile);
+    let (groups, together) = (w.cols / UNIT / units, even_parts(units, PANEL_UNITS));
     // `[row, group]`, so that a row's groups lie together.
-    let mut dots = vec![[0i32; TILE]; x.len() * groups];
+    dots.clear();
+    dots.resize(x.len() * groups, [0i32; TILE]);
     for (g, codes) in w.tile(tile).chunks(units * UNIT_BYTES).enumerate() {
-        for (p, codes) in codes.chunks(PANEL_UNITS * UNIT_BYTES).enumerate() {
+        for (p, codes) in codes.chunks(together * UNIT_BYTES).enumerate() {
             let open = panel.open(codes);
-            let from = (g * units + p * PANEL_UNITS) * UNIT;
+            let from = (g * units + p * together) * UNIT;
             let cols = from..from + open.len() / TILE;
             for (i, x) in x.chunks(4).enumerate() {
                 let mut acc = dots[4 * i * groups..].chunks_mut(groups).map(|row| &mut row[g]);

@@ -22,6 +22,12 @@ use crate::llm::quant::Groups;
 pub(crate) const TILE: usize = 16;
 /// Columns of a unit: the finest scale group.
 pub(crate) const UNIT: usize = 64;
+/// Units that go together, at most `most`, where `units` are cut as evenly as can be: a short rest costs almost as much as a
+/// whole part.
+pub(crate) fn even_parts(units: usize, most: usize) -> usize {
+    units.div_ceil(units.div_ceil(most).max(1)).max(1)
+}
+
 /// Bytes of one tile's unit.
 pub(crate) const UNIT_BYTES: usize = TILE * UNIT / 4;
 

@@ -60,9 +60,9 @@ fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE])
     }
 }
 
-pub(super) fn ternary_rows(w: &Packed, tile: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
-    for (x, out) in x.iter().zip(out) {
-        ternary_tile(w, tile, *x, out);
+pub(super) fn ternary_rows(w: &Packed, first: usize, x: &[QuantRow<'_>], out: &mut [[f32; TILE]]) {
+    for (tile, out) in (first..).zip(out.chunks_exact_mut(x.len())) {
+        x.iter().zip(out).for_each(|(x, out)| ternary_tile(w, tile, *x, out));
     }
 }
 

@@ -243,7 +243,7 @@ impl Plan {
     fn jobs(&self) -> Vec<Job> {
         let p = &self.preset;
         let bonsai = p.family == Family::Bonsai;
-        let linear = self.ty.tensor_type();
+        let linear = self.ty.tensor_type(p.width);
         let table = if bonsai { linear } else { TensorType::Q4_0 };
         // Groups with scales of their own exist where the format has groups that small.
         let grouped = bonsai && matches!(linear, TensorType::Q2_0 | TensorType::Q2_0G128);

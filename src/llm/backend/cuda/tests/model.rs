@@ -68,7 +68,7 @@ fn the_embedding_on_the_device_is_the_files() {
     let prompt: Vec<TokenId> = (200..290).map(TokenId).collect();
     for packing in [crate::llm::PackingChoice::TwoBits, crate::llm::PackingChoice::Base3] {
         let said = [EmbeddingPlace::File, EmbeddingPlace::Device].map(|embedding| {
-            let engine = pocket_as(Options { backend: BackendKind::Cuda, packing, embedding, ..pocket_options() });
+            let engine = pocket_as(Settings { backend: BackendKind::Cuda, packing, embedding, ..pocket_options() });
             let said = greedy(&mut engine.session().expect("a session"), &prompt, 40);
             (said, engine.device_bytes().0)
         });
