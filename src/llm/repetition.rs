@@ -24,20 +24,23 @@ const BLANK: usize = 256;
 #[derive(Debug, Clone, Copy)]
 struct Made {
     words: usize,
+    /// Of ASCII, and others: emoji.
     signs: usize,
+    pictures: usize,
     /// Characters from within a word.
     inner: usize,
 }
 
 /// Times that a phrase may come in a row.
 ///
-/// One word 36 times, three words 12 times, six or more 6 times. Within a word a letter 48
-/// times, a syllable of two 24 times. Signs alone are rules and tables ("-----"), or emoji.
+/// One word 36 times, three words 12 times, six or more 6 times. Within a word a letter 48 times, a syllable of two 24
+/// times; emoji as letters. Other signs alone are rules and tables ("-----").
 fn allowed(phrase: Made) -> usize {
-    let Made { words, signs, inner } = phrase;
-    let (many, of) = match (words, inner) {
-        (0, 0) => (120, signs.max(1)),
-        (0, _) => (48, inner),
+    let Made { words, signs, pictures, inner } = phrase;
+    let (many, of) = match (words, inner, pictures) {
+        (0, 0, 0) => (120, signs.max(1)),
+        (0, 0, _) => (48, pictures),
+        (0, _, _) => (48, inner),
         _ => (36, words),
     };
     (many / of).max(6)
@@ -82,6 +85,7 @@ enum What {
     Word,
     Inner,
     Sign,
+    Picture,
 }
 
 impl Default for Watch {
@@ -109,11 +113,12 @@ impl Watch {
         self.blank = 0;
         // A sign within a word ("don't", "10.5") is a sign; the word's two parts are two words.
         let kind = match c.is_alphanumeric() {
-            false => What::Sign,
+            false if c.is_ascii() => What::Sign,
+            false => What::Picture,
             true if self.word >= START && !stands_alone(c) => What::Inner,
             true => What::Word,
         };
-        let alone = kind == What::Sign || stands_alone(c);
+        let alone = matches!(kind, What::Sign | What::Picture) || stands_alone(c);
         self.word = if alone { 0 } else { self.word + 1 };
         if self.open && !alone && kind == What::Word {
             self.folded.extend(c.to_lowercase());
@@ -196,7 +201,12 @@ impl Watch {
             }
             let phrase = &self.units[whole - period..whole];
             let count = |kind| phrase.iter().filter(|u| u.kind == kind).count();
-            let made = Made { words: count(What::Word), signs: count(What::Sign), inner: count(What::Inner) };
+            let made = Made {
+                words: count(What::Word),
+                signs: count(What::Sign),
+                pictures: count(What::Picture),
+                inner: count(What::Inner),
+            };
             (times > allowed(made)).then(|| self.units[whole - run].at)
         })
     }
