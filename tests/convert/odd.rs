@@ -19,7 +19,10 @@ fn with_metadata(file: &[u8], renamed: &[&str], entries: &[(&str, u32, Vec<u8>)]
         added.extend(value);
         added.len()
     };
-    let len = entries.iter().map(|(key, ty, value)| put(key, *ty, value)).last().unwrap_or(0);
+    let mut len = 0;
+    for (key, ty, value) in entries {
+        len = put(key, *ty, value);
+    }
     // The data stay where they are aligned: what is added fills whole steps of 32 bytes.
     let filler = (8 + 6 + 4 + 8 + len).next_multiple_of(32) - (8 + 6 + 4 + 8 + len);
     put("filler", 8, &[&(filler as u64).to_le_bytes()[..], &vec![b'.'; filler]].concat());
@@ -116,7 +119,7 @@ fn a_model_is_called_what_its_maker_calls_it() {
     let dir = tempfile::tempdir().expect("a folder");
     let (source, file) = (dir.path().join("run-7"), dir.path().join("out.gguf"));
     let convert = |source: &Path, more: &[&str]| {
-        succeeds(&[&["convert", utf8(source), "-o", utf8(&file)], more].concat());
+        succeeds(&[&["convert", utf8(source), "-o", utf8(&file)][..], more].concat());
         name_of(&file)
     };
     checkpoint(&source, 1, |_| {});
