@@ -79,14 +79,12 @@ impl Imports {
     }
 
     /// Circles, the shortest through each file that is on one, each told once. A file and the modules that it is part of are
-    /// no circle: a module may use its parts, and they what they are part of. Uses that `allowed` names are left out.
-    pub(super) fn circles(&self, allowed: &[(&str, &str)]) -> Vec<String> {
+    /// no circle: a module may use its parts, and they what they are part of.
+    pub(super) fn circles(&self) -> Vec<String> {
         let is_part = |file: &str, of: &str| module_of(file).starts_with(&module_of(of));
         let next = |from: &str| -> Vec<(&str, usize)> {
             let used = self.edges.get(from).into_iter().flatten();
-            used.filter(|(to, _)| !is_part(from, to) && !allowed.contains(&(from, to.as_str())))
-                .map(|(to, line)| (to.as_str(), *line))
-                .collect()
+            used.filter(|(to, _)| !is_part(from, to)).map(|(to, line)| (to.as_str(), *line)).collect()
         };
         let mut told = BTreeSet::new();
         let mut found = Vec::new();
@@ -301,15 +299,15 @@ mod found {
         }
     }
 
-    fn circles(files: &[(&str, &str)], allowed: &[(&str, &str)]) -> usize {
+    fn circles(files: &[(&str, &str)]) -> usize {
         let files: Vec<_> = files.iter().map(|(f, t)| ((*f).to_owned(), (*t).to_owned())).collect();
-        Imports::new(&files).circles(allowed).len()
+        Imports::new(&files).circles().len()
     }
 
     #[test]
     fn circles_are_found_and_what_is_none_is_not() {
         let m = "mod a;\nmod b;\nmod c;\npub use b::Thing;\nuse a::f;";
-        let all = |a, b, c| circles(&[(M, m), (A, a), (B, b), ("src/m/c.rs", c)], &[]);
+        let all = |a, b, c| circles(&[(M, m), (A, a), (B, b), ("src/m/c.rs", c)]);
         assert_eq!(all("use super::b::Thing;", "use super::a::f;", ""), 1);
         // Of three, and through the parent's re-export.
         assert_eq!(all("use super::Thing;", "use super::c::g;", "use crate::m::a;"), 1);
@@ -322,10 +320,9 @@ mod found {
         assert_eq!(all("use super::b::Thing;", "#[cfg(test)]\nmod tests { use super::super::a::f; }", ""), 0);
         // Between a module's part and another module.
         let other = ("src/n.rs", "use crate::m::Thing;");
-        assert_eq!(circles(&[(M, m), (B, "use crate::n;"), other], &[]), 1);
-        assert_eq!(circles(&[(M, m), (A, "use crate::n;"), (B, ""), other], &[]), 0);
-        assert_eq!(circles(&[(M, m), (B, "use crate::n;"), other], &[(B, "src/n.rs")]), 0);
+        assert_eq!(circles(&[(M, m), (B, "use crate::n;"), other]), 1);
+        assert_eq!(circles(&[(M, m), (A, "use crate::n;"), (B, ""), other]), 0);
         // A file that is declared for tests only.
-        assert_eq!(circles(&[(M, "mod b;\n#[cfg(test)]\nmod a;"), (A, "use super::b;"), (B, "use super::a;")], &[]), 0);
+        assert_eq!(circles(&[(M, "mod b;\n#[cfg(test)]\nmod a;"), (A, "use super::b;"), (B, "use super::a;")]), 0);
     }
 }
