@@ -4,10 +4,11 @@
 //! by, so the plan and the ledger agree.
 
 use super::Settings;
+use super::engine::engine_options;
 use crate::audio;
 use crate::budget::{Component, Inputs, Plan, PlanItem, Reading, Saving};
 use crate::error::Result;
-use crate::llm::{self, Estimate, KvPrecision, Options};
+use crate::llm::{self, Estimate, KvPrecision};
 use crate::store::{self, Paths};
 use crate::units::Bytes;
 #[cfg(feature = "voice")]
@@ -19,11 +20,6 @@ const LEAST_CONTEXT: usize = 512;
 /// The ledger's cap for these settings on this machine, and in words where it comes from.
 pub fn effective_cap(settings: &Settings) -> (Bytes, String) {
     settings.budget.cap(&Reading::now())
-}
-
-/// How an engine with these settings is loaded on this machine.
-pub fn engine_options(settings: &llm::Settings, paths: &Paths) -> Options {
-    Options { kernels: paths.kernel_folders().to_vec(), ..Options::from(settings.clone()) }
 }
 
 /// Adds up what a daemon with these settings will reserve.

@@ -8,6 +8,7 @@
 //! models, programs, devices. Only this module knows TOML; every other module owns a plain settings struct.
 
 mod de;
+mod engine;
 mod memory;
 mod mistake;
 mod node;
@@ -28,7 +29,8 @@ use crate::store::Paths;
 use de::{De, Fault, What};
 use node::Node;
 
-pub use memory::{effective_cap, engine_options, memory_plan};
+pub use engine::engine_options;
+pub use memory::{effective_cap, memory_plan};
 pub use mistake::Mistake;
 pub use node::Origin;
 pub use sections::{Log, Privacy, Settings};

@@ -2,11 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::engine_options;
-use crate::error::Kind;
-use crate::llm::BackendKind;
+use super::engine::look_at_model;
 use crate::problems::Problems;
-use crate::store::{self, LANGUAGE_MODEL, Paths};
+use crate::store::{LANGUAGE_MODEL, Paths};
 use crate::{audio, budget, dialog, llm, tools};
 #[cfg(feature = "voice")]
 use crate::{hear, speak};
@@ -62,25 +60,6 @@ impl Settings {
         problems.within("speak", |p| self.speak.look(paths, p));
         problems.within("tools", |p| self.tools.look(p));
         problems.within("privacy", |p| self.privacy.look(paths, p));
-    }
-}
-
-/// Adds a language model that is not here or does not run, and a GPU that does not answer.
-fn look_at_model(llm: &llm::Settings, paths: &Paths, problems: &mut Problems) {
-    if !LANGUAGE_MODEL.look(problems, "model", &llm.model, paths) {
-        return;
-    }
-    // The plain backend is everywhere; a GPU is only asked after where it must be there.
-    let backend = if llm.backend == BackendKind::Cuda { BackendKind::Cuda } else { BackendKind::Reference };
-    let options = engine_options(&llm::Settings { backend, ..llm.clone() }, paths);
-    let looked = store::model_path(paths, &llm.model).and_then(|path| llm::estimate(&path, &options));
-    let Err(e) = looked else { return };
-    let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
-    match e.kind() {
-        Kind::Unavailable | Kind::Device => {
-            problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
-        }
-        _ => problems.wrong("model", format!("{e}{remedy}")),
     }
 }
 

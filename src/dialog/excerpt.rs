@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::schema::{Message, Role};
 
-use super::context::compact_json;
+use super::json::compact_json;
 
 /// A cut looks this many characters back or ahead for a space: half a word misleads, half a number more so.
 const WORD_MAX: usize = 30;

@@ -19,6 +19,7 @@ use crate::units::WorkId;
 
 pub mod context;
 mod excerpt;
+pub mod json;
 mod machine;
 #[cfg(test)]
 mod properties;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::schema::{Message, Role, ToolCall};
 use crate::units::WorkId;
 
-use super::context::compact_json;
+use super::json::compact_json;
 use super::speech::Speech;
 
 /// The one thing being waited for.

@@ -16,6 +16,7 @@ use crate::error::{Error, Kind, Result};
 use crate::schema::{Message, Role};
 use crate::units::TokenId;
 
+mod display;
 mod json;
 mod methods;
 mod native;
@@ -24,8 +25,6 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod trial;
-#[cfg(test)]
-mod wild;
 
 /// Llama 3's format, for files of that family that bring no template.
 const LLAMA3: &str = "{{ bos_token }}{% for m in messages %}<|start_header_id|>{{ 'ipython' if m.role == 'tool' else m.role }}\

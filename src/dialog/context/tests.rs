@@ -1,6 +1,7 @@
 //! What the prompt holds, and what goes first where it does not fit.
 
 use super::*;
+use crate::dialog::json::compact_json;
 use crate::schema::ToolCall;
 use proptest::prelude::*;
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::schema::{Message, Role, ToolCall};
 use crate::units::WorkId;
 
-use super::super::context::compact_json;
+use super::super::json::compact_json;
 use super::super::turn::{Job, Origin};
 use super::super::{Action, Event, Then, words};
 use super::{Dialog, Phase};

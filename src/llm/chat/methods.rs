@@ -279,7 +279,7 @@ fn format(state: &State<'_, '_>, s: &str, args: &Args<'_>) -> Result<Value, Erro
             (false, Ok(i)) => args.positional.get(i).cloned(),
             _ => args.named.as_ref().and_then(|n| n.get::<Value>(field).ok()),
         };
-        let shown = super::python::text_of(&value.ok_or_else(|| args.bad(&format!("no field {field:?}")))?);
+        let shown = super::display::text_of(&value.ok_or_else(|| args.bad(&format!("no field {field:?}")))?);
         pay(state, 64 + shown.len())?;
         out.push_str(&shown);
     }

@@ -1,3 +1,5 @@
+mod wild;
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

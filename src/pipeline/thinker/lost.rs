@@ -86,7 +86,7 @@ impl Conversation {
         self.worker.turn(&Job { work, prompt });
         let came = self.told();
         if let Some(Event::ToolWanted { call, .. }) = &came.event {
-            let answer = Message::new(Role::Assistant, dialog::context::compact_json(call));
+            let answer = Message::new(Role::Assistant, dialog::json::compact_json(call));
             self.memory.remember(Duration::ZERO, vec![asked, answer]);
         }
         came

@@ -3,7 +3,7 @@
 use minijinja::{Value, context};
 use serde_json::Value as Json;
 
-use super::*;
+use super::super::*;
 use crate::llm::tokenizer::tests::pocket;
 
 fn chat(template: &str) -> Result<Chat> {
