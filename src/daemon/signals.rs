@@ -53,7 +53,9 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let done = Arc::new(Notify::new());
         let until = Arc::clone(&done);
-        // Registered here, so that no signal is missed once this returns.
+        // Registered here, so that no signal is missed once this returns. What `while_loading` set must not be there any more:
+        // whoever registers a handler calls the one before it too.
+        Self::default_actions();
         let mut caught = {
             let _guard = runtime.enter();
             let one = |(name, number)| Ok((name, signal(SignalKind::from_raw(number)).map_err(failed)?));
@@ -103,6 +105,13 @@ impl Signals {
             });
             libc::signal(RELOAD.1, libc::SIG_IGN);
         }
+    }
+
+    fn default_actions() {
+        // SAFETY: to give a signal its default action back runs nothing.
+        END.iter().skip(1).for_each(|(_, number)| unsafe {
+            let _ = libc::signal(*number, libc::SIG_DFL);
+        });
     }
 
     /// Tells systemd that the daemon is ready; nothing happens without systemd.
