@@ -157,7 +157,7 @@ impl Engine {
         Ok((timeline, room))
     }
 
-    /// Asks after an error whether it is the last: a session goes on after errors that its device gets over.
+    /// Whether sessions can go on after an error: they can unless it was a sticky one, which loses the device.
     ///
     /// # Errors
     /// [`Kind::Device`], with what to do about it, where the device is lost to this process (no session on it goes on, and
@@ -221,7 +221,7 @@ impl Engine {
         self.fingerprint.get_or_init(read).as_deref()
     }
 
-    /// Whether sessions guess ahead.
+    /// Whether sessions draft tokens (speculative decoding).
     pub(super) fn speculates(&self) -> bool {
         self.speculates
     }

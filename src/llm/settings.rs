@@ -62,14 +62,14 @@ impl PackingChoice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmbeddingPlace {
-    /// In the file: each token's row is sent along.
+    /// In the file: each token's row is copied host-to-device.
     #[default]
     File,
     /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.
     Device,
 }
 
-/// How an engine is loaded: the settings, and what is no setting.
+/// How an engine is loaded: the settings, and whatever is not a setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     pub settings: Settings,
@@ -105,7 +105,7 @@ pub struct Settings {
     pub embedding: EmbeddingPlace,
     /// How keys and values are kept: `f16`, or `int8` in half the memory.
     pub kv_precision: KvPrecision,
-    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    /// Speculative decoding by prompt lookup: faster where text repeats itself, and never changes the output.
     pub speculation: bool,
     pub sampling: Sampling,
 }

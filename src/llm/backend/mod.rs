@@ -1,4 +1,4 @@
-//! The seam between the model and the machine: the operations one token needs.
+//! The interface between the model and the hardware: the operations one token needs.
 //!
 //! [`reference`] defines what each operation means; every other backend is judged against it by one conformance suite
 //! ([`conformance`], a test module). Operations are fused where a backend gains from it and no further, so that the
@@ -56,7 +56,7 @@ impl std::str::FromStr for KvPrecision {
         [KvPrecision::F16, KvPrecision::Int8]
             .into_iter()
             .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is no precision of keys and values; f16 and int8 are"))
+            .ok_or_else(|| format!("{s} is not a precision of the KV cache; choose f16 or int8"))
     }
 }
 
@@ -350,7 +350,7 @@ pub trait Backend: Send + Sync + 'static {
 
 /// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not fit.
 pub(crate) fn shape(ok: bool, op: &str) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not fit each other"))) }
+    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not match"))) }
 }
 
 /// Smallest `max|x|` a row is quantized with.

@@ -1,4 +1,4 @@
-//! For tests: the processor in the place of a device that errs, for once or for good.
+//! For tests: the CPU in place of a device that fails, once or for good.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -93,16 +93,16 @@ impl Loaded for OnDevice {
     }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
         self.answers()?;
-        Ok(Box::new(Run { of: self.of.clone().open()?, on: self }))
+        Ok(Box::new(FickleTimeline { of: self.of.clone().open()?, on: self }))
     }
 }
 
-struct Run {
+struct FickleTimeline {
     of: Box<dyn Timeline>,
     on: Arc<OnDevice>,
 }
 
-impl Timeline for Run {
+impl Timeline for FickleTimeline {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.on.device.pass()?;
         self.of.forward(tokens, start, logits)
@@ -170,7 +170,7 @@ fn an_error_that_the_device_gets_over_ends_one_call() {
     assert_eq!(one.logits(), other.logits());
 }
 
-/// An error of the device while a saved start is brought back is told, and what is left is an empty timeline.
+/// A device error while a saved prefix is restored is reported, and leaves an empty timeline.
 #[test]
 fn an_error_while_a_saved_start_is_loaded_is_told() {
     let device = Arc::new(Fickle::default());

@@ -22,7 +22,7 @@ use lookup::Speculation;
 pub(super) use room::SessionRoom;
 
 /// A timeline: tokens that were computed, in order, and what the model thinks comes next. Used from one thread at
-/// a time; several sessions of one engine may run on several threads and then share its workers turn by turn.
+/// a time; several sessions of one engine may run on several threads and then take turns on its workers.
 pub struct Session {
     engine: Arc<Engine>,
     timeline: Box<dyn Timeline>,
@@ -33,9 +33,9 @@ pub struct Session {
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
-    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
-    likeliest: Option<TokenId>,
-    /// The same of several, with their logits: of as many as `found` says, or of all there are.
+    /// The argmax of what follows, where the backend found it and left the logits on the device.
+    argmax: Option<TokenId>,
+    /// The top `found` of what follows, with their logits, or all there are.
     candidates: Vec<(f32, u32)>,
     found: usize,
     speculation: Speculation,
@@ -49,9 +49,9 @@ pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
 enum Wanted<'e, 'f> {
     /// The logits behind the last.
     Logits,
-    /// The likeliest token behind the last, or the logits.
-    Likeliest,
-    /// That many of the likeliest, or the logits.
+    /// The argmax behind the last token, or the logits.
+    Argmax,
+    /// The top-k for this k, or the logits.
     Candidates(usize),
     /// The logits behind every one.
     Each(&'e mut Each<'f>),
@@ -124,7 +124,7 @@ impl Session {
             turns: Vec::new(),
             logits,
             fresh: false,
-            likeliest: None,
+            argmax: None,
             candidates: Vec::new(),
             found: 0,
             speculation,
@@ -176,10 +176,10 @@ impl Session {
         self.append_parts(tokens, cancelled, Wanted::Each(each))
     }
 
-    /// As [`Session::append`]. Where less than all logits is needed, a backend that finds it keeps the logits to itself.
+    /// As [`Session::append`]. Where less than all logits is needed, a backend may find that and leave the logits on the device.
     pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, needs: Needs) -> Result<()> {
         let wanted = match needs {
-            Needs::Likeliest => Wanted::Likeliest,
+            Needs::Argmax => Wanted::Argmax,
             Needs::Candidates(k) => Wanted::Candidates(k),
             Needs::Logits => Wanted::Logits,
         };
@@ -211,7 +211,7 @@ impl Session {
             if part.len() == 1 && last {
                 let (timeline, start) = (&mut self.timeline, self.tokens.len());
                 match wanted {
-                    Wanted::Likeliest => self.likeliest = timeline.likeliest(part, start)?,
+                    Wanted::Argmax => self.argmax = timeline.argmax(part, start)?,
                     Wanted::Candidates(k) if timeline.candidates(part, start, k, &mut self.candidates)? => {
                         self.found = k
                     }
@@ -323,8 +323,8 @@ impl Session {
         Ok(())
     }
 
-    /// What was guessed since the session began (see [`crate::llm::Options::speculation`]).
-    pub fn guesses(&self) -> Counts {
+    /// Tokens drafted and accepted since the session began (see [`crate::llm::Settings::speculation`]).
+    pub fn draft_counts(&self) -> Counts {
         self.speculation.counts()
     }
 
@@ -383,20 +383,20 @@ impl Session {
 
     /// Nothing is known about what follows.
     fn stale(&mut self) {
-        (self.fresh, self.likeliest, self.found) = (false, None, 0);
+        (self.fresh, self.argmax, self.found) = (false, None, 0);
     }
 
-    /// Whether the backend has kept the logits of what follows and given the likeliest.
+    /// Whether the backend gave the argmax or top-k and left the logits on the device.
     fn kept(&self) -> bool {
-        self.likeliest.is_some() || self.found > 0
+        self.argmax.is_some() || self.found > 0
     }
 
-    /// The `k` likeliest tokens to follow, or more of them, where the backend found them.
+    /// The top `k` tokens to follow, or more of them, where the backend found them.
     fn candidates(&self, k: usize) -> Option<&[(f32, u32)]> {
         (self.found >= k).then_some(&self.candidates[..])
     }
 
-    /// Brings the logits over where the backend kept them.
+    /// Copies the logits device-to-host where the backend left them there.
     fn fetch_logits(&mut self) -> Result<()> {
         if !self.fresh && self.kept() {
             // Only single tokens are computed so.
@@ -407,15 +407,15 @@ impl Session {
     }
 
     /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
-    /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
-    fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
+    /// it. The others are a draft: [`Session::accept`] takes them one by one, and what comes instead overwrites them.
+    fn compute_draft(&mut self, tokens: &[TokenId]) -> Result<()> {
         self.stale();
         self.timeline.forward(tokens, self.tokens.len(), None)?;
-        self.confirm(0, tokens[0])
+        self.accept(0, tokens[0])
     }
 
-    /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
-    fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
+    /// Takes row `row` of [`Session::compute_draft`] into the timeline: it is `token`, and all before it were taken.
+    fn accept(&mut self, row: usize, token: TokenId) -> Result<()> {
         self.stale();
         self.timeline.logits(row, &mut self.logits)?;
         self.tokens.push(token);

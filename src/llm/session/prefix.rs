@@ -1,8 +1,8 @@
-//! The computed start of a conversation, written out and read back: what a daemon computed before its last turn need not
-//! be computed again after its next start. Where it is kept is the caller's business.
+//! The prefix cache's file: the computed start of a conversation, saved and restored, so that a daemon need not compute it
+//! again after a restart. Where it is kept is the caller's business.
 //!
-//! A saved start belongs to one model file, backend, precision, version of tercet and list of tokens: all are in its key. It
-//! ends with the sha256 of everything before; what is not exactly as it should be is as good as nothing.
+//! A saved prefix belongs to one model file, backend, precision, version of tercet and list of tokens: all are in its key. It
+//! ends with the sha256 of everything before; anything that does not match exactly is ignored.
 //!
 //! Little-endian: `tercetkv`, key (32 bytes), tokens (u32), bytes of keys and values (u64), the tokens (u32 each), keys and
 //! values as the backend saves them, sha256 (32 bytes).
@@ -46,7 +46,7 @@ impl Session {
         [&head[..], &kv, &hash]
             .into_iter()
             .try_for_each(|part| to.write_all(part))
-            .map_err(|e| Error::new(Kind::Io, "cannot write the computed start of the conversation").because(e))
+            .map_err(|e| Error::new(Kind::Io, "cannot write the prefix cache").because(e))
     }
 
     /// Makes `tokens` the whole timeline, pinned, from what [`Session::save_prefix`] wrote; `false` where `from` does not
@@ -61,7 +61,7 @@ impl Session {
         };
         let _room = self.reserve_copy(tokens.len())?;
         let read = sound(from, &key, tokens, self.copy_bytes(tokens.len()))
-            .map_err(|e| Error::new(Kind::Io, "cannot read the saved start of the conversation").because(e))?;
+            .map_err(|e| Error::new(Kind::Io, "cannot read the prefix cache").because(e))?;
         let Some(kv) = read else { return Ok(false) };
         self.clear();
         self.timeline.load(tokens.len(), &kv)?;
