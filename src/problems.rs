@@ -1,7 +1,7 @@
-//! What is wrong with settings, as values: the key, what is wrong with it, and the other keys that have a part in it.
+//! What is wrong with settings, as values: the key, the problem, and the other keys involved.
 //!
 //! Every module judges its own settings and writes what it finds into a [`Problems`]; only `config` knows where a value
-//! was written. The words are the same everywhere: "must be between 1 and 50, not 80".
+//! was written. The wording is the same everywhere: "must be between 1 and 50, not 80".
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -188,7 +188,7 @@ impl Problems {
         self.found
     }
 
-    /// All that is wrong as one error; notes are no error.
+    /// All that is wrong as one error; notes are not errors.
     ///
     /// # Errors
     /// [`Kind::Config`] naming every key that is wrong.

@@ -1,4 +1,4 @@
-//! Random numbers for choosing words and for making data up: the same from the same seed, everywhere. Not for secrets.
+//! Random numbers for choosing words and for making data up: the same from the same seed, everywhere. Not for cryptography.
 
 /// Where the state goes from one number to the next.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;

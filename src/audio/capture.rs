@@ -210,7 +210,7 @@ impl Live {
         let frames = (self.ring.slots() / self.channels).min(self.gulp());
         let Ok(chunk) = self.ring.read_chunk(frames * self.channels) else { return Ok(()) };
         let (a, b) = chunk.as_slices();
-        // A frame may lie across the ring's end only if its size is no multiple of the channel count; it is.
+        // A frame may lie across the ring's end only if its size is not a multiple of the channel count; it is.
         for part in [a, b] {
             mix_down(part, self.channels, mono);
             self.resampler.process(mono, out)?;

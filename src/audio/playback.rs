@@ -1,7 +1,7 @@
 //! The live loudspeaker: kept open and fed silence while nothing is said, so that speech starts without delay.
 //!
 //! A thread of its own holds the stream and opens it again, with back-off, after the device has gone away. The reply in
-//! flight is dropped then: speech that comes minutes late answers nobody.
+//! flight is dropped then: speech that comes minutes late is no use to anybody.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -41,7 +41,7 @@ struct Shared {
     presence: Mutex<PresenceTold>,
 }
 
-/// Whether the loudspeaker is there, and who is told when that changes.
+/// Whether the loudspeaker is there, and who is notified when that changes.
 #[derive(Default)]
 struct PresenceTold {
     /// Why it is away, while it is.

@@ -162,7 +162,7 @@ impl Queue {
         }
         if s.away.load(Acquire) {
             return Err(Error::new(Kind::Device, "the loudspeaker is away; what was being said is dropped")
-                .remedy("plug it in again: it is looked for all the time"));
+                .remedy("plug it in again: tercet keeps looking for it"));
         }
         if cancelled() {
             return Err(Error::new(Kind::Cancelled, "speech was cancelled"));

@@ -219,7 +219,7 @@ impl Walk {
         };
         let format = named(b"fmt ", 12).into_iter().find(|&(_, size)| (16..=1024).contains(&size));
         let Some((format_at, _)) = format else {
-            return Err(Fault::Corrupt("its header does not say how its sound is written".into()));
+            return Err(Fault::Corrupt("its header does not describe its sample format".into()));
         };
         let places = named(b"data", format_at);
         let possible = |&&(at, size): &&(usize, u32)| {
@@ -267,7 +267,7 @@ impl Walk {
     /// The content of the `fmt ` chunk, or as much of it as there is, up to 40 bytes.
     fn format(&self, bytes: &[u8]) -> Result<Format, Fault> {
         if bytes.len() < 16 {
-            return Err(Fault::Corrupt("the chunk that says how its sound is written is cut short".into()));
+            return Err(Fault::Corrupt("the chunk that describes its sample format is cut short".into()));
         }
         let (mut tag, channels, rate) = (self.u16(bytes), self.u16(&bytes[2..]), self.u32(&bytes[4..]));
         let (align, bits) = (self.u16(&bytes[12..]), self.u16(&bytes[14..]));
@@ -279,7 +279,7 @@ impl Walk {
             // The first two bytes of the sub-format's GUID are the tag, in the byte order of the file.
             let guid = bytes
                 .get(24..28)
-                .ok_or_else(|| Fault::Corrupt("the chunk that says how its sound is written is cut short".into()))?;
+                .ok_or_else(|| Fault::Corrupt("the chunk that describes its sample format is cut short".into()))?;
             let first = self.u32(guid);
             // Some big-endian files keep their GUID in the little-endian order of all others.
             tag = (if first <= 0xffff { first } else { first.swap_bytes() }) as u16;

@@ -51,7 +51,7 @@ impl WavWriter {
         Ok(Self { path: path.to_owned(), temporary, inner: Some(inner), samples: 0, rate })
     }
 
-    /// Appends samples; what lies outside [−1, 1] is clipped, what is no number becomes silence.
+    /// Appends samples; what lies outside [−1, 1] is clipped, anything that is not a number becomes silence.
     ///
     /// # Errors
     /// [`Kind::Io`](crate::error::Kind::Io); the temporary file is removed then, and further calls fail likewise.

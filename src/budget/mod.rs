@@ -2,7 +2,7 @@
 //!
 //! A component reserves before it allocates; a reservation that does not fit is refused with the numbers
 //! ([`Kind::OverBudget`]) and nothing is allocated. Reservations give their bytes back when dropped.
-//! Beside each reservation stands what was measured, so that estimates can be judged.
+//! Each reservation also records what was measured, so that estimates can be checked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};

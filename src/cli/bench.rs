@@ -26,7 +26,7 @@ pub struct Args {
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
     Llm(Box<Llm>),
-    /// Memory: how fast threads read it when they do nothing else: the upper limit for decoding
+    /// Memory bandwidth: how fast threads read memory, the roofline of decoding
     Memory(Memory),
 }
 
@@ -45,7 +45,7 @@ struct Memory {
 
 #[derive(Debug, clap::Args)]
 struct Llm {
-    /// Model file (GGUF) or id, in place of the configured model (llm.model)
+    /// Model file (GGUF) or id, instead of the configured model (llm.model)
     #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
     model: Option<String>,
     #[command(flatten)]
@@ -74,7 +74,7 @@ struct Llm {
     /// How many times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
+    /// Also show where the time of a token goes, operation by operation, compared with a plain read of the weights (CPU only)
     #[arg(long, conflicts_with = "json")]
     profile: bool,
     /// Print one JSON object per line
@@ -216,7 +216,7 @@ fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], ba
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
-            format!("the longest test needs {longest} tokens, and the model takes at most {}", engine.context()),
+            format!("the longest test needs {longest} tokens, but the model takes at most {}", engine.context()),
         )
         .remedy("choose smaller -p, -n and -d"));
     }
@@ -314,7 +314,7 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
 /// ends it.
 fn write_synthetic(plan: &Plan, quiet: bool) -> Result<File> {
     if !plan.ty.tensor_type(0).is_ternary() {
-        let what = format!("{} linears are not ternary: tercet does not run them", plan.ty.name());
+        let what = format!("tercet does not run {} linears: they are not ternary", plan.ty.name());
         return Err(Error::new(Kind::Unsupported, what)
             .remedy("write them for another program with tercet convert --synthetic, or choose a ternary --type"));
     }

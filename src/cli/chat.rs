@@ -42,7 +42,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let console = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if console && !ctx.global.quiet {
         let e = talker.engine();
-        out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D ends", e.name(), e.backend()));
+        out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D quits", e.name(), e.backend()));
     }
     let mut messages = vec![Message::new(Role::System, system)];
     let mut answered = None;

@@ -23,13 +23,13 @@ pub struct Args {
     /// Folder of the checkpoint
     #[arg(value_name = "SRC", required_unless_present = "synthetic", conflicts_with = "synthetic")]
     source: Option<PathBuf>,
-    /// How embeddings and head are stored: q4_0, q8_0, f16, bf16 or f32 (q4_0, or as the linears where the checkpoint's are ternary)
+    /// How embeddings and head are stored: q4_0, q8_0, f16, bf16 or f32 (q4_0, or like the linears where those of the checkpoint are ternary)
     #[arg(long, value_name = "TYPE", conflicts_with = "synthetic")]
     embeddings: Option<TableType>,
     /// The model's name (the one in config.json, or the folder's)
     #[arg(long, value_name = "NAME", conflicts_with = "synthetic", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
-    /// Ternarize anew by mean magnitude, also what is ternary in groups already
+    /// Ternarize again by mean magnitude, even what is already ternary in groups
     #[arg(long, value_name = "HOW", value_parser = ["absmean"], conflicts_with = "synthetic")]
     ternarize: Option<String>,
     /// Name of the pre-tokenizer where the checkpoint's own is not recognised: llama-bpe, falcon3 or qwen2
@@ -37,7 +37,7 @@ pub struct Args {
     pre: Option<String>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
-    /// The file to write; it appears when it is whole
+    /// The file to write; it appears only once it is complete
     #[arg(short, long = "output", value_name = "OUT.gguf")]
     output: PathBuf,
 }
@@ -94,7 +94,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         Ok(()) => report(&args.output),
         Err(e) => {
             if e.kind() == Kind::Cancelled && !ctx.global.quiet {
-                out::note(format!("stopped: {} is not written, and nothing is left of it", args.output.display()));
+                out::note(format!("stopped: {} was not written, and nothing is left of it", args.output.display()));
             }
             Err(e)
         }

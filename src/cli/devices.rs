@@ -79,7 +79,7 @@ fn list(as_json: bool) -> Result<()> {
         devices.iter().try_for_each(out::json)?;
     }
     if devices.is_empty() {
-        return Err(Error::new(Kind::Unavailable, "no microphone and no loudspeaker opens on this machine").remedy(
+        return Err(Error::new(Kind::Unavailable, "no microphone and no loudspeaker can be opened on this machine").remedy(
             "plug one in, start the sound server (PipeWire or PulseAudio; package libasound2-plugins), or add the user to \
              the group audio; without a sound card give recordings: `tercet run --input FILE`",
         ));
@@ -174,8 +174,8 @@ impl Test {
                     "dropped": counts.dropped, "lost": counts.lost }),
         )?;
         if pcm.len() < want {
-            return Err(Error::new(Kind::Device, "the microphone brought less sound than asked for")
-                .remedy("see with `tercet devices` whether it is there, and choose it with --input"));
+            return Err(Error::new(Kind::Device, "the microphone delivered less sound than requested")
+                .remedy("check with `tercet devices` that it is there, and choose it with --input"));
         }
         Ok(pcm)
     }

@@ -1,5 +1,5 @@
-//! Writing to standard output and error where nobody may be held up: a reader that went away, a full disk or a terminal
-//! that stands still costs the line, never the program. What was lost is counted.
+//! Writing to standard output and error without ever blocking: a reader that went away, a full disk or a terminal
+//! that is stopped costs the line, never the program. Lost lines are counted.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};

@@ -80,7 +80,7 @@ impl Events {
             Losses { why: Some(ErrorKind::BrokenPipe), .. } => Ok(()),
             Losses { lines, why } => {
                 let why = why.unwrap_or(ErrorKind::TimedOut);
-                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing: run it again")))
+                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing: run the command again")))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Table {
     }
 }
 
-/// A progress bar on stderr over `total` bytes; invisible when stderr is no terminal or `quiet` is set.
+/// A progress bar on stderr over `total` bytes; invisible when stderr is not a terminal or `quiet` is set.
 pub fn progress_bytes(total: u64, label: &str, quiet: bool) -> ProgressBar {
     bar(
         total,

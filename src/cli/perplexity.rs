@@ -1,4 +1,4 @@
-//! `tercet eval ppl`: how surprised the language model is by a text.
+//! `tercet eval ppl`: the perplexity of a text.
 
 use std::path::PathBuf;
 
@@ -21,10 +21,10 @@ pub(super) struct Ppl {
     file: PathBuf,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Tokens of a window; the text is cut into windows, and the second half of each is scored
+    /// Tokens per window; the text is cut into windows, and the second half of each is scored
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(4..))]
     window: u32,
-    /// Score the first N tokens only
+    /// Score only the first N tokens
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Print one JSON object

@@ -1,4 +1,4 @@
-//! `tercet plan`: what the agent will take of memory, before anything is loaded.
+//! `tercet plan`: how much memory the agent will take, before anything is loaded.
 
 use super::{Context, out};
 use crate::budget::Plan;

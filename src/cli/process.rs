@@ -1,4 +1,4 @@
-//! What the process is, before a command runs in it.
+//! Sets up the process before a command runs in it.
 
 /// Sets up what holds for every command. Call it first thing.
 pub(super) fn prepare() {

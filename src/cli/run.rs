@@ -23,10 +23,10 @@ use crate::units::Bytes;
 /// further one when the reply to the one before is over; then it ends.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hear these recordings (WAV or FLAC) in place of the microphone; "-" reads one from standard input
+    /// Hear these recordings (WAV or FLAC) instead of the microphone; "-" reads one from standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
-    /// Write what is said to this WAV in place of the loudspeaker (only with --input)
+    /// Write what is said to this WAV instead of the loudspeaker (only with --input)
     #[arg(long, value_name = "FILE", requires = "input")]
     replies: Option<PathBuf>,
     /// Write both voices to this WAV (only with --input)
@@ -41,7 +41,7 @@ pub struct Args {
     /// Show live what is heard, thought and said
     #[arg(long)]
     show: bool,
-    /// One JSON object per event on standard output
+    /// Print one JSON object per event
     #[arg(long)]
     json: bool,
     /// End with tables of latency and memory
@@ -108,9 +108,9 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 /// Takes up what of the configuration can change while it runs: the level of the log.
 fn reload(ctx: &Context) -> bool {
     match ctx.settings() {
-        Ok(_) if log::is_configurable() => tracing::info!("the level of the log was read again"),
-        Ok(_) => tracing::info!("the level of the log stays what TERCET_LOG or a flag says"),
-        Err(e) => tracing::error!("the configuration is not taken up: {e}"),
+        Ok(_) if log::is_configurable() => tracing::info!("the log level was reloaded"),
+        Ok(_) => tracing::info!("the log level is set by TERCET_LOG or a flag and stays as it is"),
+        Err(e) => tracing::error!("the configuration was not reloaded: {e}"),
     }
     false
 }

@@ -32,7 +32,7 @@ pub struct Args {
     /// Speed of speech, 0.5 to 2 (speak.speed)
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     speed: Option<String>,
-    /// Print the words that would be spoken, a sentence a line, and make no sound
+    /// Print the words that would be spoken, one sentence per line, and make no sound
     #[arg(long, conflicts_with_all = ["output", "speed"])]
     words: bool,
     /// Print one JSON object

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where that was written, said so that a person can mend it.
+//! What is wrong with a configuration, and where that was written, worded so that a person can fix it.
 
 use std::fmt;
 
@@ -91,7 +91,7 @@ pub(super) fn error_of(mistakes: &[Mistake]) -> Error {
         Kind::NotFound | Kind::Io => e.remedy("give --config a file that can be read"),
         // `config show` would refuse as well; an empty file has nothing wrong in it.
         _ => {
-            e.remedy("correct what is named; `tercet config show --config /dev/null` lists every key with its default")
+            e.remedy("correct the settings named above; `tercet config show --config /dev/null` lists every key with its default")
         }
     }
 }

@@ -169,7 +169,7 @@ impl Node {
             Value::Text(s) | Value::Loose(s) => format!("the text {:?}", clip(s)),
             Value::Array(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
-            Value::Date => "a date or time (write text in quotes)".to_owned(),
+            Value::Date => "a date or time (put text in quotes)".to_owned(),
             Value::Gone => "nothing".to_owned(),
         }
     }

@@ -1,4 +1,4 @@
-//! Configuration text into trees: TOML files, `TERCET__SECTION__KEY` variables and `section.key=value` flags.
+//! Parses configuration text into trees: TOML files, `TERCET__SECTION__KEY` variables and `section.key=value` flags.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

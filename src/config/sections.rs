@@ -78,7 +78,7 @@ fn look_at_model(llm: &llm::Settings, paths: &Paths, problems: &mut Problems) {
     let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
     match e.kind() {
         Kind::Unavailable | Kind::Device => {
-            problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
+            problems.note("backend", format!("cuda does not work on this machine right now: {e}{remedy}"))
         }
         _ => problems.wrong("model", format!("{e}{remedy}")),
     }
@@ -126,7 +126,7 @@ impl Privacy {
     fn look(&self, paths: &Paths, problems: &mut Problems) {
         let folder = paths.state_dir();
         if self.keep_audio && folder.exists() && !folder.is_dir() {
-            let text = format!("recordings go to the state folder, and {} is no folder", folder.display());
+            let text = format!("recordings go to the state folder, but {} is not a folder", folder.display());
             problems.wrong("keep_audio", text);
         }
     }

@@ -125,7 +125,7 @@ fn no_words_of_rust_are_shown() {
     }
 }
 
-/// A number that the key's type cannot hold is told in the words of its range.
+/// A number that the key's type cannot hold is told with the wording of its range.
 #[test]
 fn numbers_out_of_range_are_told_alike_whichever_way_they_are_out() {
     let told = |text: &str| problems(text, &[], &[]);

@@ -1,5 +1,5 @@
-//! Signals: SIGTERM and its like end the daemon cleanly, SIGHUP reloads; systemd is told when it is ready, that it lives,
-//! and that it stops.
+//! Signals: SIGTERM and its like end the daemon cleanly, SIGHUP reloads; systemd is told when it is ready, alive,
+//! and stopping.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -73,7 +73,7 @@ impl Signals {
                     continue;
                 }
                 if stopping {
-                    tracing::warn!("{name}, a second signal: ending at once");
+                    tracing::warn!("{name}, a second signal: exiting at once");
                     end_now();
                 }
                 stopping = true;

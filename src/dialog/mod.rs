@@ -194,7 +194,7 @@ pub enum Event {
         work: WorkId,
         call: ToolCall,
     },
-    /// The model wrote something that is no valid call of a known tool; this generation is over.
+    /// The model wrote something that is not a valid call of a known tool; this generation is over.
     Malformed {
         work: WorkId,
         raw: String,
@@ -300,7 +300,7 @@ pub enum Action {
     /// Silence at once; what was to be said is dropped and reports nothing more.
     StopSpeaking,
     Earcon(Earcon),
-    /// Every work with a smaller id is cancelled; its results are no longer wanted.
+    /// All work with a smaller id is cancelled; its results are no longer wanted.
     CancelBefore(WorkId),
     /// The turn is over; these messages are what the memory keeps of it (what was heard, not what was generated).
     Remember {

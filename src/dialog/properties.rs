@@ -1,6 +1,6 @@
-//! No sequence of events wedges the conversation, makes it speak over itself, or leaves the microphone deaf.
+//! No sequence of events wedges the conversation, makes it speak over itself, or leaves it deaf.
 //!
-//! A model of the outside world keeps the books that the coordinator would keep: which job runs, which sentences are
+//! A model of the outside world tracks what the coordinator would track: which job runs, which sentences are
 //! still to be heard, when its own voice was last audible. Events carry current, stale and invented work ids.
 
 use std::time::Duration;
@@ -23,7 +23,7 @@ enum Op {
     Answer(u8),
     /// The loudspeaker got on.
     Played(u8),
-    /// Something about the work issued `back` works ago, or about one never issued.
+    /// Something about the work issued `back` items ago, or about work never issued.
     Stale {
         kind: u8,
         back: usize,

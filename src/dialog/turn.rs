@@ -1,4 +1,4 @@
-//! One exchange: what was asked, what is under way for it, what it has said.
+//! One turn: what was asked, what is being done about it, what has been said.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Speech to text: whisper.cpp on one utterance at a time, and the guard that makes nothing of what is no speech.
+//! Speech to text: whisper.cpp on one utterance at a time, and the guard that discards what is not speech.
 
 use std::ffi::{c_char, c_void};
 use std::io::Read;
@@ -59,7 +59,7 @@ impl Settings {
             let mut magic = [0; 4];
             let read = std::fs::File::open(&self.model).and_then(|mut f| f.read_exact(&mut magic));
             if read.is_err() || magic != GGML {
-                problems.wrong("model", format!("{} is no model of whisper.cpp", self.model));
+                problems.wrong("model", format!("{} is not a whisper.cpp model", self.model));
             }
         }
     }
@@ -274,7 +274,7 @@ impl Stt {
     }
 }
 
-/// Whether somebody said this, where it is no loop: the text, Whisper's own doubts and the VAD's evidence taken together.
+/// Whether somebody said this, unless it is a loop: the text, Whisper's own doubts and the VAD's evidence taken together.
 fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
     if heard.text.is_empty() || heard.logprob < settings.min_logprob {
         return false;

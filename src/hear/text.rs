@@ -1,4 +1,4 @@
-//! What a speech recogniser writes, made into what a person said. Pure functions on text.
+//! Cleans up what a speech recogniser writes into what the person said. Pure functions on text.
 
 /// Removes what nobody said: `[BLANK_AUDIO]`, `(music)`, `*coughs*`, notes, speaker dashes, doubled spaces.
 pub fn clean(raw: &str) -> String {

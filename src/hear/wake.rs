@@ -134,7 +134,7 @@ impl Wake {
             .map(|(name, file)| {
                 let session = onnx::session(file, 1)?;
                 let window = embeddings_wanted(&session).ok_or_else(|| {
-                    let context = format!("{} is no wake word model of openWakeWord", file.display());
+                    let context = format!("{} is not an openWakeWord model", file.display());
                     Error::new(Kind::Unsupported, context).remedy("use a model whose input is [1, frames, 96]")
                 })?;
                 Ok(Word { name: name.clone(), session, window, above: 0 })

@@ -100,7 +100,7 @@ impl Chat {
     /// The chat format of an opened model file.
     ///
     /// # Errors
-    /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is no text.
+    /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is not text.
     pub fn from_gguf(file: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
         Self::new(template_of(file)?, tokenizer)
     }
@@ -216,7 +216,7 @@ impl Chat {
             })
             .map_err(refused)?;
         String::from_utf8(out.text)
-            .map_err(|e| Error::new(Kind::Internal, "the chat template wrote something that is no text").because(e))
+            .map_err(|e| Error::new(Kind::Internal, "the chat template wrote something that is not text").because(e))
     }
 }
 
@@ -233,7 +233,7 @@ fn template_of(file: &Gguf) -> Result<Option<&str>> {
 
 fn refused(e: minijinja::Error) -> Error {
     let what = match e.kind() {
-        ErrorKind::OutOfFuel => "the model's chat template does not come to an end",
+        ErrorKind::OutOfFuel => "the model's chat template does not terminate",
         ErrorKind::SyntaxError => "the model's chat template does not compile",
         _ => "the model's chat template does not render this conversation",
     };

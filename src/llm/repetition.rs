@@ -1,13 +1,14 @@
-//! Whether a text goes round in circles: a phrase that comes again and again, with nothing between.
+//! Whether a text is stuck in a loop: a phrase repeated again and again, with nothing in between.
 //!
-//! Small models get caught in loops ("the manual of the manual of the manual of …") and go on until no more tokens may
-//! come. People repeat themselves too ("no, no, no", a word ten times because somebody asked for it, a refrain), so a
-//! phrase must come often before it is a loop: the shorter, the oftener ([`allowed`]). Meanwhile what is being repeated is
-//! held back ([`Watch::settled`]), so that a loop is not spoken, and what turns out to be none comes a little later.
+//! Small models get caught in loops ("the manual of the manual of the manual of …") and go on until the token limit is
+//! reached. People repeat themselves too ("no, no, no", a word ten times because somebody asked for it, a refrain), so a
+//! phrase must repeat many times before it counts as a loop: the shorter, the more times ([`allowed`]). Meanwhile what is
+//! being repeated is held back ([`Watch::settled`]), so that a loop is never spoken; a phrase that turns out not to be one
+//! comes a little later.
 //!
-//! The text is read as words and signs, without regard to case and white space. Where scripts do not part words with
-//! spaces every character is a word, and of a long word every further character stands for itself, so that "hahaha…" is seen
-//! to go round, too.
+//! The text is read as words and signs, ignoring case and white space. Where a script does not separate words with
+//! spaces every character is a word, and of a long word every further character stands for itself, so that "hahaha…" is
+//! recognised as a loop, too.
 
 use std::ops::Range;
 

@@ -79,7 +79,7 @@ pub fn parse_reply(turn: &str) -> Reply {
             Ok(call) => Reply::Call(call),
             Err(why) => Reply::Malformed(why),
         },
-        _ if holds_call(turn) => Reply::Malformed("the call does not stand alone in the turn".into()),
+        _ if holds_call(turn) => Reply::Malformed("the turn holds something besides the call".into()),
         _ => Reply::Text(turn.to_owned()),
     }
 }

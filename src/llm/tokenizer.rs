@@ -232,7 +232,7 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text of `tokens` without special tokens; bytes that are no UTF-8 become `U+FFFD`.
+    /// The text of `tokens` without special tokens; bytes that are not UTF-8 become `U+FFFD`.
     pub fn decode(&self, tokens: &[TokenId]) -> String {
         let mut decoder = StreamDecoder::default();
         let mut text = String::new();

@@ -184,7 +184,7 @@ impl Writer {
             }
         }
         if answer.end == End::Stop {
-            // Part of a character that a limit left is no text.
+            // Part of a character left over by a limit is not text.
             draft.grow(|decoder, text| decoder.finish(text));
         }
         if answer.end == End::Length
@@ -317,7 +317,7 @@ mod tests {
         // A limit within the loop.
         let (given, said, draft) = write(&text[..150], 5, End::Length);
         assert_eq!((given.trim_end(), said.trim_end(), draft.text.as_str()), (left, left, left));
-        // A loop within a call is no words.
+        // A loop within a call is not words.
         let call = format!(r#"{{"name": "note", "parameters": {{"text": "{}"#, "and so on ".repeat(40));
         let (given, said, draft) = write(&call, 3, End::Stop);
         assert!(said.is_empty() && given.len() < 70 && draft.text.ends_with("and so on"), "{given}");

@@ -25,7 +25,7 @@ impl<E> Events<E> {
     pub(super) fn push(&mut self, event: E) {
         if self.waiting.len() == WAITING_MAX {
             // Not the event itself: it may hold what was said in the room.
-            tracing::error!("an event of the conversation was dropped: {WAITING_MAX} others wait");
+            tracing::error!("an event of the conversation was dropped: {WAITING_MAX} others are waiting");
             return;
         }
         self.waiting.push_back(event);

@@ -1,4 +1,4 @@
-//! Carries out what the dialog decides: the parts of the pipeline that act, and what is told of it.
+//! Carries out what the dialog decides, using the parts of the pipeline that act, and reports it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! HTML out of a stream of text: tags, comments and entities become what they mean.
+//! Strips HTML from a stream of text: tags, comments and entities become what they mean.
 //!
 //! Works character by character and holds back only what may still become a tag or an entity, so that its output does
 //! not depend on how the text arrives. What turns out to be neither ("a < b", "Q&A") comes out as it was.
@@ -214,7 +214,7 @@ impl Html {
     }
 }
 
-/// What a tag is in plain text; `None` for what is no tag of HTML.
+/// What a tag is in plain text; `None` for anything that is not an HTML tag.
 fn meaning(name: &str, closing: bool) -> Option<&'static str> {
     Some(match (name, closing) {
         ("li", false) => "\n- ",

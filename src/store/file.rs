@@ -85,7 +85,7 @@ pub(super) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// sha256 of a file; `progress` is told how many bytes each step read.
+/// sha256 of a file; `progress` is called with how many bytes each step read.
 pub(super) fn sha256_of(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String> {
     let failed = |e| Error::io("read", path, e);
     let mut file = File::open(path).map_err(failed)?;

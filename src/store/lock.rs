@@ -28,7 +28,7 @@ impl StateFolder {
         let lock = open(&path);
         if let Err(e) = &lock {
             tracing::warn!(
-                "the state folder {} is out of reach, so that nothing outlives a restart: {e}",
+                "the state folder {} is not accessible, so nothing will survive a restart: {e}",
                 path.display()
             );
         }

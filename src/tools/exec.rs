@@ -1,6 +1,6 @@
-//! Runs a program of the owner's: no shell, a small environment, a time limit, bounded output.
+//! Runs a program the owner configured: no shell, a small environment, a time limit, bounded output.
 //!
-//! Nothing of a command is left when its time is up: no process, no thread, no descriptor, whatever it did to get away.
+//! Nothing of a command remains when its time is up: no process, no thread, no descriptor, whatever it did to get away.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};

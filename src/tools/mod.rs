@@ -1,7 +1,7 @@
 //! What the agent can do: built-in tools, configured commands, timers, and the fast path that understands everyday
 //! commands without the model.
 //!
-//! A call is checked against its schema before anything runs, whoever wrote it. Built-ins answer in words of their
+//! A call is checked against its schema before anything runs, no matter who wrote it. Built-ins answer in words of their
 //! own; what they want done to the device comes back as an [`Effect`], which the pipeline carries out.
 //! Configured commands run as an argument vector, never through a shell.
 

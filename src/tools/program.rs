@@ -18,7 +18,7 @@ pub(super) fn trouble(program: &str, path: &std::ffi::OsStr) -> Option<String> {
         // Found along the PATH such a script is run by sh; named by its path it is refused.
         let nameless = || is_text_without_shebang(Path::new(program));
         let what = unstartable(Path::new(program)).or_else(|| {
-            nameless().then(|| "is a script that does not say what runs it; begin it with #!/bin/sh".to_owned())
+            nameless().then(|| "is a script without an interpreter line; begin it with #!/bin/sh".to_owned())
         });
         return what.map(|what| format!("{program} {what}"));
     }
@@ -47,9 +47,9 @@ fn unstartable(path: &Path) -> Option<String> {
             let near = crate::store::neighbour(path).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
             return Some(format!("does not exist{near}"));
         }
-        Err(e) => return Some(format!("cannot be looked at: {e}")),
+        Err(e) => return Some(format!("cannot be examined: {e}")),
         Ok(m) if m.is_dir() => return Some("is a folder, not a program".to_owned()),
-        Ok(m) if !m.is_file() => return Some("is no program".to_owned()),
+        Ok(m) if !m.is_file() => return Some("is not a program".to_owned()),
         Ok(_) => {}
     }
     if !executable(path) {
@@ -58,10 +58,9 @@ fn unstartable(path: &Path) -> Option<String> {
     let interpreter = interpreter(path)?;
     match std::fs::metadata(&interpreter) {
         Ok(m) if m.is_file() && executable(&interpreter) => None,
-        _ => Some(format!(
-            "names {} in its first line as what runs it, and that cannot be started",
-            interpreter.display()
-        )),
+        _ => {
+            Some(format!("names the interpreter {} in its first line, which cannot be started", interpreter.display()))
+        }
     }
 }
 
@@ -120,9 +119,9 @@ mod tests {
         ends(&plain, &format!("is not executable; run `chmod +x {plain}`"));
         ends("plain.sh", &format!("is not executable; run `chmod +x {plain}`"));
         let orphan = script("orphan", "#! /no/such/python3 -u\n", 0o755);
-        ends(&orphan, "names /no/such/python3 in its first line as what runs it, and that cannot be started");
+        ends(&orphan, "names the interpreter /no/such/python3 in its first line, which cannot be started");
         let bare = script("bare", "echo hello\n", 0o755);
-        ends(&bare, "is a script that does not say what runs it; begin it with #!/bin/sh");
+        ends(&bare, "is a script without an interpreter line; begin it with #!/bin/sh");
         assert_eq!(of("bare"), None, "sh runs it where it is found along the PATH");
         ends("zzzzzzzzzzzzzzzz", "there is no program zzzzzzzzzzzzzzzz on the PATH");
     }

@@ -87,7 +87,7 @@ pub(super) enum Cancelled {
 }
 
 impl Timers {
-    /// Timers kept in `state_dir/timers.json`. A file that cannot be read is put aside with a warning.
+    /// Timers kept in `state_dir/timers.json`. A file that cannot be read is moved aside with a warning.
     pub(super) fn open(state_dir: Option<&Path>, clock: Clock) -> Self {
         let file = state_dir.map(|d| d.join("timers.json"));
         let running = file.as_deref().map(|f| load(f, &clock)).unwrap_or_default();
@@ -305,7 +305,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         Err(e) => {
             let aside = file.with_extension("json.bad");
             let _ = std::fs::rename(file, &aside);
-            tracing::warn!(error = %e, aside = %aside.display(), "saved timers are garbled; the file is put aside");
+            tracing::warn!(error = %e, aside = %aside.display(), "the saved timers are unreadable; the file was moved aside");
             return Vec::new();
         }
     };
@@ -386,7 +386,7 @@ mod tests {
         timers.set(60, Some("egg")).unwrap();
         drop(timers);
         hands.wall_s.fetch_add(300, Ordering::Relaxed);
-        // A restart: the steady clock begins anew.
+        // A restart: the steady clock starts afresh.
         hands.steady_ms.store(5, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.take_due().as_deref(), Some("Your egg timer ran out while I was off."));

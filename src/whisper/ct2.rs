@@ -152,7 +152,7 @@ impl<'a> Variables<'a> {
         t.decode(0, 2, &mut value);
         match value.as_slice() {
             [v] if (1.0..65_536.0).contains(v) => Ok(*v as i32),
-            _ => Err(corrupt(format!("{name} is no small number"))),
+            _ => Err(corrupt(format!("{name} is not a small number"))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The daemon on a virtual microphone and loudspeaker, treated badly.
+//! The daemon on a virtual microphone and loudspeaker, under abuse.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;

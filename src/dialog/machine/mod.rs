@@ -242,7 +242,7 @@ impl Dialog {
     fn tick(&mut self) {
         match &self.phase {
             Phase::Listening { origin, until, .. } if self.now >= *until => {
-                // Whoever woke it is told that it gave up; whoever chatted beside it is not.
+                // Whoever woke it hears that it gave up; whoever chatted nearby does not.
                 if *origin == Origin::Addressed {
                     self.earcon(Earcon::Asleep);
                 }
@@ -254,7 +254,7 @@ impl Dialog {
         }
     }
 
-    /// What comes of the event: a finished turn ends, what waited begins, ears and people are told.
+    /// What comes of the event: a finished turn ends, what waited begins, ears and observers are notified.
     fn settle(&mut self) {
         if let Phase::Busy(turn) = &self.phase
             && turn.job.is_none()

@@ -1,4 +1,4 @@
-//! Within a turn: what the results of its work lead to.
+//! Within a turn: what follows from the results of its work.
 
 use serde_json::Value;
 

@@ -51,7 +51,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// A count that bounds work: below zero, or none, is no bound.
+    /// A count that bounds work: below zero, or none, is not a bound.
     fn limit(&self, i: usize, name: &str) -> Result<usize, Error> {
         Ok(self.number(i, name)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX))
     }

@@ -118,7 +118,7 @@ impl Conversion {
     /// Looks at the checkpoint in `folder`. Reads headers, the tokenizer, and the numbers that scales depend on.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where the folder is no checkpoint, [`Kind::Unsupported`] naming what is not converted,
+    /// [`Kind::NotFound`] where the folder is not a checkpoint, [`Kind::Unsupported`] naming what is not converted,
     /// [`Kind::Corrupt`] naming the file and tensor, [`Kind::Usage`] where the request does not fit the checkpoint.
     pub fn open(folder: &Path, request: &Request, watch: &mut Watch<'_>) -> Result<Self> {
         check_folder(folder)?;
@@ -253,7 +253,7 @@ impl Conversion {
         let ty = self.linears.tensor_type(cols);
         let weights = ty.block().0;
         if !cols.is_multiple_of(weights) {
-            let what = format!("{stem} has {cols} columns, which {ty} stores by {weights}");
+            let what = format!("{stem} has {cols} columns, but {ty} stores blocks of {weights}");
             return Err(Error::new(Kind::Unsupported, what).remedy("convert with --type smallest, or q2_0"));
         }
         let scale = scale_of(&self.shards, &stem, (rows, cols), self.how, watch)?;

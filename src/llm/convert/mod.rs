@@ -1,7 +1,7 @@
 //! Making model files: from Hugging Face checkpoints, and from nothing ([`synthetic`]) for measuring.
 //!
 //! Files are written front to back under a temporary name and renamed when they are whole: a command that was stopped
-//! leaves nothing to clean up, and one that is run again starts anew.
+//! leaves nothing to clean up, and one that is run again starts afresh.
 
 use super::gguf::TensorType;
 use crate::error::{Error, Kind, Result};

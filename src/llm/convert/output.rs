@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all.
+//! A file that appears whole or not at all.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -26,11 +26,12 @@ impl Output {
     /// process writes it.
     pub(super) fn create(path: &Path, bytes: u64) -> Result<Self> {
         let (Some(name), Some(folder)) = (path.file_name(), path.parent()) else {
-            return Err(Error::new(Kind::Usage, format!("{} is no file name", path.display())));
+            return Err(Error::new(Kind::Usage, format!("{} is not a file name", path.display())));
         };
         if path.is_dir() {
-            return Err(Error::new(Kind::Usage, format!("{} is a folder", path.display()))
-                .remedy("name the file that is to be written"));
+            return Err(
+                Error::new(Kind::Usage, format!("{} is a folder", path.display())).remedy("name the file to write")
+            );
         }
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         if !folder.is_dir() {
@@ -90,7 +91,7 @@ fn claim(partial: &Path, path: &Path) -> Result<File> {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(Kind::Io, format!("another process is writing {}", path.display()))
-                    .remedy("wait until it has ended, or choose another name"));
+                    .remedy("wait until it is done, or choose another name"));
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
@@ -98,7 +99,7 @@ fn claim(partial: &Path, path: &Path) -> Result<File> {
         let mine = file.metadata().map_err(failed)?;
         if partial.metadata().is_ok_and(|now| (now.dev(), now.ino()) == (mine.dev(), mine.ino())) {
             if mine.len() > 0 {
-                tracing::info!("{} of a run that was killed is written over", partial.display());
+                tracing::info!("overwriting {}, left behind by a run that was killed", partial.display());
                 file.set_len(0).map_err(failed)?;
             }
             return Ok(file);

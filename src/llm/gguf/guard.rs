@@ -1,6 +1,6 @@
-//! A mapped file that is cut short while it is read. Reading behind its new end raises SIGBUS, which ends a process that
-//! does not catch it. Here the missing page becomes one of zeros and the reader goes on; that the file is another one than
-//! was opened ([`super::Gguf::unchanged`]) is then an error like others.
+//! A mapped file that is truncated while it is read. Reading past its new end raises SIGBUS, which kills a process that
+//! does not catch it. Here the missing page becomes one of zeros and the reader goes on; that the file is not the one that
+//! was opened ([`super::Gguf::unchanged`]) is then an ordinary error.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};

@@ -1,9 +1,9 @@
 //! GGUF files (v2 and v3, little-endian), read through a memory map.
 //!
 //! Layout: magic, version, tensor count, metadata count; the metadata; the tensor infos; padding to the alignment; the
-//! tensors' data. Nothing in the header is believed: every count, length and offset is checked against the bytes that
-//! are really there before anything is sized by it, so a hostile file costs an error and no more memory than a small
-//! multiple of its own header. Arrays stay in the map and are decoded when asked for.
+//! tensors' data. Nothing in the header is trusted: every count, length and offset is checked against the bytes that
+//! are really there before anything is sized by it, so a hostile file leads to an error and takes no more memory than a
+//! small multiple of its own header. Arrays stay in the map and are decoded when asked for.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -64,7 +64,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| {
             Error::io("open model", path, e)
-                .if_missing("give the path of a GGUF file; `tercet convert` makes one of a checkpoint")
+                .if_missing("give the path of a GGUF file; `tercet convert` makes one from a checkpoint")
         })?;
         let size = file.metadata().map_err(|e| Error::io("read the size of", path, e))?;
         if !size.is_file() {
@@ -326,8 +326,8 @@ impl Gguf {
     }
 
     fn changed(&self) -> Error {
-        Error::new(Kind::Device, format!("{} was changed while the model in it was in use", self.path.display()))
-            .remedy("start tercet again; replace a model by renaming the new file, not by writing over the old one")
+        Error::new(Kind::Device, format!("{} was changed while the model was in use", self.path.display()))
+            .remedy("restart tercet; replace a model by renaming the new file over the old one, not by writing into it")
     }
 
     /// Gives the mapped pages that lie wholly inside `tensor` back to the kernel: they were copied elsewhere. Reading

@@ -102,7 +102,7 @@ impl Draft {
     /// Announces a tensor; `dims` fastest-varying first: `[cols, rows]`.
     ///
     /// # Errors
-    /// [`Kind::Internal`] where `cols` is no whole number of the type's blocks, or the type has no known size.
+    /// [`Kind::Internal`] where `cols` is not a whole number of the type's blocks, or the type has no known size.
     pub fn tensor(&mut self, name: impl Into<String>, dims: &[usize], ty: TensorType) -> Result<()> {
         let name = name.into();
         let rows: usize = dims.iter().skip(1).product();

@@ -1,6 +1,6 @@
 //! JSON numbers within bounds, of which every beginning can still become one.
 //!
-//! Numbers are written out: without an exponent, with few enough digits that they are read back exactly.
+//! Numbers are written out: without an exponent, with few enough digits that they parse back exactly.
 
 /// A number so far.
 #[derive(Debug, Clone, Copy, Default)]

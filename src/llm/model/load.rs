@@ -234,7 +234,7 @@ impl<B: Backend> Model<B> {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!(
-                    "{}: tensor {} is not part of a {} model as tercet knows it",
+                    "{}: tensor {} is not part of a {} model that tercet knows",
                     file.path().display(),
                     extra.name,
                     hyper.architecture.name()

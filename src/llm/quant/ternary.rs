@@ -87,7 +87,7 @@ impl<'a> Ternary<'a> {
     /// The same matrix, its rows (whole heads of them) read in the order of adjacent pairs.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] where the rows are no whole number of heads or a head has fewer rows than its pairs.
+    /// [`Kind::Corrupt`] where the rows are not a whole number of heads or a head has fewer rows than its pairs.
     pub fn from_halves(mut self, halves: Halves) -> Result<Self> {
         let Halves { head_dim, pairs } = halves;
         if head_dim == 0 || !self.rows.is_multiple_of(head_dim) || 2 * pairs > head_dim {

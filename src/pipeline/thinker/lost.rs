@@ -1,4 +1,4 @@
-//! A conversation whose device errs on the way: with the default model on a device that can.
+//! A conversation whose device fails on the way: the default model on a device that can be made to fail.
 
 use std::io;
 use std::sync::Mutex;

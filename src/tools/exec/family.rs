@@ -1,4 +1,4 @@
-//! What a command started: found in /proc and ended, also where it left the command's process group and ignores signals.
+//! What a command started: found in /proc and killed, even if it left the command's process group and ignores signals.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};

@@ -46,7 +46,7 @@ pub(super) struct Captures {
 }
 
 impl Pattern {
-    /// `None` where the text is no pattern (a test compiles them all).
+    /// `None` where the text is not a pattern (a test compiles them all).
     pub(super) fn compile(text: &str) -> Option<Self> {
         Self::nested(text, 0)
     }
