@@ -37,7 +37,7 @@ static LOADED: OnceLock<Bytes> = OnceLock::new();
 static LOADING: Mutex<()> = Mutex::new(());
 
 fn loading() -> MutexGuard<'static, ()> {
-    // The lock guards no data, so a poisoned one is as good as new.
+    // The lock guards no data, so poisoning does not matter.
     LOADING.lock().unwrap_or_else(|p| p.into_inner())
 }
 
@@ -191,7 +191,7 @@ fn give_back_free_memory() {}
 /// Oldest ONNX Runtime (1.x) whose interface `ort` can use.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
-/// Loads `dylib` for good and checks that it is an ONNX Runtime that `ort` can use.
+/// Loads `dylib` permanently and checks that it is an ONNX Runtime that `ort` can use.
 fn check_library(dylib: &Path) -> Result<()> {
     let fetch = "run `tercet models fetch`";
     std::fs::metadata(dylib).map_err(|e| Error::io("open the ONNX Runtime library", dylib, e).remedy(fetch))?;

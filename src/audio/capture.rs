@@ -82,7 +82,7 @@ impl Microphone {
         self.state = State::Live(live);
     }
 
-    /// Lets the stream go. Says so once per loss.
+    /// Drops the stream. Logs it once per loss.
     fn lose(&mut self, reason: String) -> Read {
         let State::Live(live) = &self.state else { return Read::Quiet };
         self.past.xruns += live.watch.line().xruns.load(Ordering::Relaxed);

@@ -154,7 +154,7 @@ pub(super) fn find(wanted: &str, direction: Direction) -> Result<cpal::Device> {
     opens.or(first).ok_or_else(|| not_there(wanted, direction))
 }
 
-/// Adds a device that is named and not there, as a note: it may be plugged in later.
+/// Reports a device that is named but absent, as a note: it may be plugged in later.
 pub(super) fn look(problems: &mut Problems, key: &str, wanted: &str, direction: Direction) {
     if wanted.trim().eq_ignore_ascii_case("default") || find(wanted, direction).is_ok() {
         return;

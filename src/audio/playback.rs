@@ -19,9 +19,9 @@ use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
 
-/// How often the stream is looked at while it reports nothing.
+/// How often the stream is checked while it reports nothing.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long the device may take nothing; sound servers have been seen to pause for two seconds.
+/// How long the device may go without taking samples; sound servers have been seen to pause for two seconds.
 const STALL: Duration = Duration::from_secs(5);
 /// Frames rendered at a time, on the callback's stack.
 const BLOCK: usize = 256;
@@ -145,7 +145,7 @@ impl Shared {
         self.presence.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// Logs that the loudspeaker went away (with the reason) or is back, and tells it.
+    /// Logs that the loudspeaker went away (with the reason) or is back, and reports it.
     fn changed(&self, away: Option<String>) {
         match &away {
             Some(reason) => tracing::warn!(reason, "the loudspeaker went away"),
@@ -175,7 +175,7 @@ impl Shared {
 fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
     let mut stream = Some(stream);
     let mut pause = *BACK_OFF.start();
-    // Whether it was told to be away, and not since to be back.
+    // Whether it was reported away, and not since reported back.
     let mut away = false;
     while !shared.closing.load(Ordering::Acquire) {
         let Some(live) = &mut stream else {

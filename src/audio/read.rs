@@ -61,7 +61,7 @@ pub fn read_stream(source: impl Read + Send + Sync + 'static, name: &str) -> Res
     Recording::new(source, name.to_owned(), None)?.clip()
 }
 
-/// Reads a recording as hearing wants it: 16 kHz mono.
+/// Reads a recording in the form hearing needs: 16 kHz mono.
 ///
 /// # Errors
 /// As [`read_file`].
@@ -77,7 +77,7 @@ pub fn read_stream_16k(source: impl Read + Send + Sync + 'static, name: &str) ->
     Recording::new(source, name.to_owned(), None)?.at_16k()
 }
 
-/// An opened recording whose header has been believed as far as it can be.
+/// An opened recording whose header was trusted as far as possible.
 struct Recording {
     name: String,
     rate: SampleRate,

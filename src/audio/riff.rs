@@ -9,16 +9,16 @@ use std::io::{self, Read};
 
 use super::pcm::Encoding;
 
-/// Most of a file that may stand in front of its sound: pictures and the like.
+/// The most that may precede the sound in a file: pictures and the like.
 const MAX_HEADER_BYTES: usize = 16 << 20;
-/// What is looked through for the sound where the chunks lead nowhere.
+/// How much is searched for the sound where the chunk sizes are wrong.
 const SEARCHED_BYTES: usize = 1 << 16;
 /// Sizes from here on stand for "not known": writers to a pipe leave 2 or 4 GiB, some less their header.
 const PLACEHOLDER: u32 = 0x7fff_0000;
 /// More channels are taken for a broken header.
 const MAX_CHANNELS: u16 = 64;
 
-/// Chunks that follow a sound. One of them right behind an empty `data` chunk says that it is empty indeed.
+/// Chunks that follow a sound. One of them right after an empty `data` chunk confirms that it is empty.
 const TRAILERS: [&[u8; 4]; 12] =
     [b"LIST", b"id3 ", b"ID3 ", b"JUNK", b"junk", b"bext", b"cue ", b"fact", b"smpl", b"inst", b"iXML", b"PEAK"];
 
@@ -36,7 +36,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// What the header says, as far as it can be believed.
+/// What the header says, as far as it can be trusted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Header {
     pub encoding: Encoding,

@@ -105,7 +105,7 @@ impl WavWriter {
 impl Drop for WavWriter {
     fn drop(&mut self) {
         if self.samples == 0 {
-            // Whoever gave up before the first sample wants no empty file in an older one's place.
+            // A writer dropped before the first sample must not replace an older file with an empty one.
             return self.abandon();
         }
         if let Err(e) = self.complete() {

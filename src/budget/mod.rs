@@ -137,7 +137,7 @@ impl Budget {
     /// Reserves `bytes` for `what` (shown to people: "whisper tiny.en"), before they are allocated.
     ///
     /// # Errors
-    /// [`Kind::OverBudget`] with the numbers when the sum would pass the cap; nothing is reserved then.
+    /// [`Kind::OverBudget`] with the numbers when the sum would pass the cap; nothing is then reserved.
     pub fn reserve(&self, component: Component, what: impl Into<String>, bytes: Bytes) -> Result<Reservation> {
         let what = what.into();
         let mut l = self.lock();

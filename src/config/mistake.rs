@@ -21,7 +21,7 @@ impl Mistake {
     /// What a module found, with the place in `tree` of the key that is to blame.
     pub(super) fn of(problem: Problem, tree: &Node) -> Self {
         let problem = Problem { key: as_written(tree, problem.key), ..problem };
-        // A default that another key's value made wrong: who wrote that other key has something to mend.
+        // A default that another key's value made wrong: that other key is the one to fix.
         let keys = std::iter::once(&problem.key).chain(&problem.involved);
         let origin = keys.filter_map(|key| written(tree, key)).find(|o| *o != Origin::Default);
         Self {

@@ -56,7 +56,7 @@ pub struct Flag {
     pub name: &'static str,
     /// The key it stands for.
     pub key: &'static str,
-    /// As it was given; its type is whatever the key wants.
+    /// As it was given; it takes the type of the key.
     pub value: String,
 }
 

@@ -87,7 +87,7 @@ struct Builder<'a> {
     path: Arc<PathBuf>,
     problems: &'a mut Vec<Mistake>,
     at: Vec<String>,
-    /// The text is not TOML and the tree is what its parser made of it: a number may be there that nobody wrote.
+    /// The text is not TOML and the tree is the parser's best effort: it may hold a number that nobody wrote.
     guessed: bool,
 }
 

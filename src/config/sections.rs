@@ -35,7 +35,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Adds every value that is out of range, unknown or at odds with another.
+    /// Reports every value that is out of range, unknown or at odds with another.
     pub(super) fn validate(&self, problems: &mut Problems) {
         problems.within("audio", |p| self.audio.validate(p));
         #[cfg(feature = "voice")]
@@ -52,7 +52,7 @@ impl Settings {
         problems.within("log", |p| self.log.validate(p));
     }
 
-    /// Adds what the settings name and this machine lacks: models, files, programs, devices.
+    /// Reports what the settings name but this machine lacks: models, files, programs, devices.
     pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
         problems.within("audio", |p| self.audio.look(p));
         #[cfg(feature = "voice")]
@@ -65,7 +65,7 @@ impl Settings {
     }
 }
 
-/// Adds a language model that is not here or does not run, and a GPU that does not answer.
+/// Reports a language model that is missing or does not run, and a GPU that does not answer.
 fn look_at_model(llm: &llm::Settings, paths: &Paths, problems: &mut Problems) {
     if !LANGUAGE_MODEL.look(problems, "model", &llm.model, paths) {
         return;
@@ -122,7 +122,7 @@ impl Log {
 }
 
 impl Privacy {
-    /// Adds a folder that recordings cannot be written to.
+    /// Reports a folder that recordings cannot be written to.
     fn look(&self, paths: &Paths, problems: &mut Problems) {
         let folder = paths.state_dir();
         if self.keep_audio && folder.exists() && !folder.is_dir() {

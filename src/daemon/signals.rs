@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
 
-/// What ends a program that does not catch it, and ends this one in order.
+/// Signals that kill a program unless caught; they end this one in order.
 const END: [(&str, libc::c_int); 5] = [
     ("SIGTERM", libc::SIGTERM),
     ("SIGINT", libc::SIGINT),
@@ -121,7 +121,7 @@ async fn next(caught: &mut [(&'static str, Signal)]) -> &'static str {
     .await
 }
 
-/// What SIGTERM does where nobody catches it.
+/// The default action of SIGTERM.
 fn end_now() {
     // SAFETY: both calls take plain integers; the default action ends the process, with nothing of ours run after it.
     unsafe {

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::units::TurnId;
 
-/// More actions than this from one event would be a flood.
+/// More actions than this from one event would be a runaway.
 const ACTIONS_MAX: usize = 24;
 
 #[derive(Debug, Clone)]
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// The books as the event leaves them.
+    /// The model's state after the event.
     fn before(&mut self, event: &Event) {
         match event {
             Event::PlaybackDone { work, sentence } => {
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Nothing happens any more but time.
+    /// Only time passes from here on.
     fn run_down(&mut self) {
         let began = self.now;
         for _ in 0..400 {
@@ -292,7 +292,7 @@ impl World {
     }
 }
 
-/// An event that says nothing: only time passes.
+/// An event without content: only time passes.
 fn nothing() -> Event {
     Event::PlaybackDone { work: WorkId { turn: TurnId(u64::MAX), revision: 0 }, sentence: 0 }
 }
@@ -324,7 +324,7 @@ fn call(kind: u8) -> ToolCall {
     ToolCall { name: "set_volume".into(), parameters }
 }
 
-/// What may come of a job; kind 0 is what usually does.
+/// Possible results of a job; kind 0 is the usual one.
 fn answer(job: &str, work: WorkId, kind: u8) -> Event {
     match (job, kind % 16) {
         ("transcribe", 0..=9) => Event::Transcript { work, text: Some("set the volume".into()) },

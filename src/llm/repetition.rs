@@ -15,7 +15,7 @@ use std::ops::Range;
 /// Longest phrase that is looked for, in words and signs.
 const LONGEST: usize = 256;
 
-/// Characters at the start of a word that are taken together; those behind them are taken one by one.
+/// Characters at the start of a word that are taken together; those after them are taken one by one.
 const START: usize = 8;
 
 /// White space in a row that no text has.
@@ -32,7 +32,7 @@ struct Made {
     inner: usize,
 }
 
-/// Times that a phrase may come in a row.
+/// How many times a phrase may come in a row.
 ///
 /// One word 36 times, three words 12 times, six or more 6 times. Within a word a letter 48 times, a syllable of two 24
 /// times; emoji as letters. Other signs alone are rules and tables ("-----").
@@ -47,13 +47,13 @@ fn allowed(phrase: Made) -> usize {
     (many / of).max(6)
 }
 
-/// As [`allowed`], of a text that did not end by itself: who repeats something until nothing more may come was not going
+/// As [`allowed`], of a text that did not end by itself: whatever repeats until the token limit was not going
 /// to stop.
 fn allowed_at_limit(phrase: Made) -> usize {
     allowed(phrase) / 3
 }
 
-/// Follows a text that grows.
+/// Follows a growing text.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// Lower case, without white space.
@@ -97,7 +97,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Takes what the text grew by.
+    /// Takes the text that was added.
     pub(super) fn push(&mut self, more: &str) {
         for (i, c) in more.char_indices() {
             self.take(c, self.seen + i);
@@ -157,7 +157,7 @@ impl Watch {
         self.units.len() - usize::from(self.open)
     }
 
-    /// Up to which byte the text does not repeat what stands right before it: what lies behind may yet become a loop.
+    /// Up to which byte the text does not repeat what stands right before it: what comes after may yet become a loop.
     pub(super) fn settled(&self) -> usize {
         let whole = self.whole();
         let growing = self.units.last().filter(|_| self.open).map(|u| &self.folded[u.folded.clone()]);
@@ -178,7 +178,7 @@ impl Watch {
         }
     }
 
-    /// Where to cut the text if it has become a loop: behind the first time that the phrase came.
+    /// Where to cut the text if it has become a loop: after the first occurrence of the phrase.
     pub(super) fn looped(&self) -> Option<usize> {
         self.cut(allowed)
     }

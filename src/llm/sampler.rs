@@ -20,7 +20,7 @@ pub struct Sampling {
     pub min_p: f32,
     /// Logits of tokens among the last 64 are divided by it where positive and multiplied where negative; 1: untouched.
     pub repetition_penalty: f32,
-    /// Same seed, same words.
+    /// The same seed gives the same words.
     pub seed: u64,
 }
 
@@ -31,7 +31,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         problems.range("temperature", self.temperature, 0.0..=5.0);
         problems.range("top_p", self.top_p, 0.0..=1.0);
@@ -59,7 +59,7 @@ const LOOK_BACK: usize = 64;
 pub struct Sampler {
     sampling: Sampling,
     random: SplitMix64,
-    /// (logit, id) of the tokens still in the running.
+    /// (logit, id) of the tokens that are still candidates.
     candidates: Vec<(f32, u32)>,
 }
 
@@ -93,7 +93,7 @@ impl Sampler {
 
     /// As [`Sampler::sample`], from the [`Needs::Candidates`] of its logits (logit, token): the same token.
     ///
-    /// More of them than it asked for do no harm.
+    /// More of them than it asked for does no harm.
     pub(super) fn sample_of(&mut self, candidates: &[(f32, u32)]) -> TokenId {
         self.candidates.clear();
         self.candidates.extend_from_slice(candidates);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     proptest! {
-        /// Also where tokens are as likely as others, cannot be, or are fewer than are asked for.
+        /// Also where probabilities are equal or zero, or there are fewer tokens than requested.
         #[test]
         fn the_top_k_are_enough(
             logits in proptest::collection::vec(prop_oneof![-9f32..9.0, Just(1.0), Just(f32::NEG_INFINITY), Just(f32::NAN)], 1..300),

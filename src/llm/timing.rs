@@ -20,16 +20,16 @@ impl Throughput {
     }
 }
 
-/// Reads a prompt of `n` tokens behind `depth` others (`pp`): chunks of [`super::Engine::prefill_chunk`], logits of the last.
+/// Reads a prompt of `n` tokens after `depth` others (`pp`): chunks of [`super::Engine::prefill_chunk`], logits of the last.
 ///
 /// # Errors
-/// A full window where `depth + n` tokens do not fit; what the backend says. The timeline is replaced in any case.
+/// A full window where `depth + n` tokens do not fit; the backend's error. The timeline is replaced in any case.
 pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Throughput> {
     fill(session, depth)?;
     prefill_here(session, n)
 }
 
-/// As [`prefill`], behind what the timeline holds.
+/// As [`prefill`], after what the timeline holds.
 ///
 /// # Errors
 /// As [`prefill`].
@@ -40,7 +40,7 @@ pub fn prefill_here(session: &mut Session, n: usize) -> Result<Throughput> {
     Ok(Throughput { tokens: n, took: started.elapsed() })
 }
 
-/// Computes `n` tokens one by one behind `depth` others (`tg`); after each, the argmax of what follows is known (on a
+/// Computes `n` tokens one by one after `depth` others (`tg`); after each, the argmax of what follows is known (on a
 /// device that finds it there, its logits stay there).
 ///
 /// # Errors
@@ -50,7 +50,7 @@ pub fn decode(session: &mut Session, depth: usize, n: usize) -> Result<Throughpu
     decode_here(session, n)
 }
 
-/// As [`decode`], behind what the timeline holds.
+/// As [`decode`], after what the timeline holds.
 ///
 /// # Errors
 /// As [`prefill`].

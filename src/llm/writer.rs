@@ -28,7 +28,7 @@ pub struct Limits {
     pub call_tokens: usize,
 }
 
-/// What the answer grew by. Nothing of it is taken back.
+/// The new part of the answer. None of it is ever retracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// Text as the model writes it, calls included.

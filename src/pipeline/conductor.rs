@@ -7,7 +7,7 @@ use crate::dialog::{Action, Dialog, Event};
 
 /// Most events that wait at once. What happens from outside comes one or two at a time, a step of the dialog gives a
 /// dozen actions at most, and an action leads to one event at most. An event that finds no room is dropped, which is
-/// logged; the dialog then gives up on what it waits for when its patience is over, as on any result that never comes.
+/// logged; the dialog then gives up on what it waits for when its timeout passes, as on any result that never comes.
 const WAITING_MAX: usize = 64;
 
 /// Events that wait for the dialog, the oldest first.

@@ -26,20 +26,20 @@ struct Job {
     prompt: Vec<Message>,
 }
 
-/// What the thread thinks with.
+/// What the thread works with.
 pub(super) struct Mind {
     pub(super) writer: Writer,
     pub(super) reply_tokens: usize,
     pub(super) tools: Vec<ToolSchema>,
-    /// What calls are held to; `None` where there are no tools.
+    /// The grammar of calls; `None` where there are no tools.
     pub(super) grammar: Option<Arc<Grammar>>,
-    /// Where the computed pinned block is kept from one start to the next.
+    /// The prefix cache, which keeps the computed pinned block across restarts.
     pub(super) prefixes: Option<PrefixCache>,
     /// The pinned block, computed before the first turn.
     pub(super) system: Message,
 }
 
-/// The handle by which the coordinator makes it think.
+/// The coordinator's handle to the thread.
 #[derive(Clone)]
 pub(super) struct Thinker {
     /// One prompt at a time matters: a newer one replaces what has not been started.
@@ -92,7 +92,7 @@ impl Worker {
         }
     }
 
-    /// Tells what comes of a job, unless nobody wants to know any more.
+    /// Reports the result of a job, unless it was cancelled.
     fn turn(&mut self, job: &Job) {
         let work = job.work;
         let mut lost = Ok(());
@@ -109,7 +109,7 @@ impl Worker {
             }
         };
         let _ = self.out.send(Msg::Dialog(event));
-        // Behind the event, so that the apology comes before the end.
+        // After the event, so that the apology comes before the end.
         if let Err(e) = lost {
             let _ = self.out.send(Msg::Fatal(e));
         }
@@ -249,7 +249,7 @@ mod tests {
         let call = r#"{"name": "note", "parameters": {"text": "buy milk"}}"#;
         let tagged = r#"Yes. <tool_call>{"name": "note", "arguments": {"text": "buy milk"}}"#;
         for whole in [call, tagged] {
-            // Whole is whole, whoever ended it.
+            // A complete call is complete, whoever ended it.
             for ended in [true, false] {
                 let Outcome::Call(c) = judge_call(whole.into(), ended, &tools()) else { panic!("{whole}") };
                 assert_eq!(c.parameters["text"], "buy milk");

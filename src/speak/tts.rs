@@ -61,7 +61,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         VOICE.validate(problems, "voice", &self.voice);
         problems.range("speed", self.speed, 0.5..=2.0);
@@ -70,7 +70,7 @@ impl Settings {
         problems.range("threads", self.threads, 1..=64);
     }
 
-    /// Adds what the settings name and this machine lacks.
+    /// Reports what the settings name but this machine lacks.
     pub fn look(&self, paths: &Paths, problems: &mut Problems) {
         VOICE.look(problems, "voice", &self.voice, paths);
         if let Ok(speakers) = self.speakers(paths)

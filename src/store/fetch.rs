@@ -32,7 +32,7 @@ pub struct Options {
 /// What is going on, for progress bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Another fetch is at work; this one waits for it.
+    /// Another fetch is running; this one waits for it.
     Waiting,
     /// A wheel of so many bytes is being downloaded.
     Download { package: String, version: String, bytes: u64 },
@@ -42,20 +42,20 @@ pub enum Event {
     Downloaded,
     /// Something that takes a moment: "checking", "unpacking", "converting".
     Step { doing: &'static str, what: String },
-    /// A model is in its place.
+    /// A model is in place.
     Installed { id: String, bytes: u64 },
 }
 
-/// What became of one model.
+/// The outcome for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was there already, and sound.
+    /// It was already there, and intact.
     Present,
     Fetched,
 }
 
-/// Makes sure that `models` are here and sound; returns what became of each, in the order asked for.
+/// Makes sure that `models` are here and intact; returns the outcome for each, in the order asked for.
 ///
 /// Models are installed one after the other: when one fails, those before it stay.
 ///
@@ -120,7 +120,7 @@ fn lock(paths: &Paths, on: &mut dyn FnMut(Event)) -> Result<File> {
     Ok(file)
 }
 
-/// The models that are missing or damaged, each once. Files that nobody hashed yet are hashed.
+/// The models that are missing or damaged, each once. Files not hashed yet are hashed.
 fn still_missing<'a>(paths: &Paths, models: &[&'a Model], on: &mut dyn FnMut(Event)) -> Result<Vec<&'a Model>> {
     let mut missing: Vec<&Model> = Vec::new();
     for model in models {

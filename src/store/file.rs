@@ -72,7 +72,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Takes away what the interrupted writes of processes that are gone left in `folder`, which nobody else writes to.
+/// Removes what interrupted writes of dead processes left in `folder`, which nobody else writes to.
 pub(super) fn sweep(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_left = |name: &str| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);

@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 /// Locked by the owner for as long as it lives; holds its process id, for those who are refused.
 const LOCK: &str = "lock";
 
-/// A state folder that no other process writes while this lives. Whatever writes there is given one.
+/// A state folder that no other process writes to while this lives. Anything that writes there needs one.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,

@@ -35,7 +35,7 @@ pub struct Wheel {
     pub bytes: u64,
 }
 
-/// What a model is for.
+/// A model's purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelRole {

@@ -70,7 +70,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         if let Some(name) = &self.time_zone
             && jiff::tz::TimeZone::get(name).is_err()
@@ -100,7 +100,7 @@ impl Settings {
         }
     }
 
-    /// Adds what the settings name and this machine lacks.
+    /// Reports what the settings name but this machine lacks.
     pub fn look(&self, problems: &mut Problems) {
         for (i, command) in self.command.iter().enumerate() {
             problems.element("command", i, |p| command.look(p));

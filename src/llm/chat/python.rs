@@ -40,7 +40,7 @@ pub(super) fn text_of(value: &Value) -> String {
     }
 }
 
-/// Lists within lists, beyond which a value is only hinted at.
+/// Nesting depth of lists beyond which a value is only hinted at.
 const DEPTH: usize = 32;
 
 /// `repr(value)`.
@@ -102,7 +102,7 @@ fn quote(s: &str, out: &mut String) {
     out.push(by);
 }
 
-/// `a + b`: of numbers, of texts, or of lists, whose items are paid for.
+/// `a + b`: of numbers, of texts, or of lists, whose items are charged.
 fn sum(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<Value, Error> {
     let is_list = |v: &Value| matches!(v.kind(), ValueKind::Seq | ValueKind::Iterable);
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
@@ -150,7 +150,7 @@ fn strftime_now(format: &str) -> Result<String, Error> {
         .map_err(|e| Error::new(ErrorKind::InvalidOperation, "bad date format").with_source(e))
 }
 
-/// Templates refuse conversations they cannot write with this.
+/// Templates use this to refuse conversations they cannot render.
 fn raise_exception(why: &str) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, why.to_owned()))
 }

@@ -44,7 +44,7 @@ fn without_generation(source: &str) -> String {
             Some(t) if is_word(t, "generation") => out.push_str(&tag.replacen("generation", "if true", 1)),
             Some(t) if is_word(t, "endgeneration") => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
             Some(t) if is_word(t, "raw") => {
-                // Text, whatever it looks like, up to the tag that ends it.
+                // Plain text, whatever it looks like, up to the closing tag.
                 let end = rest.find("endraw").unwrap_or(rest.len());
                 out.push_str(tag);
                 out.push_str(&rest[..end]);

@@ -68,7 +68,7 @@ fn what_a_template_cannot_write_is_told_before_anybody_speaks() {
     }
 }
 
-/// Whatever grows is paid for, however it grows.
+/// Anything that grows is charged, however it grows.
 #[test]
 fn growth_is_bounded() {
     let grow = |by: &str| {

@@ -173,7 +173,7 @@ impl Conversion {
         Ok(conversion)
     }
 
-    /// What a person should know before using the file.
+    /// What the user should know before using the file.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -271,7 +271,7 @@ impl Conversion {
         Ok(())
     }
 
-    /// A model with more to it than is converted would answer nonsense.
+    /// A model with parts that are not converted would answer nonsense.
     fn check_all_used(&self) -> Result<()> {
         let tied_copy = |n: &str| self.config.tied && n == "lm_head.weight";
         let used: std::collections::HashSet<String> = self

@@ -83,7 +83,7 @@ fn quoted_constants(text: &[u8]) -> Vec<u8> {
 /// Remedy for a file that is missing or damaged.
 pub(super) const FETCH: &str = "download the whole checkpoint again, with its .json files";
 
-/// What stands in place of a large file where a repository was cloned without Git LFS.
+/// What is in place of a large file where a repository was cloned without Git LFS.
 pub(super) fn is_pointer(file: &[u8]) -> bool {
     file.starts_with(b"version https://git-lfs")
 }
@@ -110,7 +110,7 @@ pub(super) enum Scheme {
     PackedMultiply,
     /// Numbers that the model's own code ternarizes by their mean magnitude (`autobitlinear`, online).
     Masters,
-    /// Numbers of a model that was not made for it.
+    /// Numbers of a model that was not trained to be ternary.
     Plain,
 }
 

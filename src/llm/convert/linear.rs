@@ -38,7 +38,7 @@ impl<'a> Linear<'a> {
     /// Opens `name` (without `.weight`), whose scale is `scale`. Reads a packed tensor whole (at most a few dozen MB).
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] where shapes do not fit; what reading says.
+    /// [`Kind::Corrupt`] where shapes do not fit; the errors of reading.
     pub(super) fn open(
         shards: &'a Shards,
         name: &str,

@@ -12,14 +12,14 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// A file being written beside where it will be, or one without a name. Dropped before [`Output::finish`], it is gone.
 pub(super) struct Output {
-    /// Where it will be, and its name until then.
+    /// Its final path, and its name until then.
     names: Option<(PathBuf, PathBuf)>,
     file: Option<BufWriter<File>>,
 }
 
 impl Output {
-    /// Begins to write what will be `path`; the disk must have room for `bytes`. What a run that was killed left is
-    /// written over.
+    /// Begins to write what will be `path`; the disk must have room for `bytes`. What a killed run left behind is
+    /// overwritten.
     ///
     /// # Errors
     /// [`Kind::Usage`] where `path` names no file; [`Kind::Io`] where the file cannot be made, does not fit, or another
@@ -47,7 +47,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Begins to write a file in `folder` that nobody else sees and that goes with whoever has it open.
+    /// Begins to write a file in `folder` that nobody else sees and that disappears when it is closed.
     ///
     /// # Errors
     /// [`Kind::Io`] where the file cannot be made or does not fit.
@@ -82,7 +82,7 @@ fn buffered(file: File) -> BufWriter<File> {
     BufWriter::with_capacity(BUFFER_BYTES, file)
 }
 
-/// The empty file `partial`, locked: two that write the same would each spoil what the other has done.
+/// The empty file `partial`, locked: two writers of the same file would spoil each other's work.
 fn claim(partial: &Path, path: &Path) -> Result<File> {
     let failed = |e| Error::io("write", partial, e);
     loop {
@@ -133,7 +133,7 @@ impl Write for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some((_, partial)) = self.names.take() {
-            // Best effort: what is left behind has a name that nothing reads and the next run writes over.
+            // Best effort: what is left behind has a name that nothing reads and that the next run overwrites.
             let _ = std::fs::remove_file(partial);
         }
     }

@@ -26,7 +26,7 @@ pub enum Dtype {
     F16,
     Bf16,
     U8,
-    /// Exists, cannot be read here.
+    /// Exists, but is not supported here.
     Other(String),
 }
 
@@ -195,7 +195,7 @@ impl Shards {
         Ok(())
     }
 
-    /// What a person should know of how the files were chosen.
+    /// What the user should know about how the files were chosen.
     pub(super) fn note(&self) -> Option<String> {
         self.note.clone()
     }

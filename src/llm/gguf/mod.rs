@@ -41,7 +41,7 @@ const MAX_ALIGNMENT: u64 = 1 << 20;
 pub struct Gguf {
     path: PathBuf,
     file: File,
-    /// The file's size and time of change when it was opened.
+    /// The file's size and modification time when it was opened.
     opened: Stamp,
     /// Goes before the map does.
     _guard: Guard,
@@ -76,7 +76,7 @@ impl Gguf {
         }
         // SAFETY: the map is read-only and private to this value. As with every mapped file, the contents could change
         // if another process writes the file while it is open; all reads go through bounds-checked slices of plain
-        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] tells. What is cut off reads as zeros.
+        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] tells. Anything cut off reads as zeros.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
         Self::parse(path.to_owned(), file, stamp(&size), map)
     }
@@ -238,7 +238,7 @@ impl Gguf {
     /// `getter(key)`, with an error where the key is absent: `gguf.required("general.architecture", Gguf::str)?`.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] naming the key where it is absent, else what `getter` says.
+    /// [`Kind::Corrupt`] naming the key where it is absent, otherwise the error of `getter`.
     pub fn required<'a, T>(&'a self, key: &str, getter: impl FnOnce(&'a Self, &str) -> Result<Option<T>>) -> Result<T> {
         getter(self, key)?.ok_or_else(|| {
             self.bad(key, "is missing").remedy("use a GGUF written by tercet convert or llama.cpp's converters")
@@ -330,7 +330,7 @@ impl Gguf {
             .remedy("restart tercet; replace a model by renaming the new file over the old one, not by writing into it")
     }
 
-    /// Gives the mapped pages that lie wholly inside `tensor` back to the kernel: they were copied elsewhere. Reading
+    /// Returns the mapped pages wholly inside `tensor` to the kernel, because they were copied elsewhere. Reading
     /// them again is correct and costs a page fault.
     pub fn release(&self, tensor: &TensorInfo) {
         self.release_part(tensor, 0..tensor.range.len());

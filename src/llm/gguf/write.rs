@@ -151,7 +151,7 @@ impl Draft {
     /// Writes the header; the tensors' bytes follow through the returned writer.
     ///
     /// # Errors
-    /// What `out` says.
+    /// The errors of `out`.
     pub fn begin<W: Write>(self, mut out: W) -> io::Result<Writer<W>> {
         out.write_all(&self.header())?;
         Ok(Writer { out, tensors: self.tensors, at: 0, written: 0 })
@@ -171,7 +171,7 @@ impl<W: Write> Writer<W> {
     /// The next bytes of `tensor`, which must be the one that is due.
     ///
     /// # Errors
-    /// What the output says; `InvalidInput` where another tensor is due or this one is full.
+    /// The errors of the output; `InvalidInput` where another tensor is due or this one is full.
     pub fn write(&mut self, tensor: &str, bytes: &[u8]) -> io::Result<()> {
         let due = self.tensors.get(self.at).filter(|t| t.name == tensor);
         let Some(due) = due.filter(|t| self.written + bytes.len() as u64 <= t.bytes) else {

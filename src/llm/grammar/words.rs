@@ -15,7 +15,7 @@ pub(super) struct Pick {
 }
 
 impl Words {
-    /// Strings in quotes: the bytes of each behind its opening quote.
+    /// Strings in quotes: the bytes of each after its opening quote.
     pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         // A string always serializes.
         let json = |w: &str| serde_json::to_vec(w).unwrap_or_default();

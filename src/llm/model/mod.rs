@@ -189,8 +189,8 @@ pub(super) trait Timeline: Send {
     fn argmax(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
         Ok(None)
     }
-    /// As [`Timeline::argmax`], giving the top `k` tokens with their logits, the highest first, of equals the lower
-    /// token; those of −∞ or NaN are left out. `false`: it does not find as many by itself, and nothing was computed.
+    /// As [`Timeline::argmax`], giving the top `k` tokens with their logits, the highest first, the lower token
+    /// first among equals; those of −∞ or NaN are left out. `false`: it cannot find that many on the device, and nothing was computed.
     fn candidates(&mut self, _tokens: &[TokenId], _start: usize, _k: usize, _to: &mut Vec<(f32, u32)>) -> Result<bool> {
         Ok(false)
     }

@@ -19,11 +19,11 @@ pub enum Finish {
     Length,
     /// The context is full.
     Window,
-    /// An error, which was given out.
+    /// An error, which was returned.
     Failed,
 }
 
-/// What a turn is held to, token by token. Its place in the turn moves with [`Constraint::accept`].
+/// What constrains a turn, token by token. Its place in the turn moves with [`Constraint::accept`].
 pub trait Constraint {
     /// Whether `token` may come next, as a part of the turn or, where it is one of `stop`, as its end.
     fn fits(&self, tokenizer: &Tokenizer, token: TokenId, stop: &[TokenId]) -> bool;
@@ -49,7 +49,7 @@ pub struct Generation<'a> {
     matcher: Option<Box<dyn Constraint>>,
     stop: &'a [TokenId],
     left: usize,
-    /// Given out, but not yet part of the timeline.
+    /// Returned, but not yet part of the timeline.
     pending: Option<TokenId>,
     draft: Draft,
     cancelled: &'a dyn Fn() -> bool,
@@ -75,7 +75,7 @@ impl<'a> Generation<'a> {
         Self { session, sampler, matcher: None, stop, left: max, pending: None, draft, cancelled, finish: None }
     }
 
-    /// Holds the turn to a grammar, where there is one. `matcher` stands where the timeline does.
+    /// Constrains the turn to a grammar, if there is one. `matcher` is at the same position as the timeline.
     pub fn held_to(mut self, matcher: Option<impl Constraint + 'static>) -> Self {
         self.matcher = matcher.map(|m| Box::new(m) as Box<dyn Constraint>);
         self
@@ -110,7 +110,7 @@ impl<'a> Generation<'a> {
         Ok(Ok(token))
     }
 
-    /// Forgets old turns where turns are told apart; room for a good part of what is left to write, so that it does not
+    /// Forgets old turns where turn ends are known; room for a good part of what is left to write, so that it does not
     /// happen again at once.
     fn make_room(&mut self) -> Result<bool> {
         self.draft = Draft::default();

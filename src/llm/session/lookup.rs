@@ -36,7 +36,7 @@ pub(super) struct Speculation {
     batch_s: [f64; MAX_DRAFT + 2],
     /// Acceptance rate of a draft token, by the length of the match before it.
     chance: [f64; MAX_MATCH + 1],
-    /// Length of the match behind the current draft, and how many of its tokens are left to be judged.
+    /// Length of the match before the current draft, and how many of its tokens are left to be judged.
     judging: Option<(usize, usize)>,
     /// Time saved, s; below 0: lost.
     saved_s: f64,
@@ -58,7 +58,7 @@ pub struct Counts {
 
 impl Speculation {
     pub(super) fn new(enabled: bool) -> Self {
-        // More agreement, more faith; what happens corrects it.
+        // A longer match is trusted more; measurements correct it.
         let chance = std::array::from_fn(|n| 0.4 + 0.06 * n as f64);
         Self { enabled, chance, ..Self::default() }
     }
@@ -85,7 +85,7 @@ impl Speculation {
         &self.draft
     }
 
-    /// Lets what was measured fade, so that what did not pay once is tried again some day: the stake bounds what that costs.
+    /// Lets measurements fade, so that what once did not pay is tried again later; the stake bounds what that costs.
     fn doubt(&mut self, agreed: usize) {
         let plain = self.plain_s;
         self.batch_s.iter_mut().filter(|s| **s > 0.0).for_each(|s| *s += FADE * (plain - *s));
@@ -177,12 +177,12 @@ fn mean(of: &mut f64, newest: f64, weight: f64) {
     *of = if *of == 0.0 { newest } else { *of + weight * (newest - *of) };
 }
 
-/// Where in `tokens` stands what followed the last time that its end and `next` stood there, and how many tokens agreed:
-/// the longest agreement of at least [`MIN_MATCH`], of those the latest.
+/// Where in `tokens` the continuation of the last passage that ended like it and `next` is, and how many tokens matched:
+/// the longest match of at least [`MIN_MATCH`]; of those the latest.
 fn repeated(tokens: &[TokenId], next: TokenId) -> Option<(usize, usize)> {
     let len = tokens.len();
     let mut best: Option<(usize, usize)> = None;
-    // `at` is behind an earlier `next`.
+    // `at` comes after an earlier `next`.
     for at in (MIN_MATCH..len).rev() {
         if tokens[at - 1] != next {
             continue;

@@ -23,17 +23,17 @@ const MAGIC: &[u8; 8] = b"tercetkv";
 const HASH: usize = 32;
 
 impl Session {
-    /// What a start of these tokens is called among those saved of all models, backends and precisions: letters and digits.
-    /// `None` where the model's file cannot be read any more.
+    /// The name of a prefix of these tokens, unique across models, backends and precisions: letters and digits.
+    /// `None` where the model's file can no longer be read.
     pub fn prefix_id(&self, tokens: &[TokenId]) -> Option<String> {
         Some(key(&self.engine, tokens)?.iter().map(|b| format!("{b:02x}")).collect())
     }
 
-    /// Writes the pinned start to `to`.
+    /// Writes the pinned prefix to `to`.
     ///
     /// # Errors
     /// `OverBudget` where there is no room for a copy of it; [`Kind::Io`] where `to` does not take it or the model's file
-    /// cannot be read; what the backend says.
+    /// cannot be read; the backend's error.
     pub fn save_prefix(&self, to: &mut dyn Write) -> Result<()> {
         let tokens = &self.tokens[..self.pinned];
         let Some(key) = key(&self.engine, tokens) else {
@@ -50,10 +50,10 @@ impl Session {
     }
 
     /// Makes `tokens` the whole timeline, pinned, from what [`Session::save_prefix`] wrote; `false` where `from` does not
-    /// hold exactly that. The timeline is as it was then, as after every error but the backend's.
+    /// hold exactly that. The timeline is then unchanged, as after every error except the backend's.
     ///
     /// # Errors
-    /// [`Kind::Io`] where `from` cannot be read, `OverBudget` where there is no room for a copy. What the backend says; the
+    /// [`Kind::Io`] where `from` cannot be read, `OverBudget` where there is no room for a copy. The backend's error; the
     /// timeline is empty then.
     pub fn load_prefix(&mut self, tokens: &[TokenId], from: &mut dyn Read) -> Result<bool> {
         let Some(key) = key(&self.engine, tokens).filter(|_| tokens.len() <= self.engine.context()) else {
@@ -82,7 +82,7 @@ impl Session {
     }
 }
 
-/// What a start must have been computed from to be of use. `None` where the model's file cannot be read any more.
+/// What a prefix must have been computed from to be usable. `None` where the model's file can no longer be read.
 fn key(engine: &Engine, tokens: &[TokenId]) -> Option<[u8; HASH]> {
     let mut h = Sha256::new();
     let of = format!(

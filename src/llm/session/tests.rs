@@ -255,7 +255,7 @@ fn turns_are_forgotten_oldest_first_and_the_pinned_start_never() {
     assert_eq!(WindowFull::of(&e).expect("numbers").free, 57);
 }
 
-/// Replies go on when the window is full, where turns are told apart.
+/// Replies go on when the window is full, where turn ends are known.
 #[test]
 fn generation_outlives_the_window() {
     let mut s = F16.session().expect("a session");

@@ -55,7 +55,7 @@ impl Conversation {
         Self { worker, memory, messages, turn: 0 }
     }
 
-    /// What the thread has told since this was called last.
+    /// What the thread has reported since the last call.
     fn told(&self) -> Came {
         let mut came = Came::default();
         while let Some(Some(msg)) = self.messages.recv_until(Some(Instant::now())) {

@@ -189,7 +189,7 @@ impl Plan {
         self.fill(path, |bytes| Output::create(path, bytes), watch).map(drop)
     }
 
-    /// Writes a file in `folder` that has no name: it goes with whoever has it open, whatever ends the process.
+    /// Writes a file in `folder` that has no name: it disappears with the process, however that ends.
     ///
     /// # Errors
     /// As [`Plan::write`].
