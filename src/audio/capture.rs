@@ -205,7 +205,7 @@ impl Live {
     fn drain(&mut self, mono: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
         if !self.overrun_told && self.watch.line().dropped.load(Ordering::Relaxed) > 0 {
             self.overrun_told = true;
-            tracing::warn!("hearing fell behind: samples of the microphone were dropped");
+            tracing::warn!("hearing fell behind: microphone samples were dropped");
         }
         let frames = (self.ring.slots() / self.channels).min(self.gulp());
         let Ok(chunk) = self.ring.read_chunk(frames * self.channels) else { return Ok(()) };

@@ -161,7 +161,7 @@ impl Queue {
             }
         }
         if s.away.load(Acquire) {
-            return Err(Error::new(Kind::Device, "the loudspeaker is away; what was being said is dropped")
+            return Err(Error::new(Kind::Device, "the loudspeaker is away; the reply was dropped")
                 .remedy("plug it in again: tercet keeps looking for it"));
         }
         if cancelled() {

@@ -35,7 +35,7 @@ struct Memory {
     /// Threads that read; a list measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
     threads: Vec<u16>,
-    /// How many times each is measured; the best counts
+    /// How many times to measure each; the best counts
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Print one JSON object per line
@@ -289,7 +289,7 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
     let per_token = |seconds: f64| format!("{:.3}", seconds * 1e3 / n);
     let total = took.as_secs_f64();
     let name = format!("{} at depth {depth}", test.name());
-    let mut t = out::Table::new([name.as_str(), "calls", "ms a token", "%"]);
+    let mut t = out::Table::new([name.as_str(), "calls", "ms per token", "%"]);
     let mut rest = total;
     for s in spent {
         let seconds = s.time.as_secs_f64();

@@ -81,7 +81,7 @@ fn list(as_json: bool) -> Result<()> {
     if devices.is_empty() {
         return Err(Error::new(Kind::Unavailable, "no microphone and no loudspeaker can be opened on this machine").remedy(
             "plug one in, start the sound server (PipeWire or PulseAudio; package libasound2-plugins), or add the user to \
-             the group audio; without a sound card give recordings: `tercet run --input FILE`",
+             the group audio; without a sound card, use recordings: `tercet run --input FILE`",
         ));
     }
     if as_json {

@@ -80,7 +80,7 @@ impl Events {
             Losses { why: Some(ErrorKind::BrokenPipe), .. } => Ok(()),
             Losses { lines, why } => {
                 let why = why.unwrap_or(ErrorKind::TimedOut);
-                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing: run the command again")))
+                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing; run the command again")))
             }
         }
     }

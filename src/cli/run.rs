@@ -19,8 +19,8 @@ use crate::units::Bytes;
 
 /// Listen for the wake word and converse until stopped (SIGTERM or Ctrl-C)
 ///
-/// With --input it hears recordings in place of a microphone, as a person would say them: the first at once, each
-/// further one when the reply to the one before is over; then it ends.
+/// With --input it hears recordings instead of a microphone, as a person would say them: the first at once, each
+/// further one when the reply to the previous one is over; then it exits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Hear these recordings (WAV or FLAC) instead of the microphone; "-" reads one from standard input
@@ -35,7 +35,7 @@ pub struct Args {
     /// Pause between a reply and the next recording, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 800, requires = "input")]
     pause_ms: u64,
-    /// Mix what is said back into what is heard at this level in dB (to try out echo; only with --input)
+    /// Mix the replies into what is heard, at this level in dB (to simulate echo; only with --input)
     #[arg(long, value_name = "DB", requires = "input", allow_negative_numbers = true)]
     echo_db: Option<f32>,
     /// Show live what is heard, thought and said
@@ -44,7 +44,7 @@ pub struct Args {
     /// Print one JSON object per event
     #[arg(long)]
     json: bool,
-    /// End with tables of latency and memory
+    /// Print tables of latency and memory at the end
     #[arg(long)]
     report: bool,
 }

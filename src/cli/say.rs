@@ -71,7 +71,9 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let mut sentences = chunker.push(&text);
     sentences.extend(chunker.finish());
     if sentences.is_empty() {
-        return Err(Error::new(Kind::Usage, "there is nothing to say in the text").remedy("give it words"));
+        return Err(
+            Error::new(Kind::Usage, "there is nothing to say in the text").remedy("give a text with words in it")
+        );
     }
 
     if args.words {

@@ -76,7 +76,7 @@ fn refused(folder: &Path, lock: &mut File) -> Error {
         (None, _) => "another process".to_owned(),
     };
     Error::new(Kind::Unavailable, format!("{who} is using the state folder {}", folder.display()))
-        .remedy("stop that one first, or give this one a state folder of its own: TERCET_STATE=FOLDER")
+        .remedy("stop it first, or give this one its own state folder: TERCET_STATE=FOLDER")
 }
 
 #[cfg(test)]

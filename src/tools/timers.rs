@@ -197,7 +197,7 @@ impl Timers {
             .map_err(|e| Error::new(Kind::Internal, "timers cannot be written as JSON").because(e))
             .and_then(|bytes| write_whole(file, &bytes));
         if let Err(e) = &written {
-            tracing::warn!(error = %e, "timers are not saved: a restart would lose them");
+            tracing::warn!(error = %e, "the timers could not be saved: a restart would lose them");
         }
         written.is_ok()
     }
@@ -296,7 +296,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         Ok(b) => b,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(e) => {
-            tracing::warn!(error = %Error::io("read", file, e), "saved timers are lost");
+            tracing::warn!(error = %Error::io("read", file, e), "the saved timers are lost");
             return Vec::new();
         }
     };
@@ -317,7 +317,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         .filter_map(|s| {
             let left = Timestamp::from_millisecond(s.due_unix_ms).ok()?.duration_since(wall);
             if left < -STALE {
-                tracing::info!("a timer ran out too long ago to ring now");
+                tracing::info!("a timer ran out too long ago to ring for it now");
                 return None;
             }
             // A wall clock that was wrong before or now must not make it longer than it was.

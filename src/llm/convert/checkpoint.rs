@@ -137,7 +137,7 @@ impl Conversion {
         if config.scheme == Scheme::Plain && !grouped {
             notes.push(
                 "the checkpoint is not ternary: its linears are rounded to −1, 0, 1 by their mean magnitude. \
-                 Without training for it, what the model writes will be poor."
+                 Without training for it, the model will write poorly."
                     .to_owned(),
             );
         }

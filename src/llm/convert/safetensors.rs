@@ -159,7 +159,7 @@ impl Shards {
     /// [`Kind::NotFound`] where there are none, [`Kind::Corrupt`] naming the damaged file.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let both = folder.join(ONE).exists() && folder.join(INDEX).exists();
-        let note = both.then(|| format!("{ONE} is read; {INDEX} beside it names parts that are not"));
+        let note = both.then(|| format!("{ONE} is used; the parts named by {INDEX} are ignored"));
         let mut shards = Self { files: Vec::new(), tensors: BTreeMap::new(), note };
         for path in shard_paths(folder)? {
             shards.add(path)?;
@@ -180,7 +180,7 @@ impl Shards {
         }
         let length = u64::from_le_bytes(length);
         if length > (bytes - PREFIX).min(MAX_HEADER_BYTES) {
-            return Err(corrupt(&path, &format!("its header is said to have {length} bytes, of {bytes} in all")));
+            return Err(corrupt(&path, &format!("its header claims {length} of the file's {bytes} bytes")));
         }
         let mut json = vec![0; length as usize];
         file.read_exact_at(&mut json, PREFIX).map_err(|e| Error::io("read", &path, e))?;

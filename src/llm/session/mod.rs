@@ -431,5 +431,5 @@ fn full(room: WindowFull, engine: &Engine) -> Error {
 }
 
 fn stopped() -> Error {
-    Error::new(Kind::Cancelled, "the language model was told to stop")
+    Error::new(Kind::Cancelled, "the language model was stopped")
 }
