@@ -124,7 +124,7 @@ impl Budget {
         Self { inner: Arc::new(Mutex::new(Ledger { cap, next_id: 0, entries: BTreeMap::new() })) }
     }
 
-    /// For commands that hold one model and end: accounted, never refused.
+    /// For commands that hold one model and exit: accounted for, never refused.
     pub fn unlimited() -> Self {
         Self::new(Bytes(u64::MAX))
     }

@@ -100,10 +100,10 @@ struct Row {
     /// The most that was resident at once, since the process began: while the model was loaded, and by the end of the test.
     load_peak_resident_bytes: u64,
     peak_resident_bytes: u64,
-    /// On a device with memory of its own: weights, caches and workspaces, the driver's own use left out.
+    /// On a device with its own memory: weights, caches and workspaces, the driver's own use left out.
     device_bytes: u64,
     /// What else is taken there since before the model was loaded: the driver's context and kernels (of this process where no
-    /// other began or ended meanwhile). `null` where it is not told.
+    /// other began or ended meanwhile). `null` where that is unknown.
     device_context_bytes: Option<u64>,
     /// Peak on the host and everything on the device.
     total_bytes: u64,
@@ -138,7 +138,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 }
 
 impl Llm {
-    /// The ways of computing asked for, each backend with each number of threads.
+    /// The configurations requested: each backend with each number of threads.
     fn ways(&self) -> Vec<EngineArgs> {
         fn each(list: &[String]) -> Vec<Option<String>> {
             if list.is_empty() { vec![None] } else { list.iter().cloned().map(Some).collect() }
@@ -166,7 +166,7 @@ impl Llm {
     }
 }
 
-/// What one way of computing showed.
+/// The results of one configuration.
 #[derive(Default)]
 struct Measured {
     rows: Vec<Row>,
@@ -183,7 +183,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     }
     let mut ways = args.ways().iter().map(|way| Ok(way.settings(ctx)?.llm)).collect::<Result<Vec<_>>>()?;
     let plan = args.synthetic.plan()?;
-    // Held open until the last load: that is all that keeps the file there.
+    // Held open until the last load, because nothing else keeps the file alive.
     let made = plan.map(|plan| write_synthetic(&plan, ctx.global.quiet)).transpose()?;
     if let Some(file) = &made {
         ways.iter_mut().for_each(|way| way.model = format!("/proc/self/fd/{}", file.as_raw_fd()));
@@ -204,7 +204,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Loads the model one way and runs every test; the model is gone when this returns.
+/// Loads the model in one configuration and runs every test; the model is dropped when this returns.
 fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], bar: &ProgressBar) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
     let settings = llm::Settings { context_tokens: longest, ..settings.clone() };

@@ -22,7 +22,7 @@ pub struct Args {
     talk: TalkArgs,
 }
 
-/// What the person does.
+/// What the user does.
 enum Input {
     Line(String),
     End,
@@ -77,7 +77,7 @@ fn next_question(inputs: &Receiver<Input>, console: bool, answered: Option<Insta
             Input::End => return Ok(None),
             Input::Failed(e) => return Err(e),
             Input::Interrupt if answered.is_some_and(|at| at.elapsed() < LATE_PRESS) => continue,
-            // In a terminal the first press at the prompt explains and the second ends.
+            // In a terminal the first press at the prompt explains and the second exits.
             Input::Interrupt if console && presses == 0 => {
                 presses += 1;
                 out::note("\n(Ctrl-D or Ctrl-C again ends)");

@@ -17,7 +17,7 @@ use crate::units::Bytes;
 ///
 /// SRC is the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json): a BitNet 1.58-bit Llama or
 /// Falcon3, packed or as masters, a Qwen3 that is ternary in groups, or a plain Llama or Qwen3, whose weights are then
-/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, and it says nothing.
+/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, but its output is meaningless.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the checkpoint
@@ -64,7 +64,7 @@ impl SyntheticArgs {
     /// The model asked for, if one is.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where something is said of it and it is not asked for.
+    /// [`Kind::Usage`] where options for it are given but it is not requested.
     pub(super) fn plan(&self) -> Result<Option<Plan>> {
         let Some(preset) = self.synthetic.clone() else {
             return match (self.layers, self.weight_seed) {
@@ -111,7 +111,7 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
         absmean: args.ternarize.is_some(),
     };
     let bar = out::progress_bytes(convert::checkpoint_bytes(source)?, "reading", ctx.global.quiet);
-    // Before minutes of reading, not behind them.
+    // Before minutes of reading, not after them.
     convert::check_output(&args.output)?;
     watched(&bar, |watch| {
         let conversion = Conversion::open(source, &request, watch)?;
@@ -126,7 +126,7 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
 }
 
 /// Runs `work` with its progress on `bar`. Ctrl-C, `kill` and a closed terminal stop it in such a way that nothing is left
-/// behind; after it they end the program as ever.
+/// behind; afterwards they end the program as usual.
 pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
     let working = Arc::new(AtomicBool::new(true));
     let at_work = working.clone();
@@ -144,7 +144,7 @@ pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) ->
     }
 }
 
-/// What `signal` does to a program that does not listen to it.
+/// The default action of `signal`.
 fn end_by(signal: libc::c_int) {
     // SAFETY: both take plain integers; the default action replaces a handler that nothing waits for any more.
     unsafe {

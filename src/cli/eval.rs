@@ -132,7 +132,7 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
 
 impl Case {
     /// Of a wanted text: whether it turns a request down. Files say so with `"kind": "refusal"`; in those that say nothing
-    /// it is told by the words.
+    /// the wording decides.
     fn is_refusal(&self, wanted: &str) -> bool {
         match self.kind.as_deref() {
             Some(kind) => ["refus", "no_tool", "unfit"].iter().any(|k| kind.to_lowercase().contains(k)),

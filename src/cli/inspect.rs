@@ -34,7 +34,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The whole of `--json`.
+/// The object that `--json` prints.
 #[derive(Serialize)]
 struct Inspected<'a> {
     file: &'a Path,

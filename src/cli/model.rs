@@ -88,7 +88,7 @@ pub(super) fn model_value(given: &str) -> String {
     }
 }
 
-/// Loads the configured model. A command holds one and ends: accounted, never refused.
+/// Loads the configured model. A command holds one model and exits, so it is accounted for but never refused.
 pub(super) fn load(settings: &llm::Settings) -> Result<Arc<Engine>> {
     load_timed(settings, false)
 }
@@ -158,7 +158,7 @@ impl Talker {
     /// Answers the conversation; `piece` gets the text as it comes. When `cancelled`, what has come is the answer.
     ///
     /// # Errors
-    /// What the session, the template or `piece` says.
+    /// The errors of the session, the template or `piece`.
     pub(super) fn answer(
         &mut self,
         messages: &[Message],
@@ -172,7 +172,7 @@ impl Talker {
     }
 }
 
-/// Says so where an answer did not end as the model meant it to.
+/// Notes when an answer was cut off.
 pub(super) fn note_end(answer: &Answer, ctx: &Context) {
     if answer.end == End::Repetition && !ctx.global.quiet {
         out::note("(the answer began to repeat itself and was cut off)");

@@ -161,7 +161,7 @@ fn fetch(args: Fetch, paths: &Paths, manifest: &Manifest, quiet: bool) -> Result
     ))
 }
 
-/// Shows a fetch to the person watching: a bar a download, a line for what is done.
+/// Shows the progress of a fetch: a bar per download, a line per finished step.
 struct Show {
     bar: ProgressBar,
     quiet: bool,
@@ -179,7 +179,7 @@ impl Show {
                 }
             }
             Event::Progress { bytes } => self.bar.set_position(bytes),
-            // Not `finish`: a download that failed stays as far as it came.
+            // Not `finish`: the bar of a failed download stays where it stopped.
             Event::Downloaded => self.bar.abandon(),
             Event::Step { doing, what } => {
                 tracing::debug!("{doing} {what}");

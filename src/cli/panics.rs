@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 
 type End = Box<dyn Fn(Error) + Send>;
 
-/// Ends what runs.
+/// Stops the program.
 static END: Mutex<Option<End>> = Mutex::new(None);
 
 fn end() -> MutexGuard<'static, Option<End>> {
@@ -38,7 +38,7 @@ pub(super) fn install() {
     }));
 }
 
-/// A panic in any thread now ends what runs, by `how`, until the guard is dropped.
+/// Until the guard is dropped, a panic in any thread stops the program by calling `how`.
 #[cfg(feature = "voice")]
 pub(super) fn on_panic(how: impl Fn(Error) + Send + 'static) -> Guard {
     *end() = Some(Box::new(how));
@@ -57,7 +57,7 @@ impl Drop for Guard {
     }
 }
 
-/// Runs `f`; a panic, which has been told, is an error without words.
+/// Runs `f`; a panic, already reported, becomes an error without a message.
 pub(super) fn caught<T>(f: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
     // The process ends next: nothing sees what the panic left half done.
     catch_unwind(AssertUnwindSafe(f)).ok()

@@ -36,9 +36,9 @@ pub(super) struct Ppl {
 struct Score {
     model: String,
     backend: String,
-    /// `exp` of the mean surprise.
+    /// `exp` of the mean negative log probability.
     perplexity: f64,
-    /// Half-width of its 95 % interval, from the deviation of the surprises.
+    /// Half-width of its 95 % interval, from their standard deviation.
     plus_minus: f64,
     /// Tokens scored.
     tokens: usize,
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
         let what = format!("{} has {} tokens; two are needed", input::name(&args.file), tokens.len());
         return Err(Error::new(Kind::Usage, what).remedy("give a text of a few hundred words or more"));
     }
-    // A text shorter than a window is one; else what is left behind the last whole window is not scored.
+    // A text shorter than a window is one; else what is left after the last whole window is not scored.
     let windows: Vec<&[TokenId]> = match tokens.len() < body {
         true => vec![&tokens[..]],
         false => tokens.chunks_exact(body).collect(),
@@ -108,7 +108,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     }
 }
 
-/// Surprise, −ln p, of each token of the second half of `window`, at most `limit` of them.
+/// Negative log probability, −ln p, of each token of the second half of `window`, at most `limit` of them.
 fn score(
     session: &mut Session,
     bos: Option<TokenId>,

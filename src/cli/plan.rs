@@ -24,7 +24,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     } else {
         table(&plan)?;
     }
-    // The refusal comes after the table: the numbers are what one needs to mend it.
+    // The refusal comes after the table: the numbers are needed to fix it.
     plan.check()
 }
 

@@ -59,7 +59,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
     Signals::while_loading();
     let settings = ctx.settings()?;
-    // What cannot be read is said before the models are loaded.
+    // Unreadable input is reported before the models are loaded.
     let script = script(&args)?;
     let paths = Paths::from_env();
     let state = StateFolder::own(paths.state_dir())?;
@@ -82,7 +82,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let (stop, alive, broken) = (pipeline.control(), pipeline.control(), pipeline.control());
     let _panics = panics::on_panic(move |e| broken.fail(e));
     let (again, terminal) = (ctx.clone(), Terminal::now());
-    // Until all is printed: a reader that stands still must not keep the program from being ended.
+    // Until all is printed: a stopped reader must not keep the program from exiting.
     let _signals = Signals::start(Orders {
         stop: move || stop.stop(),
         reload: move || terminal.is_closed() || reload(&again),
@@ -101,11 +101,11 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         }
     }
     ended?;
-    // A person who waits for recordings to be gone through wants to know; a daemon that is stopped has done its work.
+    // With recordings an interruption is worth reporting; a daemon that is stopped has done its work.
     if args.input.is_empty() { Ok(()) } else { out::Events::all_written() }
 }
 
-/// Takes up what of the configuration can change while it runs: the level of the log.
+/// Reloads what can change at run time: the log level.
 fn reload(ctx: &Context) -> bool {
     match ctx.settings() {
         Ok(_) if log::is_configurable() => tracing::info!("the log level was reloaded"),
@@ -131,7 +131,7 @@ impl Terminal {
     }
 }
 
-/// What the conversation took, seen while its parts were alive.
+/// The resources the conversation took, measured while its parts were alive.
 #[derive(Default, Serialize)]
 struct Report {
     latency: Vec<TurnLatency>,
@@ -181,7 +181,7 @@ fn observer(
                 tracing::info!("listening");
                 report.look(&budget);
             }
-            // The end of a reply's way: everything it needs has been used.
+            // The reply is over: everything it needs has been used.
             Notice::Latency(l) => {
                 report.latency.push(l.clone());
                 report.look(&budget);

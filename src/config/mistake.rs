@@ -18,7 +18,7 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// What a module found, with the place in `tree` of the key that is to blame.
+    /// What a module found, with the place in `tree` of the key that is at fault.
     pub(super) fn of(problem: Problem, tree: &Node) -> Self {
         let problem = Problem { key: as_written(tree, problem.key), ..problem };
         // A default that another key's value made wrong: that other key is the one to fix.

@@ -66,7 +66,7 @@ impl Chat {
     /// # Errors
     /// [`Kind::Unsupported`] if the template does not compile, or if there is none and the vocabulary is not Llama 3's.
     pub fn new(template: Option<&str>, tokenizer: &Tokenizer) -> Result<Self> {
-        // A template of nothing writes nothing: as good as none.
+        // An empty template writes nothing: treated as none.
         let source = match template.filter(|t| !t.trim().is_empty()) {
             Some(t) => t,
             None if tokenizer.special("<|start_header_id|>").is_some() => LLAMA3,
@@ -173,7 +173,7 @@ impl Chat {
         context! { role, content => guard(&m.content) }
     }
 
-    /// How the model was taught to write calls.
+    /// How the model was trained to write calls.
     pub fn call_style(&self) -> CallStyle {
         self.call_style
     }
@@ -205,7 +205,7 @@ impl Chat {
                         messages => turns,
                         tools => if tools.is_empty() { Value::from(()) } else { Value::from(tools) },
                         add_generation_prompt,
-                        // Thoughts would be waited for in silence.
+                        // The user would wait in silence while the model thinks.
                         enable_thinking => false,
                         bos_token => self.bos.as_str(),
                         eos_token => self.eos.as_str(),

@@ -231,7 +231,7 @@ impl Engine {
         self.loaded.chunk()
     }
 
-    /// Bytes held on a device with memory of its own, sessions included.
+    /// Bytes held on a device with its own memory, sessions included.
     pub fn device_bytes(&self) -> Bytes {
         self.loaded.device_bytes()
     }

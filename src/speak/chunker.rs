@@ -64,7 +64,7 @@ impl Chunker {
         }
     }
 
-    /// The text is over: returns what is left, and is ready for another text.
+    /// End of input: returns what is left, and is ready for another text.
     pub fn finish(&mut self) -> Vec<String> {
         let mut out = Vec::new();
         let mut plain = String::new();

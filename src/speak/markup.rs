@@ -45,7 +45,7 @@ fn without_line_mark(line: &str) -> Option<&str> {
     let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
     let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
     if let Some((name, text)) = definition(unquoted) {
-        // A footnote has something to say, the address of a link has not.
+        // A footnote has something to say; the address of a link does not.
         return name.starts_with('^').then(|| text.trim_start());
     }
     let heading = unquoted.trim_start_matches('#');
@@ -67,7 +67,7 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     (!name.is_empty() && !name.contains(['[', ']'])).then_some((name, text))
 }
 
-/// The length of "[1]", "[^note]" or "[2, 3]" at the start: a mark that points to a note and says nothing.
+/// The length of "[1]", "[^note]" or "[2, 3]" at the start: a mark that only points to a note.
 fn citation(chars: &[char]) -> Option<usize> {
     let end = chars.iter().position(|c| *c == ']')?;
     let name = chars.get(1..end)?;

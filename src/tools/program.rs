@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::problems::nearest;
 
-/// The kernel reads no more of a script's first line.
+/// How much of a script's first line the kernel reads.
 const SHEBANG_MAX: u64 = 256;
 
-/// What is wrong with `program`, as it reads after its key; `None` where it can be started. A name without a slash is
+/// What is wrong with `program`, worded to follow its key; `None` where it can be started. A name without a slash is
 /// looked for along `path`, as the kernel's `execvp` does.
 pub(super) fn trouble(program: &str, path: &std::ffi::OsStr) -> Option<String> {
     if program.contains('/') {
@@ -70,7 +70,7 @@ fn executable(path: &Path) -> bool {
     unsafe { libc::access(name.as_ptr(), libc::X_OK) == 0 }
 }
 
-/// The start of a file; `None` where it cannot be read, which a program need not be.
+/// The start of a file; `None` where it cannot be read, which is allowed for a program.
 fn start(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(SHEBANG_MAX).read_to_end(&mut start).ok()?;

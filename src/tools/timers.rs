@@ -36,7 +36,7 @@ pub struct Timers {
 #[derive(Default)]
 struct Inner {
     running: Vec<Timer>,
-    /// Rang and was not silenced, with when it began.
+    /// Rang and was not silenced, with its start time.
     ringing: Vec<(Timer, Duration)>,
 }
 
@@ -60,7 +60,7 @@ struct Saved {
     due_unix_ms: i64,
 }
 
-/// A timer as its status tells it.
+/// A timer as its status describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Running {
     pub(super) label: Option<String>,
@@ -100,7 +100,7 @@ impl Timers {
         self.lock().running.iter().map(|t| t.due.saturating_sub(now)).min()
     }
 
-    /// Takes the timers that have run out, and says so in a sentence or two: one for all that ran out while the process was
+    /// Takes the timers that have run out and announces them in a sentence or two: one for all that ran out while the process was
     /// not running, one for all that do now. `None` where there are none.
     pub fn take_due(&self) -> Option<String> {
         let now = self.clock.steady();
@@ -123,7 +123,7 @@ impl Timers {
         self.lock().ringing.clear();
     }
 
-    /// Starts a timer; false where it was to outlive a restart and cannot be written down.
+    /// Starts a timer; false where it should survive a restart but cannot be saved.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when there are too many already.
@@ -181,7 +181,7 @@ impl Timers {
         self.inner.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// A timer that cannot be written down still runs; it would only not survive a restart. False where that is so.
+    /// A timer that cannot be saved still runs, but would not survive a restart. False in that case.
     fn save(&self, running: &[Timer]) -> bool {
         let Some(file) = &self.file else { return true };
         let (wall, now) = (self.clock.wall(), self.clock.steady());
@@ -245,7 +245,7 @@ fn tidy_label(label: &str) -> String {
 fn name(label: Option<&str>, total_s: u64) -> String {
     match label {
         Some(l) if l.ends_with("timer") => l.to_owned(),
-        // "Your check the oven timer" is nobody's English.
+        // "Your check the oven timer" is not English.
         Some(l) if l.split(' ').count() > 3 => format!("timer to {l}"),
         Some(l) => format!("{l} timer"),
         None => {
@@ -334,7 +334,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-    /// Two clocks the test turns by hand.
+    /// Two clocks that the test sets.
     #[derive(Default)]
     struct Hands {
         wall_s: AtomicI64,
@@ -394,7 +394,7 @@ mod tests {
         // What rang does not ring again after another restart.
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.status(None).len(), 1);
-        // Days later nobody wants to hear of it.
+        // Days later nobody wants to hear about it.
         hands.wall_s.fetch_add(3 * 86_400, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.take_due(), None);
@@ -483,7 +483,7 @@ mod tests {
         let timers = Timers::open(Some(&file), Clock::system());
         assert!(!timers.set(60, None).unwrap());
         assert_eq!(timers.status(None).len(), 1);
-        // A folder in the place of the file: what was begun is taken away.
+        // A folder in the place of the file: the unfinished file is removed.
         let state = dir.path().join("state");
         std::fs::create_dir_all(state.join("timers.json/in the way")).unwrap();
         let timers = Timers::open(Some(&state), Clock::system());

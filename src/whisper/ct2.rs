@@ -163,7 +163,7 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// Takes from the front; what is not there is an error, never a panic.
+/// Reads from the front; missing bytes are an error, never a panic.
 struct Reader<'a> {
     rest: &'a [u8],
 }

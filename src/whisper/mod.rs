@@ -43,7 +43,7 @@ const MAX_MELS: usize = 512;
 ///
 /// # Errors
 /// [`Kind::Corrupt`] when the bytes are not such a model, [`Kind::Unsupported`] for versions and number types that
-/// are not handled, and whatever `out` fails with.
+/// are not handled, and the errors of `out`.
 pub fn convert(
     model: &[u8],
     vocabulary: &[u8],

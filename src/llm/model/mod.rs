@@ -162,7 +162,7 @@ pub(super) trait Loaded: Send + Sync {
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
     fn chunk(&self) -> usize;
-    /// Bytes of all buffers on a device with memory of its own.
+    /// Bytes of all buffers on a device with its own memory.
     fn device_bytes(&self) -> Bytes {
         Bytes::ZERO
     }

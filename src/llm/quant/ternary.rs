@@ -31,7 +31,7 @@ pub struct Ternary<'a> {
 pub struct Halves {
     /// Rows of a head; at least `2 · pairs`.
     pub head_dim: usize,
-    /// Rotated pairs of a head: `(i, i + pairs)` as stored, `(2i, 2i + 1)` as read. Rows behind them stay.
+    /// Rotated pairs of a head: `(i, i + pairs)` as stored, `(2i, 2i + 1)` as read. Rows after them stay.
     pub pairs: usize,
 }
 

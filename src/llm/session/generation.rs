@@ -51,14 +51,14 @@ pub struct Generation<'a> {
     left: usize,
     /// Returned, but not yet part of the timeline.
     pending: Option<TokenId>,
-    draft: Draft,
+    draft: DraftTokens,
     cancelled: &'a dyn Fn() -> bool,
     finish: Option<Finish>,
 }
 
 /// Draft tokens that were computed together with a token, in order, and the row of the first.
 #[derive(Default)]
-struct Draft {
+struct DraftTokens {
     tokens: VecDeque<TokenId>,
     row: usize,
 }
@@ -71,7 +71,7 @@ impl<'a> Generation<'a> {
         max: usize,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Self {
-        let draft = Draft::default();
+        let draft = DraftTokens::default();
         Self { session, sampler, matcher: None, stop, left: max, pending: None, draft, cancelled, finish: None }
     }
 
@@ -113,7 +113,7 @@ impl<'a> Generation<'a> {
     /// Forgets old turns where turn ends are known; room for a good part of what is left to write, so that it does not
     /// happen again at once.
     fn make_room(&mut self) -> Result<bool> {
-        self.draft = Draft::default();
+        self.draft = DraftTokens::default();
         let s = &mut *self.session;
         match s.make_room((self.left + 1).min(s.engine.context() / 4).max(1), self.cancelled) {
             Ok(_) => Ok(true),
@@ -136,7 +136,7 @@ impl<'a> Generation<'a> {
             return Ok(());
         }
         if !self.draft.tokens.is_empty() || self.draft.row > 0 {
-            self.draft = Draft::default();
+            self.draft = DraftTokens::default();
         }
         // As many as fit, are wanted, and are computed at once.
         let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
@@ -154,7 +154,7 @@ impl<'a> Generation<'a> {
         batch.extend_from_slice(draft);
         s.compute_draft(&batch)?;
         s.speculation.was_batch(batch.len(), began.elapsed());
-        self.draft = Draft { tokens: batch.drain(1..).collect(), row: 1 };
+        self.draft = DraftTokens { tokens: batch.drain(1..).collect(), row: 1 };
         Ok(())
     }
 

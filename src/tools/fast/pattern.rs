@@ -124,7 +124,7 @@ fn alternatives(symbols: &[&str], at: &mut usize, depth: usize) -> Option<Vec<Ve
     Some(all)
 }
 
-/// Tries `nodes` from `at`; `done` gets every end that can be reached until it says that it is content.
+/// Tries `nodes` from `at`; `done` gets every end that can be reached until it accepts one.
 fn walk(
     nodes: &[Node],
     t: &[String],
