@@ -52,7 +52,7 @@ fn prompts(engine: &Engine) -> Vec<(&'static str, Vec<TokenId>)> {
     ]
 }
 
-/// Time of generating `n` tokens behind `prompt`, without reading it.
+/// Time of generating `n` tokens after `prompt`, without reading it.
 fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f32) -> (Duration, Vec<TokenId>) {
     session.sync(prompt, &go).expect("it fits");
     let mut sampler = Sampler::new(Sampling { temperature, ..Sampling::default() });

@@ -225,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// Feeds the text a few characters at a time; where it was found to be a loop, and what was given out by then.
+    /// Feeds the text a few characters at a time; returns where it was found to be a loop, and what was handed out by then.
     fn feed(text: &str, step: usize) -> (Option<usize>, usize) {
         let mut watch = Watch::default();
         let mut settled = 0;
@@ -340,7 +340,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-        /// Nothing that was given out is cut off, and at most one time of the phrase is left.
+        /// Nothing that was handed out is cut off, and the phrase is left at most once.
         #[test]
         fn a_loop_is_ended_whatever_it_is_made_of(
             before in "[a-z]{0,3}( [a-z]{1,6}[.,]?){0,12} ?",
@@ -357,7 +357,7 @@ mod tests {
             prop_assert!(left.len() <= before.len() + phrase.len() + 1 + phrase.len(), "{left:?}");
         }
 
-        /// Text without a phrase that comes again is given out, all of it, whatever the pieces.
+        /// Text without a repeated phrase is handed out in full, whatever the pieces.
         #[test]
         fn other_text_is_left_alone(words in prop::collection::vec("[a-z]{1,6}", 1..80), step in 1usize..9) {
             let text: String = words.iter().enumerate().map(|(i, w)| format!("{w}{i} ")).collect();

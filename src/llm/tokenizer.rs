@@ -260,7 +260,7 @@ impl Tokenizer {
         self.specials.contains(token)
     }
 
-    /// Names of special tokens, for whoever must keep them out of a text.
+    /// Names of special tokens, for callers that must keep them out of a text.
     pub(super) fn specials(&self) -> &SpecialNames {
         &self.specials
     }

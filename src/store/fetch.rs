@@ -187,7 +187,7 @@ struct WorkDir {
 }
 
 impl WorkDir {
-    /// Removes what killed fetches left, too: whoever holds the lock owns all such folders.
+    /// Removes what killed fetches left, too: the holder of the lock owns all such folders.
     fn create(paths: &Paths) -> Result<Self> {
         const PREFIX: &str = ".partial-";
         let models = paths.models_dir();

@@ -286,7 +286,7 @@ mod tests {
         let before = held();
         for _ in 0..8 {
             assert_eq!(sh(&script, 30_000), ok("done"));
-            // It ended by itself, and what it left behind outside of its group is left alone.
+            // It exited by itself, and whatever it started outside its group is left alone.
             let left = std::fs::read_to_string(&pid).expect("it ran");
             assert!(alive(left.trim()));
             super::family::end_group(left.trim().parse().expect("a number"));

@@ -61,7 +61,7 @@ impl Output {
         Ok(Self { names: None, file: Some(buffered(file)) })
     }
 
-    /// Gives the file its name, where it gets one; whoever had the old one open keeps it.
+    /// Gives the file its name, if it gets one; programs that have the old one open keep it.
     pub(super) fn finish(mut self) -> Result<File> {
         let written = match self.file.take() {
             Some(file) => file.into_inner().map_err(io::IntoInnerError::into_error),
@@ -95,7 +95,7 @@ fn claim(partial: &Path, path: &Path) -> Result<File> {
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        // Between opening and locking, whoever held it may have given it its name or taken it away.
+        // Between opening and locking, the holder may have renamed or removed it.
         let mine = file.metadata().map_err(failed)?;
         if partial.metadata().is_ok_and(|now| (now.dev(), now.ino()) == (mine.dev(), mine.ino())) {
             if mine.len() > 0 {

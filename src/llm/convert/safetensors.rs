@@ -153,7 +153,7 @@ pub(super) struct Shards {
 
 impl Shards {
     /// The tensors of `folder`: `model.safetensors`, or else the files that `model.safetensors.index.json` names. (In this
-    /// order, as transformers has it: whoever saves a model in one file leaves the index of the parts behind.)
+    /// order, as in transformers: saving a model in one file leaves the old index of the parts behind.)
     ///
     /// # Errors
     /// [`Kind::NotFound`] where there are none, [`Kind::Corrupt`] naming the damaged file.

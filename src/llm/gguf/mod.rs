@@ -76,7 +76,7 @@ impl Gguf {
         }
         // SAFETY: the map is read-only and private to this value. As with every mapped file, the contents could change
         // if another process writes the file while it is open; all reads go through bounds-checked slices of plain
-        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] tells. Anything cut off reads as zeros.
+        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] detects it. Anything cut off reads as zeros.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
         Self::parse(path.to_owned(), file, stamp(&size), map)
     }

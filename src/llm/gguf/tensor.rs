@@ -225,7 +225,7 @@ pub(super) fn parse_infos(c: &mut Cursor<'_>, n: usize) -> Result<Vec<RawInfo>, 
     Ok(infos)
 }
 
-/// Turns offsets into checked byte ranges of the file; tells the two Q2_0 layouts apart by the bytes each tensor has
+/// Turns offsets into checked byte ranges of the file; distinguishes the two Q2_0 layouts by the bytes each tensor has
 /// until the next one starts.
 pub(super) fn place(
     mut raw: Vec<RawInfo>,

@@ -1,4 +1,4 @@
-//! One of a list of words, told apart byte by byte.
+//! One of a list of words, recognised byte by byte.
 
 /// Words as JSON strings without their opening quote, so that none is the beginning of another; sorted.
 #[derive(Debug)]

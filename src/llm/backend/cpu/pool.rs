@@ -22,8 +22,8 @@ const SPIN: Duration = Duration::from_micros(100);
 const SHORT_SPIN: Duration = Duration::from_micros(2);
 /// A caller that waited this long for a chunk to end waited for another process: chunks are shorter, or so long that a worker
 /// that has to be woken for the next does not matter.
-const PUT_ASIDE: Duration = Duration::from_millis(1);
-/// How long the cores then count as wanted.
+const PREEMPTED: Duration = Duration::from_millis(1);
+/// How long the cores then count as contended.
 const CROWDED: Duration = Duration::from_millis(100);
 
 /// One thread's wait, counted from its first spin. By the clock, because the cost of a `pause` differs tenfold between processors.
@@ -87,7 +87,7 @@ struct Shared {
     crowded_until_us: AtomicU64,
 }
 
-/// `threads` threads including whoever calls [`Pool::run`].
+/// `threads` threads including the caller of [`Pool::run`].
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
@@ -200,7 +200,7 @@ impl Drop for End<'_> {
         }
         shared.caller_waits.store(false, Ordering::SeqCst);
         *lock(&shared.waiting) = None;
-        if spin.start.is_some_and(|start| start.elapsed() >= PUT_ASIDE) {
+        if spin.start.is_some_and(|start| start.elapsed() >= PREEMPTED) {
             let until = (shared.made.elapsed() + CROWDED).as_micros() as u64;
             shared.crowded_until_us.store(until, Ordering::Relaxed);
         }
