@@ -65,7 +65,7 @@ impl Settings {
     }
 }
 
-/// Reports a language model that is missing or does not run, and a GPU that does not answer.
+/// Adds a language model that is not here or does not run, and a GPU that does not answer.
 fn look_at_model(llm: &llm::Settings, paths: &Paths, problems: &mut Problems) {
     if !LANGUAGE_MODEL.look(problems, "model", &llm.model, paths) {
         return;
@@ -78,7 +78,7 @@ fn look_at_model(llm: &llm::Settings, paths: &Paths, problems: &mut Problems) {
     let remedy = e.remedy_text().map(|r| format!("; {r}")).unwrap_or_default();
     match e.kind() {
         Kind::Unavailable | Kind::Device => {
-            problems.note("backend", format!("cuda does not work on this machine right now: {e}{remedy}"))
+            problems.note("backend", format!("cuda does not work here now: {e}{remedy}"))
         }
         _ => problems.wrong("model", format!("{e}{remedy}")),
     }

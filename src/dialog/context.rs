@@ -171,7 +171,7 @@ pub fn compact_json(value: &impl Serialize) -> String {
     let mut ser = serde_json::Serializer::with_formatter(&mut out, Spaced);
     match value.serialize(&mut ser) {
         Ok(()) => String::from_utf8(out).unwrap_or_default(),
-        // Only a map whose keys are not strings fails; calls and results have none.
+        // Only a map whose keys are no strings fails; calls and results have none.
         Err(_) => String::new(),
     }
 }

@@ -208,7 +208,7 @@ impl Stt {
             (heard, ended) = (again, ended_again);
         }
         // A decoder that is stuck goes on until it is stopped, at one context and not at another, and writes more than
-        // can be said in the time. Anything repeated that is neither was really said.
+        // can be said in the time. What is repeated and is none of these was said so.
         let repeated = ended && agreed && text::fits(&heard.text, speech_ms);
         if !repeated {
             heard.text = text::once(&heard.text).to_owned();
@@ -274,7 +274,7 @@ impl Stt {
     }
 }
 
-/// Whether somebody said this, unless it is a loop: the text, Whisper's own doubts and the VAD's evidence taken together.
+/// Whether somebody said this, where it is no loop: the text, Whisper's own doubts and the VAD's evidence taken together.
 fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
     if heard.text.is_empty() || heard.logprob < settings.min_logprob {
         return false;

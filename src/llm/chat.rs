@@ -233,7 +233,7 @@ fn template_of(file: &Gguf) -> Result<Option<&str>> {
 
 fn refused(e: minijinja::Error) -> Error {
     let what = match e.kind() {
-        ErrorKind::OutOfFuel => "the model's chat template does not terminate",
+        ErrorKind::OutOfFuel => "the model's chat template does not come to an end",
         ErrorKind::SyntaxError => "the model's chat template does not compile",
         _ => "the model's chat template does not render this conversation",
     };

@@ -1,6 +1,6 @@
 //! Earcons: short soft tones that say "listening", "done", "something went wrong", and ring for timers.
 //!
-//! Computed when needed, so no file can be missing; each partial is a sine with a soft attack and a bell-like decay.
+//! Computed when needed, so there is no file to miss; each partial is a sine with a soft attack and a bell-like decay.
 
 use std::f32::consts::TAU;
 

@@ -41,11 +41,11 @@ fn without_line_mark(line: &str) -> Option<&str> {
     if line.len() >= 3 && line.chars().all(|c| "-*_=|: ".contains(c)) {
         return None;
     }
-    // ">50 %" is not a quote
+    // ">50 %" is no quote
     let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
     let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
     if let Some((name, text)) = definition(unquoted) {
-        // A footnote has something to say; the address of a link does not.
+        // A footnote has something to say, the address of a link has not.
         return name.starts_with('^').then(|| text.trim_start());
     }
     let heading = unquoted.trim_start_matches('#');

@@ -93,7 +93,7 @@ fn inspect_tries_the_template() {
     for (template, why) in [
         ("{{ raise_exception('System role not supported') }}", "System role not supported"),
         ("{% for m in messages %}{{ m.content }", "does not compile"),
-        ("{% for i in range(100000000) %}x{% endfor %}", "does not terminate"),
+        ("{% for i in range(100000000) %}x{% endfor %}", "does not come to an end"),
         ("{{ messages[0].content }}", "leaves out"),
     ] {
         let v = inspect(template);

@@ -348,9 +348,9 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<()>;
 }
 
-/// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not match.
+/// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not fit.
 pub(crate) fn shape(ok: bool, op: &str) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not match"))) }
+    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not fit each other"))) }
 }
 
 /// Smallest `max|x|` a row is quantized with.

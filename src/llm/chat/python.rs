@@ -40,7 +40,7 @@ pub(super) fn text_of(value: &Value) -> String {
     }
 }
 
-/// Nesting depth of lists beyond which a value is only hinted at.
+/// Lists within lists, beyond which a value is only hinted at.
 const DEPTH: usize = 32;
 
 /// `repr(value)`.

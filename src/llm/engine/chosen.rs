@@ -37,7 +37,7 @@ impl Chosen {
             BackendKind::Cuda => gpu(),
             BackendKind::Auto => match gpu() {
                 Err(e) if e.kind() == Kind::Unavailable => {
-                    tracing::info!("the language model runs on the CPU: {e}");
+                    tracing::info!("the language model runs on the processor: {e}");
                     Ok(Chosen::Cpu)
                 }
                 gpu => gpu,
