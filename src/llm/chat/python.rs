@@ -102,7 +102,7 @@ fn quote(s: &str, out: &mut String) {
     out.push(by);
 }
 
-/// `a + b`: of numbers, of texts, or of lists, whose items are charged.
+/// `a + b`: of numbers, of texts, or of lists, whose items are paid for.
 fn sum(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<Value, Error> {
     let is_list = |v: &Value| matches!(v.kind(), ValueKind::Seq | ValueKind::Iterable);
     if let (Some(a), Some(b)) = (a.as_str(), b.as_str()) {
