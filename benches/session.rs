@@ -52,7 +52,7 @@ fn prompts(engine: &Engine) -> Vec<(&'static str, Vec<TokenId>)> {
     ]
 }
 
-/// Time of generating `n` tokens behind `prompt`, without reading it.
+/// Time of generating `n` tokens after `prompt`, without reading it.
 fn generate(session: &mut Session, prompt: &[TokenId], n: usize, temperature: f32) -> (Duration, Vec<TokenId>) {
     session.sync(prompt, &go).expect("it fits");
     let mut sampler = Sampler::new(Sampling { temperature, ..Sampling::default() });
@@ -67,7 +67,7 @@ fn speculation() {
     // A large model takes its time.
     let large = plain.hyper().width > 2000;
     let (tokens, runs) = if large { (48, 2) } else { (160, 10) };
-    // The hotter, the less it repeats itself: the last is what guessing must not slow down.
+    // The hotter, the less it repeats itself: the last is what drafting must not slow down.
     let all = prompts(&plain).into_iter().map(|(name, prompt)| (name, prompt, 0.0));
     let hot = prompts(&plain)
         .into_iter()
@@ -95,14 +95,14 @@ fn speculation() {
             };
             let (then, again) = one(&mut learnt);
             assert!(said == same && said == again, "{name}: speculation changed what was said");
-            counts = fresh.guesses();
+            counts = fresh.draft_counts();
             first.push(plain.as_secs_f64() / with.as_secs_f64());
             later.push(plain.as_secs_f64() / then.as_secs_f64());
         }
         let (first, later) = (median(first), median(later));
         println!(
             "{name}, temperature {temperature}: fresh {first:.3} × plain ({counts:?}), learnt {later:.3} ({:?})",
-            learnt.guesses()
+            learnt.draft_counts()
         );
     }
 }

@@ -11,15 +11,15 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What went wrong, by what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The command line is wrong. Stop; say how to call it.
+    /// The command line is wrong. Stop; say how to use it.
     Usage,
     /// The configuration is wrong. Stop; name every bad key.
     Config,
     /// A file or model that is needed is not there. Stop; say how to get it.
     NotFound,
-    /// Bytes from outside are not what they claim to be (truncated, garbled, absurd). Stop; fetch or make them again.
+    /// Bytes from outside are not what they claim to be (truncated, garbled, absurd). Stop; fetch or create them again.
     Corrupt,
-    /// The bytes are sound but tercet does not handle that kind. Stop; say what is handled.
+    /// The bytes are valid but tercet does not support that kind. Stop; say what is supported.
     Unsupported,
     /// A reservation does not fit the memory budget. Degrade, or refuse with the numbers.
     OverBudget,
@@ -61,7 +61,7 @@ pub struct Error {
 }
 
 impl Error {
-    /// An error of `kind`; `context` names the thing and what was wrong with it.
+    /// An error of `kind`; `context` says what failed and why.
     pub fn new(kind: Kind, context: impl Into<String>) -> Self {
         Self { kind, context: context.into(), remedy: None, source: None }
     }

@@ -1,4 +1,4 @@
-//! The words of English numbers, for whoever reads them out of speech and whoever says them.
+//! The words of English numbers, for reading them in transcripts and for speaking them.
 
 /// Zero to nineteen.
 pub const SMALL: [&str; 20] = [

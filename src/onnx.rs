@@ -37,7 +37,7 @@ static LOADED: OnceLock<Bytes> = OnceLock::new();
 static LOADING: Mutex<()> = Mutex::new(());
 
 fn loading() -> MutexGuard<'static, ()> {
-    // The lock guards no data, so a poisoned one is as good as new.
+    // The lock guards no data, so poisoning does not matter.
     LOADING.lock().unwrap_or_else(|p| p.into_inner())
 }
 
@@ -45,7 +45,7 @@ fn loading() -> MutexGuard<'static, ()> {
 /// their path: the library cannot be exchanged while the process lives.
 ///
 /// # Errors
-/// [`Kind::NotFound`] when the file is missing, [`Kind::Corrupt`] when it is no ONNX Runtime,
+/// [`Kind::NotFound`] when the file is missing, [`Kind::Corrupt`] when it is not an ONNX Runtime,
 /// [`Kind::Unsupported`] when it is older than 1.24.
 pub fn init(dylib: &Path) -> Result<()> {
     if LOADED.get().is_some() {
@@ -94,7 +94,7 @@ pub fn init_reserved(dylib: &Path, budget: &Budget) -> Result<()> {
 /// (no arena, no memory pattern), one operator at a time.
 ///
 /// # Errors
-/// Names the model file: [`Kind::NotFound`] when it is missing, [`Kind::Corrupt`] when it is no sound model,
+/// Names the model file: [`Kind::NotFound`] when it is missing, [`Kind::Corrupt`] when it is not a valid model,
 /// [`Kind::Internal`] when [`init`] has not run.
 pub fn session(model: &Path, intra_threads: usize) -> Result<Session> {
     if LOADED.get().is_none() {
@@ -191,7 +191,7 @@ fn give_back_free_memory() {}
 /// Oldest ONNX Runtime (1.x) whose interface `ort` can use.
 const OLDEST_MINOR: u32 = ort::MINOR_VERSION;
 
-/// Loads `dylib` for good and checks that it is an ONNX Runtime that `ort` can use.
+/// Loads `dylib` permanently and checks that it is an ONNX Runtime that `ort` can use.
 fn check_library(dylib: &Path) -> Result<()> {
     let fetch = "run `tercet models fetch`";
     std::fs::metadata(dylib).map_err(|e| Error::io("open the ONNX Runtime library", dylib, e).remedy(fetch))?;
@@ -208,7 +208,7 @@ fn check_library(dylib: &Path) -> Result<()> {
         let get_base = library.get::<GetApiBase>(c"OrtGetApiBase").map_err(|e| not_loadable(e.to_string()))?;
         let base = get_base();
         if base.is_null() {
-            return Err(not_loadable("it offers no interface".into()));
+            return Err(not_loadable("it does not offer the API".into()));
         }
         CStr::from_ptr(((*base).GetVersionString)()).to_string_lossy().into_owned()
     };

@@ -1,7 +1,7 @@
-//! What is wrong with settings, as values: the key, what is wrong with it, and the other keys that have a part in it.
+//! What is wrong with settings, as values: the key, the problem, and the other keys involved.
 //!
 //! Every module judges its own settings and writes what it finds into a [`Problems`]; only `config` knows where a value
-//! was written. The words are the same everywhere: "must be between 1 and 50, not 80".
+//! was written. The wording is the same everywhere: "must be between 1 and 50, not 80".
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -62,7 +62,7 @@ pub struct Problem {
     pub text: String,
     /// What it must be, where `text` says no more: "between 1 and 50".
     pub wanted: Option<String>,
-    /// Other keys that have a part in it: where this one has its default, one of them is to blame.
+    /// Other keys involved: where this one has its default, one of them is at fault.
     pub involved: Vec<Key>,
     pub severity: Severity,
 }
@@ -107,7 +107,7 @@ impl Problems {
         self.add(key, &[], Severity::Wrong, text.into());
     }
 
-    /// [`Problems::wrong`], where other keys of the section have a part in it.
+    /// [`Problems::wrong`], where other keys of the section are involved.
     pub fn involving(&mut self, key: &str, others: &[&str], text: impl Into<String>) {
         self.add(key, others, Severity::Wrong, text.into());
     }
@@ -117,7 +117,7 @@ impl Problems {
         self.add(key, &[], Severity::Note, text.into());
     }
 
-    /// A number outside what makes sense.
+    /// A number out of range.
     pub fn range<T: PartialOrd + fmt::Display>(&mut self, key: &str, value: T, allowed: RangeInclusive<T>) {
         if !allowed.contains(&value) {
             let (low, high) = allowed.into_inner();
@@ -188,7 +188,7 @@ impl Problems {
         self.found
     }
 
-    /// All that is wrong as one error; notes are no error.
+    /// All that is wrong as one error; notes are not errors.
     ///
     /// # Errors
     /// [`Kind::Config`] naming every key that is wrong.

@@ -1,6 +1,6 @@
-//! Random numbers for choosing words and for making data up: the same from the same seed, everywhere. Not for secrets.
+//! Random numbers for choosing words and for making data up: the same from the same seed, everywhere. Not for cryptography.
 
-/// Where the state goes from one number to the next.
+/// The increment of the state.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
@@ -17,7 +17,7 @@ impl SplitMix64 {
         mix(seed.wrapping_add(n.wrapping_add(1).wrapping_mul(STEP)))
     }
 
-    /// The next number; each of the 2⁶⁴ comes once before any comes again.
+    /// The next number; each of the 2⁶⁴ comes once before any repeats.
     #[allow(clippy::should_implement_trait)] // it never ends
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

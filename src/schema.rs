@@ -1,5 +1,5 @@
-//! What crosses between conversation, model, tools and ears: messages, tool calls, the argument schemas that the prompt
-//! shows, the grammar constrains and `tools` checks, and what the ears are to listen for.
+//! What passes between conversation, model, tools and ears: messages, tool calls, the argument schemas that the prompt
+//! shows, the grammar constrains and `tools` checks, and what the ears listen for.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ impl Message {
 pub enum EarMode {
     /// The wake word only. Speech is reported, but no turn is collected, except from a wake word on.
     Asleep,
-    /// Speech and where it ends, turn after turn; wake words as well. A wake word begins the utterance anew after it.
+    /// Speech and where it ends, turn after turn; wake words as well. A wake word restarts the utterance after it.
     Open,
     /// Nothing: what comes in is thrown away, and what was heard before is forgotten. The clock goes on.
     Deaf,

@@ -285,7 +285,7 @@ fn a_loudspeaker_that_is_replugged_speaks_again() {
     assert_eq!(told_once(&daemon.stop(), &log, "loudspeaker"), ["lost", "back"]);
 }
 
-/// What is told of a device, in order, given that the log tells each of it once as well.
+/// What is reported about a device, in order, checking that the log reports each event once as well.
 fn told_once(seen: &[Value], log: &str, what: &str) -> Vec<&'static str> {
     let lines = |texts: &[&str]| {
         let of_the_device = log.lines().filter(|l| (l.contains("WARN") || l.contains("INFO")) && l.contains(what));

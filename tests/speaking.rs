@@ -94,7 +94,7 @@ fn what_is_said_is_what_is_heard() {
     let heard = heard(dir.path(), &file);
     let lost: Vec<&str> =
         cases.iter().filter(|(_, any)| !any.iter().any(|w| heard.contains(w))).map(|(written, _)| *written).collect();
-    // Whisper tiny.en mishears a word now and then; the voice is to blame when it does so often.
+    // Whisper tiny.en mishears a word now and then; the voice is at fault when it does so often.
     assert!(lost.len() <= 1, "not understood: {lost:?}\nin: {heard}");
     println!("understood {} of {}; not: {lost:?}", cases.len() - lost.len(), cases.len());
 }

@@ -82,7 +82,7 @@ impl Microphone {
         self.state = State::Live(live);
     }
 
-    /// Lets the stream go. Says so once per loss.
+    /// Drops the stream. Logs it once per loss.
     fn lose(&mut self, reason: String) -> Read {
         let State::Live(live) = &self.state else { return Read::Quiet };
         self.past.xruns += live.watch.line().xruns.load(Ordering::Relaxed);
@@ -205,12 +205,12 @@ impl Live {
     fn drain(&mut self, mono: &mut Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
         if !self.overrun_told && self.watch.line().dropped.load(Ordering::Relaxed) > 0 {
             self.overrun_told = true;
-            tracing::warn!("hearing fell behind: samples of the microphone were dropped");
+            tracing::warn!("hearing fell behind: microphone samples were dropped");
         }
         let frames = (self.ring.slots() / self.channels).min(self.gulp());
         let Ok(chunk) = self.ring.read_chunk(frames * self.channels) else { return Ok(()) };
         let (a, b) = chunk.as_slices();
-        // A frame may lie across the ring's end only if its size is no multiple of the channel count; it is.
+        // A frame may lie across the ring's end only if its size is not a multiple of the channel count; it is.
         for part in [a, b] {
             mix_down(part, self.channels, mono);
             self.resampler.process(mono, out)?;

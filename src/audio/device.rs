@@ -154,7 +154,7 @@ pub(super) fn find(wanted: &str, direction: Direction) -> Result<cpal::Device> {
     opens.or(first).ok_or_else(|| not_there(wanted, direction))
 }
 
-/// Adds a device that is named and not there, as a note: it may be plugged in later.
+/// Reports a device that is named but absent, as a note: it may be plugged in later.
 pub(super) fn look(problems: &mut Problems, key: &str, wanted: &str, direction: Direction) {
     if wanted.trim().eq_ignore_ascii_case("default") || find(wanted, direction).is_ok() {
         return;
@@ -168,7 +168,7 @@ pub(super) fn look(problems: &mut Problems, key: &str, wanted: &str, direction: 
     problems.note(
         key,
         format!(
-            "no {noun} named {:?} is on this machine now; `tercet devices` lists those that are{near}",
+            "there is no {noun} named {:?} on this machine now; `tercet devices` lists what there is{near}",
             clip(wanted)
         ),
     );
@@ -249,10 +249,8 @@ fn is_plumbing(id: &str) -> bool {
 }
 
 fn not_there(wanted: &str, direction: Direction) -> Error {
-    Error::new(Kind::Device, format!("there is no {} named {wanted:?}", direction.noun())).remedy(format!(
-        "choose one that `tercet devices` lists and set {} to its id or part of its name",
-        direction.key()
-    ))
+    Error::new(Kind::Device, format!("there is no {} named {wanted:?}", direction.noun()))
+        .remedy(format!("choose one from `tercet devices` and set {} to its id or part of its name", direction.key()))
 }
 
 /// An error of cpal in words for the person at the device.
@@ -268,10 +266,9 @@ pub(super) fn device_error(direction: Direction, wanted: &str, e: &cpal::Error) 
             "may not be opened by this user",
             "add the user to the group audio: `sudo usermod -aG audio USER`, then log in again".to_owned(),
         ),
-        K::UnsupportedConfig | K::UnsupportedOperation => (
-            "offers no format that tercet can use",
-            format!("choose another that `tercet devices` lists and set {key}"),
-        ),
+        K::UnsupportedConfig | K::UnsupportedOperation => {
+            ("offers no format that tercet can use", format!("choose another from `tercet devices` and set {key}"))
+        }
         _ => (
             "cannot be opened",
             format!(

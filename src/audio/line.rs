@@ -1,4 +1,4 @@
-//! What a stream's callbacks tell its owner, and the owner's judgement whether the stream still lives.
+//! What a stream's callbacks report to its owner, and how the owner judges whether the stream is still alive.
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -102,7 +102,7 @@ impl Watch {
         if self.moved.elapsed() <= patience {
             return None;
         }
-        let stalled = || format!("no sound was moved for {} s", patience.as_secs());
+        let stalled = || format!("no sound has moved for {} s", patience.as_secs());
         Some(reason().filter(|_| troubled).unwrap_or_else(stalled))
     }
 }

@@ -113,7 +113,7 @@ pub trait Output: Send + Sync {
 
     fn volume(&self) -> u8;
 
-    /// From now on `tell` hears of every loss of the loudspeaker and of every return, each once, on a thread that must
+    /// From now on `tell` is called for every loss of the loudspeaker and of every return, each once, on a thread that must
     /// not be held up for long; at once where it is away already. A file-backed loudspeaker never goes away.
     fn on_presence(&self, _tell: Box<dyn Fn(Presence) + Send>) {}
 
@@ -151,7 +151,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         for (key, name) in [("input", &self.input), ("output", &self.output)] {
             problems.filled(key, name, "write \"default\" for the system's device");
@@ -161,7 +161,7 @@ impl Settings {
         problems.range("queue_ms", self.queue_ms, 200..=10_000);
     }
 
-    /// Adds devices that are named and not there, as notes: they may be plugged in later.
+    /// Reports devices that are named but absent, as notes: they may be plugged in later.
     #[cfg(feature = "sound")]
     pub fn look(&self, problems: &mut Problems) {
         for (key, direction) in [("input", device::Direction::In), ("output", device::Direction::Out)] {

@@ -1,7 +1,7 @@
 //! The live loudspeaker: kept open and fed silence while nothing is said, so that speech starts without delay.
 //!
 //! A thread of its own holds the stream and opens it again, with back-off, after the device has gone away. The reply in
-//! flight is dropped then: speech that comes minutes late answers nobody.
+//! flight is dropped then: speech that comes minutes late is no use to anybody.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -19,9 +19,9 @@ use crate::budget::{Budget, Component, Reservation};
 use crate::error::{Error, Kind, Result};
 use crate::units::SampleRate;
 
-/// How often the stream is looked at while it reports nothing.
+/// How often the stream is checked while it reports nothing.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long the device may take nothing; sound servers have been seen to pause for two seconds.
+/// How long the device may go without taking samples; sound servers have been seen to pause for two seconds.
 const STALL: Duration = Duration::from_secs(5);
 /// Frames rendered at a time, on the callback's stack.
 const BLOCK: usize = 256;
@@ -41,7 +41,7 @@ struct Shared {
     presence: Mutex<PresenceTold>,
 }
 
-/// Whether the loudspeaker is there, and who is told when that changes.
+/// Whether the loudspeaker is there, and who is notified when that changes.
 #[derive(Default)]
 struct PresenceTold {
     /// Why it is away, while it is.
@@ -145,7 +145,7 @@ impl Shared {
         self.presence.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// Logs that the loudspeaker went away (with the reason) or is back, and tells it.
+    /// Logs that the loudspeaker went away (with the reason) or is back, and reports it.
     fn changed(&self, away: Option<String>) {
         match &away {
             Some(reason) => tracing::warn!(reason, "the loudspeaker went away"),
@@ -175,7 +175,7 @@ impl Shared {
 fn keep(shared: &Shared, stream: Stream, mut reservation: Reservation) {
     let mut stream = Some(stream);
     let mut pause = *BACK_OFF.start();
-    // Whether it was told to be away, and not since to be back.
+    // Whether it was reported away, and not since reported back.
     let mut away = false;
     while !shared.closing.load(Ordering::Acquire) {
         let Some(live) = &mut stream else {

@@ -18,7 +18,7 @@ use crate::units::SampleRate;
 const FADE_MS: u64 = 5;
 /// Time in which the volume goes from silent to full.
 const RAMP_MS: u64 = 30;
-/// Most that a device is believed to hold back; drivers have been seen to say hours.
+/// The most a device is believed to buffer; drivers have been seen to claim hours.
 const MAX_AHEAD: Duration = Duration::from_secs(3);
 /// Speech is resampled and queued in pieces of this length, and waits for room are no longer than this.
 const PIECE_MS: u64 = 20;
@@ -161,8 +161,8 @@ impl Queue {
             }
         }
         if s.away.load(Acquire) {
-            return Err(Error::new(Kind::Device, "the loudspeaker is away; what was being said is dropped")
-                .remedy("plug it in again: it is looked for all the time"));
+            return Err(Error::new(Kind::Device, "the loudspeaker is away; the reply was dropped")
+                .remedy("plug it in again: tercet keeps looking for it"));
         }
         if cancelled() {
             return Err(Error::new(Kind::Cancelled, "speech was cancelled"));

@@ -61,7 +61,7 @@ pub fn read_stream(source: impl Read + Send + Sync + 'static, name: &str) -> Res
     Recording::new(source, name.to_owned(), None)?.clip()
 }
 
-/// Reads a recording as hearing wants it: 16 kHz mono.
+/// Reads a recording in the form hearing needs: 16 kHz mono.
 ///
 /// # Errors
 /// As [`read_file`].
@@ -77,7 +77,7 @@ pub fn read_stream_16k(source: impl Read + Send + Sync + 'static, name: &str) ->
     Recording::new(source, name.to_owned(), None)?.at_16k()
 }
 
-/// An opened recording whose header has been believed as far as it can be.
+/// An opened recording whose header was trusted as far as possible.
 struct Recording {
     name: String,
     rate: SampleRate,
@@ -97,7 +97,7 @@ impl Recording {
         let meta = file.metadata().map_err(|e| Error::io("read", path, e))?;
         if meta.is_dir() {
             let e = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-            return Err(Error::io("read", path, e).remedy("give the recordings in it by name"));
+            return Err(Error::io("read", path, e).remedy("name the recordings in it one by one"));
         }
         Self::new(file, name, meta.is_file().then_some(meta.len()))
     }
@@ -130,7 +130,7 @@ impl Recording {
             let left = length.saturating_sub(header.sound_at as u64);
             if header.sound_bytes.is_some_and(|n| n > left) {
                 header.note = Some(format!(
-                    "its header promises {} bytes of sound, and {left} are there",
+                    "its header promises {} bytes of sound, but only {left} are there",
                     header.sound_bytes.unwrap_or(0)
                 ));
                 header.sound_bytes = Some(left);
@@ -246,7 +246,7 @@ fn decode_wave(name: &str, header: &Header, source: &mut dyn Read, take: &mut Ta
     };
     Ok(match header.sound_bytes {
         _ if header.note.is_some() => header.note.clone(),
-        Some(n) if read < n => Some(format!("its header promises {n} bytes of sound, and {read} are there")),
+        Some(n) if read < n => Some(format!("its header promises {n} bytes of sound, but only {read} are there")),
         _ if cut > 0 => Some("its last sample is cut short".into()),
         _ => None,
     })
@@ -285,7 +285,7 @@ fn decode_flac(
     }
 }
 
-/// Averages the channels; what is no number becomes silence.
+/// Averages the channels; anything that is not a number becomes silence.
 pub(super) fn mix_down(interleaved: &[f32], channels: usize, mono: &mut Vec<f32>) {
     mono.clear();
     let clean = |x: f32| if x.is_finite() { x } else { 0.0 };
@@ -333,10 +333,10 @@ fn too_long(name: &str) -> Error {
 fn header_error(name: &str, e: DecodeError) -> Error {
     match e {
         DecodeError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-            corrupt(name, "it ends before its header is complete, or is no recording").remedy(REMEDY_FORMAT)
+            corrupt(name, "it ends before its header is complete, or it is not a recording").remedy(REMEDY_FORMAT)
         }
         DecodeError::IoError(e) => io_error(name, e),
-        DecodeError::Unsupported(what) => unsupported(name, "its format is not handled").because(what),
+        DecodeError::Unsupported(what) => unsupported(name, "its format is not supported").because(what),
         e => corrupt(name, "its header makes no sense").because(e.to_string()).remedy(REMEDY_FORMAT),
     }
 }

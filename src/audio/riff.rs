@@ -9,16 +9,16 @@ use std::io::{self, Read};
 
 use super::pcm::Encoding;
 
-/// Most of a file that may stand in front of its sound: pictures and the like.
+/// The most that may precede the sound in a file: pictures and the like.
 const MAX_HEADER_BYTES: usize = 16 << 20;
-/// What is looked through for the sound where the chunks lead nowhere.
+/// How much is searched for the sound where the chunk sizes are wrong.
 const SEARCHED_BYTES: usize = 1 << 16;
 /// Sizes from here on stand for "not known": writers to a pipe leave 2 or 4 GiB, some less their header.
 const PLACEHOLDER: u32 = 0x7fff_0000;
 /// More channels are taken for a broken header.
 const MAX_CHANNELS: u16 = 64;
 
-/// Chunks that follow a sound. One of them right behind an empty `data` chunk says that it is empty indeed.
+/// Chunks that follow a sound. One of them right after an empty `data` chunk confirms that it is empty.
 const TRAILERS: [&[u8; 4]; 12] =
     [b"LIST", b"id3 ", b"ID3 ", b"JUNK", b"junk", b"bext", b"cue ", b"fact", b"smpl", b"inst", b"iXML", b"PEAK"];
 
@@ -36,7 +36,7 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// What the header says, as far as it can be believed.
+/// What the header says, as far as it can be trusted.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Header {
     pub encoding: Encoding,
@@ -219,7 +219,7 @@ impl Walk {
         };
         let format = named(b"fmt ", 12).into_iter().find(|&(_, size)| (16..=1024).contains(&size));
         let Some((format_at, _)) = format else {
-            return Err(Fault::Corrupt("its header does not say how its sound is written".into()));
+            return Err(Fault::Corrupt("its header does not describe its sample format".into()));
         };
         let places = named(b"data", format_at);
         let possible = |&&(at, size): &&(usize, u32)| {
@@ -267,7 +267,7 @@ impl Walk {
     /// The content of the `fmt ` chunk, or as much of it as there is, up to 40 bytes.
     fn format(&self, bytes: &[u8]) -> Result<Format, Fault> {
         if bytes.len() < 16 {
-            return Err(Fault::Corrupt("the chunk that says how its sound is written is cut short".into()));
+            return Err(Fault::Corrupt("the chunk that describes its sample format is cut short".into()));
         }
         let (mut tag, channels, rate) = (self.u16(bytes), self.u16(&bytes[2..]), self.u32(&bytes[4..]));
         let (align, bits) = (self.u16(&bytes[12..]), self.u16(&bytes[14..]));
@@ -279,7 +279,7 @@ impl Walk {
             // The first two bytes of the sub-format's GUID are the tag, in the byte order of the file.
             let guid = bytes
                 .get(24..28)
-                .ok_or_else(|| Fault::Corrupt("the chunk that says how its sound is written is cut short".into()))?;
+                .ok_or_else(|| Fault::Corrupt("the chunk that describes its sample format is cut short".into()))?;
             let first = self.u32(guid);
             // Some big-endian files keep their GUID in the little-endian order of all others.
             tag = (if first <= 0xffff { first } else { first.swap_bytes() }) as u16;

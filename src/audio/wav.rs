@@ -51,7 +51,7 @@ impl WavWriter {
         Ok(Self { path: path.to_owned(), temporary, inner: Some(inner), samples: 0, rate })
     }
 
-    /// Appends samples; what lies outside [−1, 1] is clipped, what is no number becomes silence.
+    /// Appends samples; what lies outside [−1, 1] is clipped, anything that is not a number becomes silence.
     ///
     /// # Errors
     /// [`Kind::Io`](crate::error::Kind::Io); the temporary file is removed then, and further calls fail likewise.
@@ -105,7 +105,7 @@ impl WavWriter {
 impl Drop for WavWriter {
     fn drop(&mut self) {
         if self.samples == 0 {
-            // Whoever gave up before the first sample wants no empty file in an older one's place.
+            // A writer dropped before the first sample must not replace an older file with an empty one.
             return self.abandon();
         }
         if let Err(e) = self.complete() {

@@ -1,4 +1,4 @@
-//! Limits that the system sets on this process: an error that one of them caused says which to raise.
+//! Limits that the system sets on this process: an error caused by one says which to raise.
 
 use std::path::Path;
 
@@ -51,23 +51,23 @@ impl Limits {
                 format!("raise the limit on address space (`ulimit -v`), which is {} kB", bytes / 1024)
             }
             (_, _, Some(n)) => {
-                format!("end other processes, or raise the user's limit on them (`ulimit -u`), which is {n}")
+                format!("stop other processes, or raise the user's limit on them (`ulimit -u`), which is {n}")
             }
-            _ => "end other programs: the system has no room for more threads".to_owned(),
+            _ => "stop other programs: the system has no room for more threads".to_owned(),
         }
     }
 
     fn for_file_size(&self) -> String {
         match self.file_size {
             Some(bytes) => format!("raise the limit on file sizes (`ulimit -f`), which is {} kB", bytes / 1024),
-            None => "write to another disk: the file system here takes no larger files".to_owned(),
+            None => "write to another disk: this file system does not take larger files".to_owned(),
         }
     }
 
     fn for_memory(&self) -> String {
         match self.address_space {
             Some(bytes) => format!("raise the limit on address space (`ulimit -v`), which is {} kB", bytes / 1024),
-            None => "end other programs, or choose a smaller model or a smaller llm.context_tokens".to_owned(),
+            None => "stop other programs, or choose a smaller model or a smaller llm.context_tokens".to_owned(),
         }
     }
 }

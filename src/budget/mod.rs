@@ -2,7 +2,7 @@
 //!
 //! A component reserves before it allocates; a reservation that does not fit is refused with the numbers
 //! ([`Kind::OverBudget`]) and nothing is allocated. Reservations give their bytes back when dropped.
-//! Beside each reservation stands what was measured, so that estimates can be judged.
+//! Each reservation also records what was measured, so that estimates can be checked.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -124,7 +124,7 @@ impl Budget {
         Self { inner: Arc::new(Mutex::new(Ledger { cap, next_id: 0, entries: BTreeMap::new() })) }
     }
 
-    /// For commands that hold one model and end: accounted, never refused.
+    /// For commands that hold one model and exit: accounted for, never refused.
     pub fn unlimited() -> Self {
         Self::new(Bytes(u64::MAX))
     }
@@ -137,7 +137,7 @@ impl Budget {
     /// Reserves `bytes` for `what` (shown to people: "whisper tiny.en"), before they are allocated.
     ///
     /// # Errors
-    /// [`Kind::OverBudget`] with the numbers when the sum would pass the cap; nothing is reserved then.
+    /// [`Kind::OverBudget`] with the numbers when the sum would pass the cap; nothing is then reserved.
     pub fn reserve(&self, component: Component, what: impl Into<String>, bytes: Bytes) -> Result<Reservation> {
         let what = what.into();
         let mut l = self.lock();

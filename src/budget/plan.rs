@@ -1,6 +1,6 @@
 //! The memory plan: what everything will take, before anything is loaded.
 //!
-//! Whoever knows the models gives line items and possible savings; the plan adds up, decides whether it fits, and says
+//! The caller, who knows the models, gives line items and possible savings; the plan adds up, decides whether it fits, and says
 //! what would make it fit.
 
 use serde::Serialize;

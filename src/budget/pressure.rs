@@ -1,4 +1,4 @@
-//! How tight memory is right now, as the kernel tells it, and what that means for the agent.
+//! How tight memory is right now, according to the kernel, and what that means for the agent.
 
 use std::path::Path;
 

@@ -78,7 +78,7 @@ impl Settings {
         self.standing().into_iter().map(|(c, what, bytes)| budget.reserve(c, what, bytes)).collect()
     }
 
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         const MAX_MB: u64 = 1_000_000;
         if let Some(total) = self.total_mb {

@@ -1,4 +1,4 @@
-//! The ledger under its rules.
+//! The ledger and its rules.
 
 use std::sync::Barrier;
 

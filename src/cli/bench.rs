@@ -26,7 +26,7 @@ pub struct Args {
 enum Part {
     /// The language model: prefill and decode in tokens per second, as llama-bench measures them
     Llm(Box<Llm>),
-    /// Memory: how fast threads read it when they do nothing else: the upper limit for decoding
+    /// Memory bandwidth: how fast threads read memory, the roofline of decoding
     Memory(Memory),
 }
 
@@ -35,7 +35,7 @@ struct Memory {
     /// Threads that read; a list measures each
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,2")]
     threads: Vec<u16>,
-    /// How many times each is measured; the best counts
+    /// How many times to measure each; the best counts
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
     /// Print one JSON object per line
@@ -45,7 +45,7 @@ struct Memory {
 
 #[derive(Debug, clap::Args)]
 struct Llm {
-    /// Model file (GGUF) or id, in place of the configured model (llm.model)
+    /// Model file (GGUF) or id, instead of the configured model (llm.model)
     #[arg(long, value_name = "FILE", conflicts_with = "synthetic")]
     model: Option<String>,
     #[command(flatten)]
@@ -74,7 +74,7 @@ struct Llm {
     /// How many times each test runs
     #[arg(short = 'r', long = "repeat", value_name = "R", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1000))]
     repeat: u32,
-    /// Also show where the time of a token goes, operation by operation, beside a plain read of the weights (CPU only)
+    /// Also show where the time of a token goes, operation by operation, compared with a plain read of the weights (CPU only)
     #[arg(long, conflicts_with = "json")]
     profile: bool,
     /// Print one JSON object per line
@@ -100,10 +100,10 @@ struct Row {
     /// The most that was resident at once, since the process began: while the model was loaded, and by the end of the test.
     load_peak_resident_bytes: u64,
     peak_resident_bytes: u64,
-    /// On a device with memory of its own: weights, caches and workspaces, the driver's own use left out.
+    /// On a device with its own memory: weights, caches and workspaces, the driver's own use left out.
     device_bytes: u64,
     /// What else is taken there since before the model was loaded: the driver's context and kernels (of this process where no
-    /// other began or ended meanwhile). `null` where it is not told.
+    /// other began or ended meanwhile). `null` where that is unknown.
     device_context_bytes: Option<u64>,
     /// Peak on the host and everything on the device.
     total_bytes: u64,
@@ -138,7 +138,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
 }
 
 impl Llm {
-    /// The ways of computing asked for, each backend with each number of threads.
+    /// The configurations requested: each backend with each number of threads.
     fn ways(&self) -> Vec<EngineArgs> {
         fn each(list: &[String]) -> Vec<Option<String>> {
             if list.is_empty() { vec![None] } else { list.iter().cloned().map(Some).collect() }
@@ -166,7 +166,7 @@ impl Llm {
     }
 }
 
-/// What one way of computing showed.
+/// The results of one configuration.
 #[derive(Default)]
 struct Measured {
     rows: Vec<Row>,
@@ -183,7 +183,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     }
     let mut ways = args.ways().iter().map(|way| Ok(way.settings(ctx)?.llm)).collect::<Result<Vec<_>>>()?;
     let plan = args.synthetic.plan()?;
-    // Held open until the last load: that is all that keeps the file there.
+    // Held open until the last load, because nothing else keeps the file alive.
     let made = plan.map(|plan| write_synthetic(&plan, ctx.global.quiet)).transpose()?;
     if let Some(file) = &made {
         ways.iter_mut().for_each(|way| way.model = format!("/proc/self/fd/{}", file.as_raw_fd()));
@@ -204,7 +204,7 @@ fn run_llm(args: &Llm, ctx: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Loads the model one way and runs every test; the model is gone when this returns.
+/// Loads the model in one configuration and runs every test; the model is dropped when this returns.
 fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], bar: &ProgressBar) -> Result<Measured> {
     let longest = tests.iter().map(|(t, depth)| t.tokens() + depth).max().unwrap_or(0);
     let settings = llm::Settings { context_tokens: longest, ..settings.clone() };
@@ -216,7 +216,7 @@ fn measure_way(args: &Llm, settings: &llm::Settings, tests: &[(Test, usize)], ba
     if longest > engine.context() {
         return Err(Error::new(
             Kind::Usage,
-            format!("the longest test needs {longest} tokens, and the model takes at most {}", engine.context()),
+            format!("the longest test needs {longest} tokens, but the model takes at most {}", engine.context()),
         )
         .remedy("choose smaller -p, -n and -d"));
     }
@@ -289,7 +289,7 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
     let per_token = |seconds: f64| format!("{:.3}", seconds * 1e3 / n);
     let total = took.as_secs_f64();
     let name = format!("{} at depth {depth}", test.name());
-    let mut t = out::Table::new([name.as_str(), "calls", "ms a token", "%"]);
+    let mut t = out::Table::new([name.as_str(), "calls", "ms per token", "%"]);
     let mut rest = total;
     for s in spent {
         let seconds = s.time.as_secs_f64();
@@ -314,7 +314,7 @@ fn profile_table(test: Test, depth: usize, (spent, took): &(Vec<Spent>, Duration
 /// ends it.
 fn write_synthetic(plan: &Plan, quiet: bool) -> Result<File> {
     if !plan.ty.tensor_type(0).is_ternary() {
-        let what = format!("{} linears are not ternary: tercet does not run them", plan.ty.name());
+        let what = format!("tercet does not run {} linears: they are not ternary", plan.ty.name());
         return Err(Error::new(Kind::Unsupported, what)
             .remedy("write them for another program with tercet convert --synthetic, or choose a ternary --type"));
     }

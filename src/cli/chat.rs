@@ -22,7 +22,7 @@ pub struct Args {
     talk: TalkArgs,
 }
 
-/// What the person does.
+/// What the user does.
 enum Input {
     Line(String),
     End,
@@ -42,7 +42,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let console = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     if console && !ctx.global.quiet {
         let e = talker.engine();
-        out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D ends", e.name(), e.backend()));
+        out::note(format!("{} · {} · Ctrl-C stops an answer, Ctrl-D quits", e.name(), e.backend()));
     }
     let mut messages = vec![Message::new(Role::System, system)];
     let mut answered = None;
@@ -77,7 +77,7 @@ fn next_question(inputs: &Receiver<Input>, console: bool, answered: Option<Insta
             Input::End => return Ok(None),
             Input::Failed(e) => return Err(e),
             Input::Interrupt if answered.is_some_and(|at| at.elapsed() < LATE_PRESS) => continue,
-            // In a terminal the first press at the prompt explains and the second ends.
+            // In a terminal the first press at the prompt explains and the second exits.
             Input::Interrupt if console && presses == 0 => {
                 presses += 1;
                 out::note("\n(Ctrl-D or Ctrl-C again ends)");

@@ -18,8 +18,8 @@ pub struct Args {
 enum Action {
     /// Check every file, variable and flag; list everything that is wrong
     ///
-    /// Also looks for what the settings name. What can never work as it is written is a problem, and the exit status is
-    /// 78: an unknown model, voice or wake word, a file or program that is not there. What is right but not here yet is
+    /// Also looks for what the settings name. Anything that can never work as written is a problem, and the exit status is
+    /// 78: an unknown model, voice or wake word, a file or program that is not there. Anything that is right but not here yet is
     /// a note, and the status stays 0: a known model that has not been fetched, a microphone that is not plugged in.
     Check(Format),
     /// Print the effective configuration as TOML, with the origin of each value

@@ -17,19 +17,19 @@ use crate::units::Bytes;
 ///
 /// SRC is the folder of a Hugging Face checkpoint (config.json, *.safetensors, tokenizer.json): a BitNet 1.58-bit Llama or
 /// Falcon3, packed or as masters, a Qwen3 that is ternary in groups, or a plain Llama or Qwen3, whose weights are then
-/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, and it says nothing.
+/// rounded. With --synthetic NAME a model of that shape with random weights: as fast as a real one, but its output is meaningless.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Folder of the checkpoint
     #[arg(value_name = "SRC", required_unless_present = "synthetic", conflicts_with = "synthetic")]
     source: Option<PathBuf>,
-    /// How embeddings and head are stored: q4_0, q8_0, f16, bf16 or f32 (q4_0, or as the linears where the checkpoint's are ternary)
+    /// How embeddings and head are stored: q4_0, q8_0, f16, bf16 or f32 (q4_0, or like the linears where those of the checkpoint are ternary)
     #[arg(long, value_name = "TYPE", conflicts_with = "synthetic")]
     embeddings: Option<TableType>,
     /// The model's name (the one in config.json, or the folder's)
     #[arg(long, value_name = "NAME", conflicts_with = "synthetic", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name: Option<String>,
-    /// Ternarize anew by mean magnitude, also what is ternary in groups already
+    /// Ternarize again by mean magnitude, even what is already ternary in groups
     #[arg(long, value_name = "HOW", value_parser = ["absmean"], conflicts_with = "synthetic")]
     ternarize: Option<String>,
     /// Name of the pre-tokenizer where the checkpoint's own is not recognised: llama-bpe, falcon3 or qwen2
@@ -37,7 +37,7 @@ pub struct Args {
     pre: Option<String>,
     #[command(flatten)]
     synthetic: SyntheticArgs,
-    /// The file to write; it appears when it is whole
+    /// The file to write; it appears only once it is complete
     #[arg(short, long = "output", value_name = "OUT.gguf")]
     output: PathBuf,
 }
@@ -64,7 +64,7 @@ impl SyntheticArgs {
     /// The model asked for, if one is.
     ///
     /// # Errors
-    /// [`Kind::Usage`] where something is said of it and it is not asked for.
+    /// [`Kind::Usage`] where options for it are given but it is not requested.
     pub(super) fn plan(&self) -> Result<Option<Plan>> {
         let Some(preset) = self.synthetic.clone() else {
             return match (self.layers, self.weight_seed) {
@@ -94,7 +94,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         Ok(()) => report(&args.output),
         Err(e) => {
             if e.kind() == Kind::Cancelled && !ctx.global.quiet {
-                out::note(format!("stopped: {} is not written, and nothing is left of it", args.output.display()));
+                out::note(format!("stopped: {} was not written, and nothing is left of it", args.output.display()));
             }
             Err(e)
         }
@@ -111,7 +111,7 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
         absmean: args.ternarize.is_some(),
     };
     let bar = out::progress_bytes(convert::checkpoint_bytes(source)?, "reading", ctx.global.quiet);
-    // Before minutes of reading, not behind them.
+    // Before minutes of reading, not after them.
     convert::check_output(&args.output)?;
     watched(&bar, |watch| {
         let conversion = Conversion::open(source, &request, watch)?;
@@ -126,7 +126,7 @@ fn convert(args: &Args, source: &Path, ctx: &Context) -> Result<()> {
 }
 
 /// Runs `work` with its progress on `bar`. Ctrl-C, `kill` and a closed terminal stop it in such a way that nothing is left
-/// behind; after it they end the program as ever.
+/// behind; afterwards they end the program as usual.
 pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) -> Result<T>) -> Result<T> {
     let working = Arc::new(AtomicBool::new(true));
     let at_work = working.clone();
@@ -144,7 +144,7 @@ pub(super) fn watched<T>(bar: &ProgressBar, work: impl FnOnce(&mut Watch<'_>) ->
     }
 }
 
-/// What `signal` does to a program that does not listen to it.
+/// The default action of `signal`.
 fn end_by(signal: libc::c_int) {
     // SAFETY: both take plain integers; the default action replaces a handler that nothing waits for any more.
     unsafe {

@@ -79,9 +79,9 @@ fn list(as_json: bool) -> Result<()> {
         devices.iter().try_for_each(out::json)?;
     }
     if devices.is_empty() {
-        return Err(Error::new(Kind::Unavailable, "no microphone and no loudspeaker opens on this machine").remedy(
+        return Err(Error::new(Kind::Unavailable, "no microphone and no loudspeaker can be opened on this machine").remedy(
             "plug one in, start the sound server (PipeWire or PulseAudio; package libasound2-plugins), or add the user to \
-             the group audio; without a sound card give recordings: `tercet run --input FILE`",
+             the group audio; without a sound card, use recordings: `tercet run --input FILE`",
         ));
     }
     if as_json {
@@ -132,7 +132,7 @@ impl Test {
         let mut writer = file.map(|f| WavWriter::create(f, SampleRate::HEARING)).transpose()?;
         report.note(&format!("Speak: recording {:.1} s", self.seconds));
         let want = (self.seconds * f64::from(SampleRate::HEARING.0)) as usize;
-        // A device that never brings samples must not hold the command for ever.
+        // A device that never brings samples must not block the command forever.
         let patience = Duration::from_secs_f64(self.seconds) + Duration::from_secs(30);
         let (begun, mut pcm, mut piece, mut first) = (Instant::now(), Vec::new(), Vec::new(), true);
         while pcm.len() < want && begun.elapsed() < patience {
@@ -174,8 +174,8 @@ impl Test {
                     "dropped": counts.dropped, "lost": counts.lost }),
         )?;
         if pcm.len() < want {
-            return Err(Error::new(Kind::Device, "the microphone brought less sound than asked for")
-                .remedy("see with `tercet devices` whether it is there, and choose it with --input"));
+            return Err(Error::new(Kind::Device, "the microphone delivered less sound than requested")
+                .remedy("check with `tercet devices` that it is there, and choose it with --input"));
         }
         Ok(pcm)
     }
@@ -238,14 +238,14 @@ struct Report {
 }
 
 impl Report {
-    /// An instruction to the person at the device.
+    /// An instruction to the user.
     fn note(&self, text: &str) {
         if !self.as_json && !self.quiet {
             out::note(text);
         }
     }
 
-    /// Something that happened; without text it is of interest to programs only.
+    /// Something that happened; without text it is only for programs.
     fn event(&self, event: &str, text: &str, mut details: serde_json::Value) -> Result<()> {
         if !self.as_json {
             return if text.is_empty() { Ok(()) } else { out::line(text) };

@@ -17,7 +17,7 @@ const MAX_TURN_TOKENS: usize = 200;
 /// Most that is taken of a file.
 const MAX_CASES_BYTES: u64 = 256 << 20;
 
-/// Remedy for a file that is no file of conversations.
+/// Remedy for a file that does not hold conversations.
 const WRITE: &str = r#"give a file with one {"messages": [{"role": …, "content": …}, …]} a line"#;
 
 #[derive(Debug, clap::Args)]
@@ -36,15 +36,15 @@ enum What {
 
 #[derive(Debug, clap::Args)]
 struct Tools {
-    /// Conversations, one JSON object `{"messages": [{"role", "content"}, …]}` a line; "-" reads standard input
+    /// Conversations, one JSON object `{"messages": [{"role", "content"}, …]}` per line; "-" reads standard input
     #[arg(value_name = "FILE.jsonl")]
     file: PathBuf,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Take the first N conversations only
+    /// Take only the first N conversations
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Hold calls to the tools that are offered and to their arguments (the default)
+    /// Restrict calls to the tools offered and their arguments (the default)
     #[arg(long, overrides_with = "free")]
     constrained: bool,
     /// Let the model write whatever it likes
@@ -53,7 +53,7 @@ struct Tools {
     /// Print the totals as one JSON object
     #[arg(long)]
     json: bool,
-    /// With --json: print one object a conversation first
+    /// With --json: first print one object per conversation
     #[arg(long, requires = "json")]
     details: bool,
 }
@@ -132,7 +132,7 @@ fn run_tools(args: &Tools, ctx: &Context) -> Result<()> {
 
 impl Case {
     /// Of a wanted text: whether it turns a request down. Files say so with `"kind": "refusal"`; in those that say nothing
-    /// it is told by the words.
+    /// the wording decides.
     fn is_refusal(&self, wanted: &str) -> bool {
         match self.kind.as_deref() {
             Some(kind) => ["refus", "no_tool", "unfit"].iter().any(|k| kind.to_lowercase().contains(k)),

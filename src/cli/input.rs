@@ -31,7 +31,7 @@ pub(super) fn name(path: &Path) -> String {
 pub(super) fn stdin_once(files: &[PathBuf]) -> Result<()> {
     match files.iter().filter(|f| is_stdin(f)).count() {
         0 | 1 => Ok(()),
-        _ => Err(Error::new(Kind::Usage, "- (standard input) is given twice, and can be read once")
+        _ => Err(Error::new(Kind::Usage, "- (standard input) is given twice, but can be read only once")
             .remedy("give the other recordings by name")),
     }
 }
@@ -69,7 +69,7 @@ pub(super) fn clip_16k(path: &Path) -> Result<Vec<f32>> {
 fn piped() -> Result<std::io::Stdin> {
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
-        return Err(Error::new(Kind::Usage, "standard input is a terminal, and a recording is wanted there")
+        return Err(Error::new(Kind::Usage, "standard input is a terminal, but a recording is expected there")
             .remedy("pipe a WAV or FLAC into it, for example `arecord -f S16_LE -r 16000 | tercet transcribe -`"));
     }
     Ok(stdin)

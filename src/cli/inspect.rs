@@ -34,7 +34,7 @@ pub struct Args {
     json: bool,
 }
 
-/// The whole of `--json`.
+/// The object that `--json` prints.
 #[derive(Serialize)]
 struct Inspected<'a> {
     file: &'a Path,
@@ -163,7 +163,7 @@ fn shorten(text: &str, n: usize) -> String {
     }
 }
 
-/// A value as JSON: of arrays the first few, of texts that are no UTF-8 `null`.
+/// A value as JSON: of arrays the first few, of texts that are not UTF-8 `null`.
 fn json(file: &Gguf, key: &str, value: &Value) -> Json {
     match value {
         Value::Str(_) => file.str(key).ok().flatten().map_or(Json::Null, Json::from),

@@ -1,4 +1,4 @@
-//! Ctrl-C, and other signals that end a program, as something a command is told about in place of its end.
+//! Ctrl-C, and other signals that end a program, turned into something a command can react to instead of being killed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -16,9 +16,9 @@ pub struct Args {
 
 #[derive(Debug, clap::Subcommand)]
 enum Action {
-    /// Compile the kernels into the cache, and show what each takes of the device
+    /// Compile the kernels into the cache, and show the resources each one uses
     ///
-    /// Needs NVIDIA's run-time compiler (`tercet models fetch nvrtc`), no GPU and no toolkit. Cubins are found again in
+    /// Needs NVIDIA's run-time compiler (`tercet models fetch nvrtc`), but no GPU and no toolkit. Cubins are found in
     /// TERCET_KERNELS, in `kernels` beside the program, in /usr/share/tercet/kernels and in the cache.
     Build(Build),
     /// Time each kernel on this machine's GPU, at the shapes of Llama3-8B
@@ -27,13 +27,13 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct Bench {
-    /// Pack weights in base 3 in place of two bits
+    /// Pack weights in base 3 instead of two bits
     #[arg(long)]
     base3: bool,
-    /// How keys and values are kept: f16 or int8
+    /// Precision of the KV cache: f16 or int8
     #[arg(long, value_name = "NAME", default_value = "int8")]
     kv: KvPrecision,
-    /// Run GEMVs and the head on this many multiprocessors only (Orin Nano has 8)
+    /// Run GEMVs and the head on only this many multiprocessors (Orin Nano has 8)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1024))]
     blocks: Option<u32>,
     /// Positions in the cache
@@ -42,16 +42,16 @@ struct Bench {
     /// Rows of a prompt
     #[arg(short = 'p', long, value_name = "N", default_value_t = 512, value_parser = rows)]
     prompt: usize,
-    /// Time all layers of a token only
+    /// Time only all layers of one token
     #[arg(long)]
     layers_only: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 fn rows(text: &str) -> std::result::Result<usize, String> {
-    text.parse().ok().filter(|n| (9..=2048).contains(n)).ok_or_else(|| format!("{text} is not 9 to 2048"))
+    text.parse().ok().filter(|n| (9..=2048).contains(n)).ok_or_else(|| format!("{text} is not between 9 and 2048"))
 }
 
 fn bench(args: &Bench) -> Result<()> {
@@ -91,13 +91,13 @@ struct Build {
     /// Architectures: sm_87 is Orin, sm_90 Hopper
     #[arg(long, value_name = "LIST", value_delimiter = ',', default_values = kernels::DEFAULT_ARCHES)]
     arch: Vec<String>,
-    /// Folder to write to, in place of the cache
+    /// Folder to write to, instead of the cache
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Folder that holds libnvrtc.so.12, in place of the fetched one
+    /// Folder that holds libnvrtc.so.12, instead of the fetched one
     #[arg(long, value_name = "DIR")]
     nvrtc: Option<PathBuf>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }

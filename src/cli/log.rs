@@ -38,7 +38,7 @@ pub(super) fn init(global: &Global) {
         .with_writer(|| Line)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        // It would report a line that cannot be written where lines cannot be written.
+        // It would report an unwritable line to the same unwritable output.
         .log_internal_errors(false)
         .with_filter_reloading();
     let handle = builder.reload_handle();
@@ -49,7 +49,7 @@ pub(super) fn init(global: &Global) {
     }
 }
 
-/// Takes up `log.level` of the configuration, where neither TERCET_LOG nor a flag says otherwise.
+/// Applies `log.level` of the configuration, where neither TERCET_LOG nor a flag says otherwise.
 pub(super) fn configured(level: &str) {
     if let Some(log) = LOG.get().filter(|l| !l.decided) {
         (log.reload)(filter(level));

@@ -1,5 +1,5 @@
-//! Writing to standard output and error where nobody may be held up: a reader that went away, a full disk or a terminal
-//! that stands still costs the line, never the program. What was lost is counted.
+//! Writing to standard output and error without ever blocking: a reader that went away, a full disk or a terminal
+//! that is stopped costs the line, never the program. Lost lines are counted.
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -8,18 +8,18 @@ use std::os::fd::{FromRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// How long a reader that stands still is waited for, once; from then on not at all until it reads again.
+/// How long to wait for a stopped reader, once; from then on not at all until it reads again.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// Written at once: a pipe that has room for anything has room for this much (`PIPE_BUF`).
 const PIECE_BYTES: usize = 4096;
 
 /// The log, notes and errors.
 pub(super) static STDERR: Lossy = Lossy::new(libc::STDERR_FILENO);
-/// What happens, told while it happens.
+/// Events, reported as they happen.
 #[cfg(feature = "voice")]
 pub(super) static STDOUT: Lossy = Lossy::new(libc::STDOUT_FILENO);
 
-/// A descriptor that lines are written to as long as that works.
+/// A descriptor that lines are written to while that works.
 pub(super) struct Lossy {
     descriptor: RawFd,
     state: Mutex<State>,
@@ -28,21 +28,21 @@ pub(super) struct Lossy {
 struct State {
     /// The last reader did not read in time.
     stuck: bool,
-    /// A line was broken off: the next begins on a line of its own.
+    /// A line was cut short: the next one starts on a new line.
     mid_line: bool,
     /// Lines lost since one was written.
     lost: u64,
     /// Lines lost in all.
     lost_in_all: u64,
-    /// Why the last line was lost, where it was not for want of a reader.
+    /// Why the last line was lost, unless a reader was missing.
     failure: Option<ErrorKind>,
 }
 
-/// What became of the lines so far.
+/// How many lines were written and lost so far.
 #[cfg_attr(not(feature = "voice"), allow(dead_code))] // of its events the daemon wants to know
 pub(super) struct Losses {
     pub(super) lines: u64,
-    /// Why the last one was lost; [`ErrorKind::TimedOut`] for a reader that stood still.
+    /// Why the last one was lost; [`ErrorKind::TimedOut`] for a stopped reader.
     pub(super) why: Option<ErrorKind>,
 }
 
@@ -56,7 +56,7 @@ impl Lossy {
         self.state.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// Writes one or more whole lines, or loses them.
+    /// Writes one or more whole lines, or drops them.
     pub(super) fn write(&self, lines: &[u8]) {
         let mut s = self.lock();
         let outcome = self.put_all(lines, &mut s);
@@ -122,7 +122,7 @@ impl Lossy {
         Ok(())
     }
 
-    /// Whether something can be written without waiting, by `latest`. An error of the descriptor counts: writing tells which.
+    /// Whether something can be written without waiting, by `latest`. A descriptor error counts as well: writing returns it.
     fn takes_some(&self, latest: Instant) -> Result<bool, ErrorKind> {
         loop {
             let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT, revents: 0 };

@@ -190,7 +190,7 @@ fn not_a_command(e: &clap::Error) -> Result<ExitCode> {
         return Ok(ExitCode::from(Kind::Usage.exit_code()));
     }
     match out::text_raw(&text(std::io::stdout().is_terminal())) {
-        // Help that nobody reads to its end is nobody's error.
+        // A reader that closes the pipe early is not an error here.
         Err(e) if e.kind() != Kind::Cancelled => Err(e),
         _ => Ok(ExitCode::SUCCESS),
     }

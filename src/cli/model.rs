@@ -17,7 +17,7 @@ use crate::store;
 /// Which model, and what computes it.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct EngineArgs {
-    /// Model file (GGUF) or id, in place of the configured model (llm.model)
+    /// Model file (GGUF) or id, instead of the configured model (llm.model)
     #[arg(long, value_name = "FILE")]
     pub(super) model: Option<String>,
     /// Threads that compute (llm.threads); 0: one per CPU
@@ -39,7 +39,7 @@ pub(super) struct EngineArgs {
 pub(super) struct TalkArgs {
     #[command(flatten)]
     engine: EngineArgs,
-    /// System message in place of the configured persona
+    /// System message instead of the configured persona
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
     /// 0 always takes the most likely token; higher values vary more (llm.sampling.temperature)
@@ -51,7 +51,7 @@ pub(super) struct TalkArgs {
     /// Longest answer, in tokens
     #[arg(long, value_name = "N", default_value_t = 512)]
     max_tokens: usize,
-    /// Do not hold tool calls to the tools that are offered and the arguments they take
+    /// Do not restrict tool calls to the tools offered and the arguments they take
     #[arg(long)]
     free: bool,
 }
@@ -88,7 +88,7 @@ pub(super) fn model_value(given: &str) -> String {
     }
 }
 
-/// Loads the configured model. A command holds one and ends: accounted, never refused.
+/// Loads the configured model. A command holds one model and exits, so it is accounted for but never refused.
 pub(super) fn load(settings: &llm::Settings) -> Result<Arc<Engine>> {
     load_timed(settings, false)
 }
@@ -158,7 +158,7 @@ impl Talker {
     /// Answers the conversation; `piece` gets the text as it comes. When `cancelled`, what has come is the answer.
     ///
     /// # Errors
-    /// What the session, the template or `piece` says.
+    /// The errors of the session, the template or `piece`.
     pub(super) fn answer(
         &mut self,
         messages: &[Message],
@@ -172,9 +172,9 @@ impl Talker {
     }
 }
 
-/// Says so where an answer did not end as the model meant it to.
+/// Notes when an answer was cut off.
 pub(super) fn note_end(answer: &Answer, ctx: &Context) {
     if answer.end == End::Repetition && !ctx.global.quiet {
-        out::note("(the answer began to repeat itself and was ended)");
+        out::note("(the answer began to repeat itself and was cut off)");
     }
 }

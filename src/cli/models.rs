@@ -30,7 +30,7 @@ enum Action {
 
 #[derive(Debug, clap::Args)]
 struct List {
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -49,7 +49,7 @@ struct Fetch {
     /// Keep the wheels in the cache's wheels folder, to carry them to a machine without a network
     #[arg(long)]
     keep_wheels: bool,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -59,7 +59,7 @@ struct Verify {
     /// Models to verify; the default set and whatever else is here when none is named
     #[arg(value_name = "MODEL")]
     ids: Vec<String>,
-    /// Print one JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
@@ -121,7 +121,9 @@ fn list(args: &List, paths: &Paths, manifest: &Manifest) -> Result<()> {
         table.print()?;
     }
     if unverified {
-        out::note("unverified: the size is right, the contents were not read yet; `tercet models verify` does");
+        out::note(
+            "unverified: the size is right, but the contents have not been checked yet; run `tercet models verify`",
+        );
     }
     Ok(())
 }
@@ -152,14 +154,14 @@ fn fetch(args: Fetch, paths: &Paths, manifest: &Manifest, quiet: bool) -> Result
     }
     let fetched = outcomes.iter().filter(|(_, o)| *o == Outcome::Fetched).count();
     out::line(format!(
-        "{} models in {}: {fetched} fetched, {} were there",
+        "{} models in {}: {fetched} fetched, {} already there",
         outcomes.len(),
         paths.models_dir().display(),
         outcomes.len() - fetched
     ))
 }
 
-/// Shows a fetch to the person watching: a bar a download, a line for what is done.
+/// Shows the progress of a fetch: a bar per download, a line per finished step.
 struct Show {
     bar: ProgressBar,
     quiet: bool,
@@ -168,7 +170,7 @@ struct Show {
 impl Show {
     fn event(&mut self, event: Event) {
         match event {
-            Event::Waiting => self.say("another fetch is at work; waiting for it to end"),
+            Event::Waiting => self.say("another fetch is running; waiting for it to finish"),
             Event::Download { package, version, bytes } => {
                 let label = format!("{package} {version}");
                 self.bar = out::progress_bytes(bytes, &label, self.quiet);
@@ -177,7 +179,7 @@ impl Show {
                 }
             }
             Event::Progress { bytes } => self.bar.set_position(bytes),
-            // Not `finish`: a download that failed stays as far as it came.
+            // Not `finish`: the bar of a failed download stays where it stopped.
             Event::Downloaded => self.bar.abandon(),
             Event::Step { doing, what } => {
                 tracing::debug!("{doing} {what}");

@@ -33,17 +33,17 @@ fn stdout_failed(e: std::io::Error) -> Error {
     Error::new(kind, "cannot write to standard output").because(e)
 }
 
-/// A note to the person watching; not part of the result, and no error where nobody watches.
+/// A note to the user; not part of the result, and not an error where nobody reads it.
 pub fn note(text: impl AsRef<str>) {
     raw_note(&format!("{}\n", text.as_ref()));
 }
 
-/// As [`note`], without a line's end of its own.
+/// As [`note`], without a newline.
 pub(super) fn raw_note(text: &str) {
     STDERR.write(text.as_bytes());
 }
 
-/// Tells events while they happen: what cannot be written, or only later, is lost, so that nothing waits for a reader.
+/// Prints events as they happen: what cannot be written at once is dropped, so that nothing waits for a reader.
 #[cfg(feature = "voice")]
 #[derive(Debug, Default)]
 pub(super) struct Events {
@@ -55,7 +55,7 @@ impl Events {
     pub(super) fn line(&mut self, text: &str) {
         STDOUT.write(format!("{text}\n").as_bytes());
         let why = STDOUT.losses().why;
-        // Once each time that it begins.
+        // Once each time it starts.
         let complained = std::mem::replace(&mut self.complained, why.is_some());
         if let Some(why) = why.filter(|_| !complained) {
             tracing::warn!("events cannot be written to standard output and are lost: {why}");
@@ -69,18 +69,18 @@ impl Events {
         }
     }
 
-    /// What became of all of them, for those who wait for the end.
+    /// The outcome for all of them, for callers that wait for the end.
     ///
     /// # Errors
     /// [`Kind::Io`] where events were lost that somebody might have wanted to read.
     pub(super) fn all_written() -> Result<()> {
         match STDOUT.losses() {
             Losses { lines: 0, .. } => Ok(()),
-            // Whoever closed the pipe had read enough.
+            // The reader closed the pipe because it had read enough.
             Losses { why: Some(ErrorKind::BrokenPipe), .. } => Ok(()),
             Losses { lines, why } => {
                 let why = why.unwrap_or(ErrorKind::TimedOut);
-                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing: run it again")))
+                Err(stdout_failed(why.into()).remedy(format!("{lines} events are missing; run the command again")))
             }
         }
     }
@@ -148,7 +148,7 @@ impl Table {
     }
 }
 
-/// A progress bar on stderr over `total` bytes; invisible when stderr is no terminal or `quiet` is set.
+/// A progress bar on stderr over `total` bytes; invisible when stderr is not a terminal or `quiet` is set.
 pub fn progress_bytes(total: u64, label: &str, quiet: bool) -> ProgressBar {
     bar(
         total,

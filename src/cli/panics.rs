@@ -1,4 +1,4 @@
-//! What a panic comes to, in whatever thread: it is told on standard error, and it ends what runs, with an error.
+//! What happens on a panic, in whatever thread: it is reported on standard error and ends the program with an error.
 //!
 //! Threads that are not the pipeline's own (the sound system's callbacks, the signals, the workers of a backend) would
 //! otherwise just be missing from then on.
@@ -12,14 +12,14 @@ use crate::error::{Error, Kind, Result};
 
 type End = Box<dyn Fn(Error) + Send>;
 
-/// Ends what runs.
+/// Stops the program.
 static END: Mutex<Option<End>> = Mutex::new(None);
 
 fn end() -> MutexGuard<'static, Option<End>> {
     END.lock().unwrap_or_else(|p| p.into_inner())
 }
 
-/// From now on panics are told here. Writing what happened never panics itself.
+/// From now on panics are reported here. Writing what happened never panics itself.
 pub(super) fn install() {
     std::panic::set_hook(Box::new(|info| {
         let error = error_of(info);
@@ -38,7 +38,7 @@ pub(super) fn install() {
     }));
 }
 
-/// A panic in any thread now ends what runs, by `how`, until the guard is dropped.
+/// Until the guard is dropped, a panic in any thread stops the program by calling `how`.
 #[cfg(feature = "voice")]
 pub(super) fn on_panic(how: impl Fn(Error) + Send + 'static) -> Guard {
     *end() = Some(Box::new(how));
@@ -57,7 +57,7 @@ impl Drop for Guard {
     }
 }
 
-/// Runs `f`; a panic, which has been told, is an error without words.
+/// Runs `f`; a panic, already reported, becomes an error without a message.
 pub(super) fn caught<T>(f: impl FnOnce() -> Result<T>) -> Option<Result<T>> {
     // The process ends next: nothing sees what the panic left half done.
     catch_unwind(AssertUnwindSafe(f)).ok()
@@ -69,7 +69,7 @@ fn error_of(info: &PanicHookInfo<'_>) -> Error {
     let at = info.location().map(|l| format!(" at {}:{}", l.file(), l.line())).unwrap_or_default();
     let what = info.payload_as_str().unwrap_or("no reason given");
     Error::new(Kind::Internal, format!("a defect: the thread {name} panicked{at}: {what}"))
-        .remedy("start tercet again, and report this")
+        .remedy("restart tercet, and report this bug")
 }
 
 #[cfg(all(test, feature = "voice"))]

@@ -1,4 +1,4 @@
-//! `tercet eval ppl`: how surprised the language model is by a text.
+//! `tercet eval ppl`: the perplexity of a text.
 
 use std::path::PathBuf;
 
@@ -21,10 +21,10 @@ pub(super) struct Ppl {
     file: PathBuf,
     #[command(flatten)]
     engine: EngineArgs,
-    /// Tokens of a window; the text is cut into windows, and the second half of each is scored
+    /// Tokens per window; the text is cut into windows, and the second half of each is scored
     #[arg(long, value_name = "N", default_value_t = 512, value_parser = clap::value_parser!(u32).range(4..))]
     window: u32,
-    /// Score the first N tokens only
+    /// Score only the first N tokens
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Print one JSON object
@@ -36,9 +36,9 @@ pub(super) struct Ppl {
 struct Score {
     model: String,
     backend: String,
-    /// `exp` of the mean surprise.
+    /// `exp` of the mean negative log probability.
     perplexity: f64,
-    /// Half-width of its 95 % interval, from the deviation of the surprises.
+    /// Half-width of its 95 % interval, from their standard deviation.
     plus_minus: f64,
     /// Tokens scored.
     tokens: usize,
@@ -60,7 +60,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
         let what = format!("{} has {} tokens; two are needed", input::name(&args.file), tokens.len());
         return Err(Error::new(Kind::Usage, what).remedy("give a text of a few hundred words or more"));
     }
-    // A text shorter than a window is one; else what is left behind the last whole window is not scored.
+    // A text shorter than a window is one; else what is left after the last whole window is not scored.
     let windows: Vec<&[TokenId]> = match tokens.len() < body {
         true => vec![&tokens[..]],
         false => tokens.chunks_exact(body).collect(),
@@ -108,7 +108,7 @@ pub(super) fn run(args: &Ppl, ctx: &Context) -> Result<()> {
     }
 }
 
-/// Surprise, −ln p, of each token of the second half of `window`, at most `limit` of them.
+/// Negative log probability, −ln p, of each token of the second half of `window`, at most `limit` of them.
 fn score(
     session: &mut Session,
     bos: Option<TokenId>,

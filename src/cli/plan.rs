@@ -1,4 +1,4 @@
-//! `tercet plan`: what the agent will take of memory, before anything is loaded.
+//! `tercet plan`: how much memory the agent will take, before anything is loaded.
 
 use super::{Context, out};
 use crate::budget::Plan;
@@ -24,7 +24,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     } else {
         table(&plan)?;
     }
-    // The refusal comes after the table: the numbers are what one needs to mend it.
+    // The refusal comes after the table: the numbers are needed to fix it.
     plan.check()
 }
 

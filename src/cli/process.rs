@@ -1,4 +1,4 @@
-//! What the process is, before a command runs in it.
+//! Sets up the process before a command runs in it.
 
 /// Sets up what holds for every command. Call it first thing.
 pub(super) fn prepare() {
@@ -20,12 +20,12 @@ fn sleep_where_threads_wait() {
     }
     let mut arguments = std::env::args_os();
     let Some(name) = arguments.next() else { return };
-    // Does not return; where it fails, spinning threads are better than no threads.
+    // Does not return; if it fails, spinning threads are better than none.
     let failed = std::process::Command::new("/proc/self/exe").arg0(name).args(arguments).env(POLICY, "passive").exec();
     tracing::debug!("cannot set {POLICY}: {failed}");
 }
 
-/// A file that grows beyond its limit (`ulimit -f`) is an error of that write, as a full disk is, and not the end.
+/// A file that grows beyond its limit (`ulimit -f`) is an error of that write, like a full disk, and does not kill the process.
 fn fail_where_files_grow_too_large() {
     extern "C" fn nothing(_: libc::c_int) {}
     // SAFETY: the handler does nothing, so it may run at any time. Being a handler and not "ignore", it is not passed on to

@@ -19,14 +19,14 @@ use crate::units::Bytes;
 
 /// Listen for the wake word and converse until stopped (SIGTERM or Ctrl-C)
 ///
-/// With --input it hears recordings in place of a microphone, as a person would say them: the first at once, each
-/// further one when the reply to the one before is over; then it ends.
+/// With --input it hears recordings instead of a microphone, as a person would say them: the first at once, each
+/// further one when the reply to the previous one is over; then it exits.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Hear these recordings (WAV or FLAC) in place of the microphone; "-" reads one from standard input
+    /// Hear these recordings (WAV or FLAC) instead of the microphone; "-" reads one from standard input
     #[arg(long, value_name = "FILE", num_args = 1..)]
     input: Vec<PathBuf>,
-    /// Write what is said to this WAV in place of the loudspeaker (only with --input)
+    /// Write what is said to this WAV instead of the loudspeaker (only with --input)
     #[arg(long, value_name = "FILE", requires = "input")]
     replies: Option<PathBuf>,
     /// Write both voices to this WAV (only with --input)
@@ -35,16 +35,16 @@ pub struct Args {
     /// Pause between a reply and the next recording, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 800, requires = "input")]
     pause_ms: u64,
-    /// Mix what is said back into what is heard at this level in dB (to try out echo; only with --input)
+    /// Mix the replies into what is heard, at this level in dB (to simulate echo; only with --input)
     #[arg(long, value_name = "DB", requires = "input", allow_negative_numbers = true)]
     echo_db: Option<f32>,
     /// Show live what is heard, thought and said
     #[arg(long)]
     show: bool,
-    /// One JSON object per event on standard output
+    /// Print one JSON object per event
     #[arg(long)]
     json: bool,
-    /// End with tables of latency and memory
+    /// Print tables of latency and memory at the end
     #[arg(long)]
     report: bool,
 }
@@ -59,7 +59,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
     Signals::while_loading();
     let settings = ctx.settings()?;
-    // What cannot be read is said before the models are loaded.
+    // Unreadable input is reported before the models are loaded.
     let script = script(&args)?;
     let paths = Paths::from_env();
     let state = StateFolder::own(paths.state_dir())?;
@@ -82,7 +82,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let (stop, alive, broken) = (pipeline.control(), pipeline.control(), pipeline.control());
     let _panics = panics::on_panic(move |e| broken.fail(e));
     let (again, terminal) = (ctx.clone(), Terminal::now());
-    // Until all is printed: a reader that stands still must not keep the program from being ended.
+    // Until all is printed: a stopped reader must not keep the program from exiting.
     let _signals = Signals::start(Orders {
         stop: move || stop.stop(),
         reload: move || terminal.is_closed() || reload(&again),
@@ -101,16 +101,16 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         }
     }
     ended?;
-    // A person who waits for recordings to be gone through wants to know; a daemon that is stopped has done its work.
+    // With recordings an interruption is worth reporting; a daemon that is stopped has done its work.
     if args.input.is_empty() { Ok(()) } else { out::Events::all_written() }
 }
 
-/// Takes up what of the configuration can change while it runs: the level of the log.
+/// Reloads what can change at run time: the log level.
 fn reload(ctx: &Context) -> bool {
     match ctx.settings() {
-        Ok(_) if log::is_configurable() => tracing::info!("the level of the log was read again"),
-        Ok(_) => tracing::info!("the level of the log stays what TERCET_LOG or a flag says"),
-        Err(e) => tracing::error!("the configuration is not taken up: {e}"),
+        Ok(_) if log::is_configurable() => tracing::info!("the log level was reloaded"),
+        Ok(_) => tracing::info!("the log level is set by TERCET_LOG or a flag and stays as it is"),
+        Err(e) => tracing::error!("the configuration was not reloaded: {e}"),
     }
     false
 }
@@ -131,7 +131,7 @@ impl Terminal {
     }
 }
 
-/// What the conversation took, seen while its parts were alive.
+/// The resources the conversation took, measured while its parts were alive.
 #[derive(Default, Serialize)]
 struct Report {
     latency: Vec<TurnLatency>,
@@ -181,7 +181,7 @@ fn observer(
                 tracing::info!("listening");
                 report.look(&budget);
             }
-            // The end of a reply's way: everything it needs has been used.
+            // The reply is over: everything it needs has been used.
             Notice::Latency(l) => {
                 report.latency.push(l.clone());
                 report.look(&budget);

@@ -32,7 +32,7 @@ pub struct Args {
     /// Speed of speech, 0.5 to 2 (speak.speed)
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     speed: Option<String>,
-    /// Print the words that would be spoken, a sentence a line, and make no sound
+    /// Print the words that would be spoken, one sentence per line, and make no sound
     #[arg(long, conflicts_with_all = ["output", "speed"])]
     words: bool,
     /// Print one JSON object
@@ -71,7 +71,9 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let mut sentences = chunker.push(&text);
     sentences.extend(chunker.finish());
     if sentences.is_empty() {
-        return Err(Error::new(Kind::Usage, "there is nothing to say in the text").remedy("give it words"));
+        return Err(
+            Error::new(Kind::Usage, "there is nothing to say in the text").remedy("give a text with words in it")
+        );
     }
 
     if args.words {

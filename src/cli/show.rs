@@ -10,7 +10,7 @@ use crate::units::Bytes;
 /// One line for a notice; `None` for what is not worth a line.
 pub(super) fn notice(at: Duration, notice: &Notice) -> Option<String> {
     let (what, text) = match notice {
-        Notice::Ready => ("ready", "the microphone delivers".to_owned()),
+        Notice::Ready => ("ready", "the microphone is on".to_owned()),
         Notice::State { state } => ("state", format!("{state:?}").to_lowercase()),
         Notice::Wake { model, score } => ("wake", format!("{model} ({score:.2})")),
         Notice::Partial { text } => ("hearing", format!("{text} …")),

@@ -1,6 +1,6 @@
-//! Trees into settings structs: a serde deserializer whose errors say at which key they happened.
+//! Turns trees into settings structs: a serde deserializer whose errors name the key.
 //!
-//! Values from the environment and from flags are plain text; here they take the type the key wants.
+//! Values from the environment and from flags are plain text; here they take the type of the key.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where that was written, said so that a person can mend it.
+//! What is wrong with a configuration, and where that was written, worded so that a person can fix it.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ pub struct Mistake {
 }
 
 impl Mistake {
-    /// What a module found, with the place in `tree` of the key that is to blame.
+    /// What a module found, with the place in `tree` of the key that is at fault.
     pub(super) fn of(problem: Problem, tree: &Node) -> Self {
         let problem = Problem { key: as_written(tree, problem.key), ..problem };
-        // A default that another key's value made wrong: who wrote that other key has something to mend.
+        // A default that another key's value made wrong: that other key is the one to fix.
         let keys = std::iter::once(&problem.key).chain(&problem.involved);
         let origin = keys.filter_map(|key| written(tree, key)).find(|o| *o != Origin::Default);
         Self {
@@ -91,7 +91,7 @@ pub(super) fn error_of(mistakes: &[Mistake]) -> Error {
         Kind::NotFound | Kind::Io => e.remedy("give --config a file that can be read"),
         // `config show` would refuse as well; an empty file has nothing wrong in it.
         _ => {
-            e.remedy("correct what is named; `tercet config show --config /dev/null` lists every key with its default")
+            e.remedy("correct the settings named above; `tercet config show --config /dev/null` lists every key with its default")
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct Flag {
     pub name: &'static str,
     /// The key it stands for.
     pub key: &'static str,
-    /// As it was given; its type is whatever the key wants.
+    /// As it was given; it takes the type of the key.
     pub value: String,
 }
 
@@ -235,7 +235,7 @@ fn fit(tree: &mut Node, mistakes: &mut Vec<Mistake>) -> Option<Settings> {
 }
 
 /// What the module says that the value at `path` must be: asked with `most`, the largest number that the key can hold, so
-/// that -1 and 80 are told in the same words. `None` where `most` is right.
+/// that -1 and 80 are reported with the same wording. `None` where `most` is right.
 fn wanted_at(tree: &Node, path: &[Step], most: i64) -> Option<String> {
     let mut tree = tree.clone();
     tree.put(path, node::Value::Int(most));

@@ -62,7 +62,7 @@ pub(super) enum Value {
     Int(i64),
     Float(f64),
     Text(String),
-    /// Text from the environment or a flag: its type is whatever the key wants.
+    /// Text from the environment or a flag: it takes the type of the key.
     Loose(String),
     Array(Vec<Node>),
     Table(BTreeMap<String, Node>),
@@ -160,7 +160,7 @@ impl Node {
         }
     }
 
-    /// What a person would call this value.
+    /// This value in plain words.
     pub(super) fn kind_text(&self) -> String {
         match &self.value {
             Value::Bool(b) => format!("{b}"),
@@ -169,7 +169,7 @@ impl Node {
             Value::Text(s) | Value::Loose(s) => format!("the text {:?}", clip(s)),
             Value::Array(_) => "a list".to_owned(),
             Value::Table(_) => "a table".to_owned(),
-            Value::Date => "a date or time (write text in quotes)".to_owned(),
+            Value::Date => "a date or time (put text in quotes)".to_owned(),
             Value::Gone => "nothing".to_owned(),
         }
     }

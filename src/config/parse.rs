@@ -1,4 +1,4 @@
-//! Configuration text into trees: TOML files, `TERCET__SECTION__KEY` variables and `section.key=value` flags.
+//! Parses configuration text into trees: TOML files, `TERCET__SECTION__KEY` variables and `section.key=value` flags.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ struct Builder<'a> {
     path: Arc<PathBuf>,
     problems: &'a mut Vec<Mistake>,
     at: Vec<String>,
-    /// The text is not TOML and the tree is what its parser made of it: a number may be there that nobody wrote.
+    /// The text is not TOML and the tree is the parser's best effort: it may hold a number that nobody wrote.
     guessed: bool,
 }
 

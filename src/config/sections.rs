@@ -33,7 +33,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Adds every value that is out of range, unknown or at odds with another.
+    /// Reports every value that is out of range, unknown or at odds with another.
     pub(super) fn validate(&self, problems: &mut Problems) {
         problems.within("audio", |p| self.audio.validate(p));
         #[cfg(feature = "voice")]
@@ -50,7 +50,7 @@ impl Settings {
         problems.within("log", |p| self.log.validate(p));
     }
 
-    /// Adds what the settings name and this machine lacks: models, files, programs, devices.
+    /// Reports what the settings name but this machine lacks: models, files, programs, devices.
     pub(super) fn look(&self, paths: &Paths, problems: &mut Problems) {
         problems.within("audio", |p| self.audio.look(p));
         #[cfg(feature = "voice")]
@@ -101,11 +101,11 @@ impl Log {
 }
 
 impl Privacy {
-    /// Adds a folder that recordings cannot be written to.
+    /// Reports a folder that recordings cannot be written to.
     fn look(&self, paths: &Paths, problems: &mut Problems) {
         let folder = paths.state_dir();
         if self.keep_audio && folder.exists() && !folder.is_dir() {
-            let text = format!("recordings go to the state folder, and {} is no folder", folder.display());
+            let text = format!("recordings go to the state folder, but {} is not a folder", folder.display());
             problems.wrong("keep_audio", text);
         }
     }

@@ -109,7 +109,7 @@ fn range_checks_are_told_at_the_key_they_are_about() {
     );
 }
 
-/// Whatever is wrong with whichever key: no one is shown Rust.
+/// Whatever is wrong with whichever key: nobody is shown Rust syntax.
 #[test]
 fn no_words_of_rust_are_shown() {
     for (section, key) in show::keys() {
@@ -125,7 +125,7 @@ fn no_words_of_rust_are_shown() {
     }
 }
 
-/// A number that the key's type cannot hold is told in the words of its range.
+/// A number that the key's type cannot hold is reported with the wording of its range.
 #[test]
 fn numbers_out_of_range_are_told_alike_whichever_way_they_are_out() {
     let told = |text: &str| problems(text, &[], &[]);
@@ -150,7 +150,7 @@ fn numbers_out_of_range_are_told_alike_whichever_way_they_are_out() {
     assert!(found.iter().any(|f| f == wanted), "{found:?}");
 }
 
-/// What cannot be taken out alone takes what holds it along, and everything else is still judged.
+/// A value that cannot be removed alone is removed with its parent, and everything else is still judged.
 #[test]
 fn a_list_from_a_flag_does_not_hide_other_mistakes() {
     let set = ["hear.wake.models=[1,2]", "llm.sampling=hot", "tools.time_zone=Mars/Phobos", "tools.command=3"];
@@ -414,7 +414,7 @@ fn names_its_place(p: &Mistake) -> bool {
     }
 }
 
-/// A default can be made wrong by another key: that key's place is the one to mend.
+/// A default can be made wrong by another key: that key's place is the one to fix.
 #[test]
 fn a_default_made_wrong_is_blamed_on_the_key_that_did_it() {
     for (text, place) in [
@@ -428,7 +428,7 @@ fn a_default_made_wrong_is_blamed_on_the_key_that_did_it() {
     }
 }
 
-/// The parser goes on after an error and may make up a number where none was written.
+/// The parser continues after an error and may invent a number where none was written.
 #[test]
 fn what_the_parser_made_up_is_no_problem_of_its_own() {
     for text in ["[hear]\n=\n", "= ", "[hear.vad]\nonset = \n", "[hear.vad]\nonset = .\n", "\n = +"] {

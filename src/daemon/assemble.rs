@@ -1,4 +1,4 @@
-//! Loads every part of the agent, each under its reservation, in the order in which memory is best measured.
+//! Loads every part of the agent, each under its own reservation, in the order that lets memory be measured best.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub struct Loaded {
 }
 
 /// Loads the models. The plan is checked first: what cannot fit is refused before anything is allocated. Timers and what
-/// else outlives a restart are kept in `state`. `step` is told what is being loaded.
+/// else outlives a restart are kept in `state`. `step` is called with what is being loaded.
 ///
 /// # Errors
 /// Those of the parts: a model that is missing or corrupt, a budget that is too small, a bad tool configuration.

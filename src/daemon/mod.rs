@@ -1,4 +1,4 @@
-//! The long-running process: loads every part under the budget, runs the pipeline, answers signals and systemd.
+//! The long-running process: loads every part within the budget, runs the pipeline, handles signals and systemd.
 
 #[cfg(feature = "voice")]
 mod assemble;

@@ -1,5 +1,5 @@
-//! Signals: SIGTERM and its like end the daemon cleanly, SIGHUP reloads; systemd is told when it is ready, that it lives,
-//! and that it stops.
+//! Signals: SIGTERM and its like end the daemon cleanly, SIGHUP reloads; systemd is told when it is ready, alive,
+//! and stopping.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 
 use crate::error::{Error, Kind, Result};
 
-/// What ends a program that does not catch it, and ends this one in order.
+/// Signals that kill a program unless caught; they end this one in order.
 const END: [(&str, libc::c_int); 5] = [
     ("SIGTERM", libc::SIGTERM),
     ("SIGINT", libc::SIGINT),
@@ -75,7 +75,7 @@ impl Signals {
                     continue;
                 }
                 if stopping {
-                    tracing::warn!("{name}, a second signal: ending at once");
+                    tracing::warn!("{name}, a second signal: exiting at once");
                     end_now();
                 }
                 stopping = true;
@@ -130,7 +130,7 @@ async fn next(caught: &mut [(&'static str, Signal)]) -> &'static str {
     .await
 }
 
-/// What SIGTERM does where nobody catches it.
+/// The default action of SIGTERM.
 fn end_now() {
     // SAFETY: both calls take plain integers; the default action ends the process, with nothing of ours run after it.
     unsafe {

@@ -10,7 +10,7 @@ use super::{Settings, excerpt};
 
 /// Turns kept at most, whatever the context would hold.
 const TURNS_MAX: usize = 64;
-/// Rather than keep less of this turn's tool results than so many characters, it forgets the last turn.
+/// It forgets the last turn rather than keep fewer characters than this of the turn's tool results.
 const RESULT_MIN: usize = 400;
 
 /// The system message, pinned, and the turns that followed it.
@@ -90,7 +90,7 @@ impl Context {
         if count(&prompt) <= room {
             return Ok(prompt);
         }
-        // Whatever follows what goes is computed again. So when something has to go, enough goes for a while.
+        // Everything after a removed part is computed again, so when something has to go, enough goes to last a while.
         let most = room - room / 4;
         while self.turns.len() > 1 {
             self.turns.pop_front();

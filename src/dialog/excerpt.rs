@@ -54,7 +54,7 @@ fn longest_string(value: &mut Value) -> Option<&mut String> {
     strings.max_by_key(|s| s.len())
 }
 
-/// Head and tail of `text`, `keep` characters in all or a few less, with what was left out told between them. `None`
+/// Head and tail of `text`, `keep` characters in all or a few less, with a note between them of what was left out. `None`
 /// where that is not shorter.
 fn cut(text: &str, keep: usize) -> Option<String> {
     let chars = text.chars().count();
@@ -70,7 +70,7 @@ fn cut(text: &str, keep: usize) -> Option<String> {
     (parts.len() < text.len()).then_some(parts)
 }
 
-/// `text` up to byte `end`, without the beginning of a word that goes on behind it.
+/// `text` up to byte `end`, without the beginning of a word that continues after it.
 fn head(text: &str, end: usize) -> &str {
     let head = &text[..end];
     if text[end..].starts_with(char::is_whitespace) {

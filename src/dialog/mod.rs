@@ -36,7 +36,7 @@ pub use machine::Dialog;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// Who the agent is: the first line of the system prompt. One line; a small model wants it short.
+    /// Who the agent is: the first line of the system prompt. One line; keep it short for a small model.
     pub persona: String,
     /// How long after the wake word speech may begin before it goes back to sleep.
     pub wake_timeout_ms: u64,
@@ -85,7 +85,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         problems.range("wake_timeout_ms", self.wake_timeout_ms, 1_000..=60_000);
         problems.range("follow_up_ms", self.follow_up_ms, 0..=60_000);
@@ -195,7 +195,7 @@ pub enum Event {
         work: WorkId,
         call: ToolCall,
     },
-    /// The model wrote something that is no valid call of a known tool; this generation is over.
+    /// The model wrote something that is not a valid call of a known tool; this generation is over.
     Malformed {
         work: WorkId,
         raw: String,
@@ -298,10 +298,10 @@ pub enum Action {
         sentence: u32,
         text: String,
     },
-    /// Silence at once; what was to be said is dropped and reports nothing more.
+    /// Silence at once; pending speech is dropped and reports nothing more.
     StopSpeaking,
     Earcon(Earcon),
-    /// Every work with a smaller id is cancelled; its results are no longer wanted.
+    /// All work with a smaller id is cancelled; its results are no longer wanted.
     CancelBefore(WorkId),
     /// The turn is over; these messages are what the memory keeps of it (what was heard, not what was generated).
     Remember {

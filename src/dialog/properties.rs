@@ -1,6 +1,6 @@
-//! No sequence of events wedges the conversation, makes it speak over itself, or leaves the microphone deaf.
+//! No sequence of events wedges the conversation, makes it speak over itself, or leaves it deaf.
 //!
-//! A model of the outside world keeps the books that the coordinator would keep: which job runs, which sentences are
+//! A model of the outside world tracks what the coordinator would track: which job runs, which sentences are
 //! still to be heard, when its own voice was last audible. Events carry current, stale and invented work ids.
 
 use std::time::Duration;
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::*;
 use crate::units::TurnId;
 
-/// More actions than this from one event would be a flood.
+/// More actions than this from one event would be a runaway.
 const ACTIONS_MAX: usize = 24;
 
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ enum Op {
     Answer(u8),
     /// The loudspeaker got on.
     Played(u8),
-    /// Something about the work issued `back` works ago, or about one never issued.
+    /// Something about the work issued `back` items ago, or about work never issued.
     Stale {
         kind: u8,
         back: usize,
@@ -166,7 +166,7 @@ impl World {
         }
     }
 
-    /// The books as the event leaves them.
+    /// The model's state after the event.
     fn before(&mut self, event: &Event) {
         match event {
             Event::PlaybackDone { work, sentence } => {
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    /// Nothing happens any more but time.
+    /// Only time passes from here on.
     fn run_down(&mut self) {
         let began = self.now;
         for _ in 0..400 {
@@ -292,7 +292,7 @@ impl World {
     }
 }
 
-/// An event that says nothing: only time passes.
+/// An event without content: only time passes.
 fn nothing() -> Event {
     Event::PlaybackDone { work: WorkId { turn: TurnId(u64::MAX), revision: 0 }, sentence: 0 }
 }
@@ -324,7 +324,7 @@ fn call(kind: u8) -> ToolCall {
     ToolCall { name: "set_volume".into(), parameters }
 }
 
-/// What may come of a job; kind 0 is what usually does.
+/// Possible results of a job; kind 0 is the usual one.
 fn answer(job: &str, work: WorkId, kind: u8) -> Event {
     match (job, kind % 16) {
         ("transcribe", 0..=9) => Event::Transcript { work, text: Some("set the volume".into()) },

@@ -1,4 +1,4 @@
-//! What has been said of one work, and how far the loudspeaker has got.
+//! What has been said for one piece of work, and how far playback has got.
 
 use std::time::Duration;
 

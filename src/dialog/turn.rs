@@ -1,4 +1,4 @@
-//! One exchange: what was asked, what is under way for it, what it has said.
+//! One turn: what was asked, what is being done about it, what has been said.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -85,7 +85,7 @@ impl Turn {
         self.exchange.push(Message::new(Role::Tool, compact_json(result)));
     }
 
-    /// Whether this very call ran in this turn.
+    /// Whether exactly this call already ran in this turn.
     pub(super) fn has_called(&self, call: &ToolCall) -> bool {
         let text = compact_json(call);
         self.exchange.iter().any(|m| m.role == Role::Assistant && m.content == text)
@@ -111,7 +111,7 @@ impl Turn {
         (!all.is_empty()).then_some(all)
     }
 
-    /// When nothing more can be hoped for.
+    /// When to give up.
     pub(super) fn gives_up_at(&self, patience: Duration) -> Duration {
         let saying = self.speech.as_ref().map_or(Duration::ZERO, Speech::allowance);
         self.progress + patience + saying

@@ -60,7 +60,7 @@ const CUT_AFTER: u64 = samples_in_ms(240);
 const LONGEST_PHRASE: u64 = samples_in_ms(1200);
 /// A wake word this soon after a turn began is its address ("er, Alexa, …"), later it is part of what is said.
 const ADDRESS: u64 = samples_in_ms(2000);
-/// Sound kept after the last voiced frame of a finished turn: the "s" of "lights" can come 450 ms behind the vowel, and
+/// Sound kept after the last voiced frame of a finished turn: the "s" of "lights" can come 450 ms after the vowel, and
 /// is not voiced.
 const POST_ROLL: u64 = samples_in_ms(600);
 
@@ -191,7 +191,7 @@ impl Ears {
         self.mode
     }
 
-    /// Changes what the ears are for; the present mode again does nothing. Opening within five seconds of a wake word
+    /// Changes the mode of the ears; setting the current mode again does nothing. Opening within five seconds of a wake word
     /// keeps what was said since that word; otherwise a turn may begin from now on (and its first consonant a moment
     /// before). Leaving or entering [`EarMode::Deaf`] forgets everything.
     pub fn set_mode(&mut self, mode: EarMode) {

@@ -49,7 +49,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         problems.within("wake", |p| self.wake.validate(p));
         problems.within("vad", |p| self.vad.validate(p));
@@ -57,7 +57,7 @@ impl Settings {
         problems.within("stt", |p| self.stt.validate(p));
     }
 
-    /// Adds what the settings name and this machine lacks.
+    /// Reports what the settings name but this machine lacks.
     pub fn look(&self, paths: &Paths, problems: &mut Problems) {
         store::note_missing(problems, "", "onnxruntime", paths);
         store::note_missing(problems, "vad", "silero-vad", paths);

@@ -55,7 +55,7 @@ impl Transcriber {
         Ok(Self { vad, segmenter: Segmenter::new(settings.vad.clone()), stt, _reservation: reservation })
     }
 
-    /// What is said in `samples` (16 kHz mono), in order. `progress` is told how many samples are done.
+    /// What is said in `samples` (16 kHz mono), in order. `progress` is called with how many samples are done.
     ///
     /// # Errors
     /// [`crate::error::Kind::Cancelled`] soon after `cancel` is set; [`crate::error::Kind::Internal`] when a model

@@ -1,4 +1,4 @@
-//! Speech to text: whisper.cpp on one utterance at a time, and the guard that makes nothing of what is no speech.
+//! Speech to text: whisper.cpp on one utterance at a time, and the guard that discards what is not speech.
 
 use std::ffi::{c_char, c_void};
 use std::io::Read;
@@ -28,7 +28,7 @@ pub struct Settings {
     pub model: String,
     /// Threads of the final transcript; partial ones take one.
     pub threads: u32,
-    /// Transcribe while the user still speaks, so that thinking can start early.
+    /// Transcribe while the user is still speaking, so that thinking can start early.
     pub partials: bool,
     /// Refuse a transcript whose tokens are on average less likely than this (log probability).
     pub min_logprob: f32,
@@ -59,7 +59,7 @@ impl Settings {
             let mut magic = [0; 4];
             let read = std::fs::File::open(&self.model).and_then(|mut f| f.read_exact(&mut magic));
             if read.is_err() || magic != GGML {
-                problems.wrong("model", format!("{} is no model of whisper.cpp", self.model));
+                problems.wrong("model", format!("{} is not a whisper.cpp model", self.model));
             }
         }
     }
@@ -68,7 +68,7 @@ impl Settings {
 /// Which transcript is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// The user still speaks: cheap, one thread, likely to be cancelled.
+    /// The user is still speaking: cheap, one thread, likely to be cancelled.
     Partial,
     /// The turn is over.
     Final,
@@ -102,7 +102,7 @@ pub struct Stt {
     padded: Vec<f32>,
     phrases: Vec<String>,
     _reservation: Reservation,
-    /// So many of the next runs fail.
+    /// How many of the next runs fail.
     #[cfg(test)]
     pub(crate) failures: std::sync::Arc<std::sync::atomic::AtomicUsize>,
 }
@@ -175,7 +175,7 @@ impl Stt {
     }
 
     /// What was said in `samples` (16 kHz, at most [`MAX_SAMPLES`]; the rest is ignored), in which the VAD found
-    /// `speech_ms` of speech; `None` when nobody said anything. `cancel` is looked at all the time.
+    /// `speech_ms` of speech; `None` when nobody said anything. `cancel` is checked throughout.
     ///
     /// # Errors
     /// [`Kind::Cancelled`] soon after `cancel` is set; [`Kind::Internal`] when the model fails to run.
@@ -337,7 +337,7 @@ fn open_state(file: &Path) -> Result<WhisperState> {
     quiet();
     let mut how = WhisperContextParameters::default();
     // With flash attention whisper.cpp attends to a multiple of 256 positions whatever was asked for: the rest would be
-    // left over from an earlier, longer utterance, and the decoder goes round in circles on it.
+    // left over from an earlier, longer utterance, and the decoder loops on it.
     how.use_gpu(false).flash_attn(false);
     let context = WhisperContext::new_with_params(file, how).map_err(|e| unsound(file).because(e))?;
     // The state keeps the context alive.

@@ -1,6 +1,6 @@
-//! What a speech recogniser writes, made into what a person said. Pure functions on text.
+//! Cleans up what a speech recogniser writes into what the person said. Pure functions on text.
 
-/// Removes what nobody said: `[BLANK_AUDIO]`, `(music)`, `*coughs*`, notes, speaker dashes, doubled spaces.
+/// Removes annotations that nobody said: `[BLANK_AUDIO]`, `(music)`, `*coughs*`, notes, speaker dashes, doubled spaces.
 pub fn clean(raw: &str) -> String {
     let mut text = String::with_capacity(raw.len());
     let mut closing: Option<char> = None;
@@ -72,7 +72,7 @@ fn period(words: &[String]) -> usize {
     (1..words.len()).find(repeats).unwrap_or(words.len())
 }
 
-/// Whether the text goes round in circles: the decoder was stuck, or somebody says one thing many times.
+/// Whether the text loops: the decoder was stuck, or somebody says one thing many times.
 pub fn is_looping(text: &str) -> bool {
     let words = words(text);
     (1..=6).any(|n| {
@@ -100,7 +100,7 @@ pub fn fits(text: &str, speech_ms: u32) -> bool {
     syllables * FASTEST_SYLLABLE_MS <= speech_ms as usize
 }
 
-/// Below this nobody articulates.
+/// Nobody articulates faster than this.
 const FASTEST_SYLLABLE_MS: usize = 110;
 
 /// Syllables of a word at least: its groups of vowels, less a last "e" that is not spoken; a digit is one.

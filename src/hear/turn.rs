@@ -14,7 +14,7 @@ pub struct Settings {
     pub silence_ms: u32,
     /// Longest silence waited for when the speaker has paused before, in milliseconds.
     pub max_silence_ms: u32,
-    /// Utterances with less speech than this are no turn (a click, a breath), in milliseconds.
+    /// Utterances with less speech than this are not a turn (a click, a breath), in milliseconds.
     pub min_speech_ms: u32,
     /// Longest utterance; it is ended there, in seconds.
     pub max_utterance_s: u32,

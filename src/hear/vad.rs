@@ -24,7 +24,7 @@ const STATE: usize = 2 * 128;
 pub struct Settings {
     /// Probability from which a silence may become speech (0 to 1).
     pub onset: f32,
-    /// Probability under which speech may become silence; below `onset`, so that the edge does not chatter.
+    /// Probability under which speech may become silence; below `onset`, so that the state does not chatter.
     pub offset: f32,
     /// Speech starts once it has lasted this long; its start is dated back.
     pub min_speech_ms: u32,
@@ -148,7 +148,7 @@ impl Segmenter {
         let against =
             if self.speaking { probability < self.settings.offset } else { probability >= self.settings.onset };
         if !against {
-            // While silence doubts itself, a frame between the thresholds neither confirms nor clears the doubt.
+            // While silence is in doubt, a frame between the thresholds neither confirms nor clears the doubt.
             if self.speaking || probability < self.settings.offset {
                 self.doubt_since = None;
             }

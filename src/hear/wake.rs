@@ -22,14 +22,14 @@ const OVERLAP: usize = 480;
 const MEL_BINS: usize = 32;
 const MEL_WINDOW: usize = 76;
 const EMBEDDING: usize = 96;
-/// Scores of the first steps after a reset mean nothing: most of the window is made-up silence.
+/// Scores of the first steps after a reset are meaningless: most of the window is made-up silence.
 const WARM_UP_STEPS: u64 = 5;
 /// Samples of which the mel model makes exactly one window.
 const PRIMING: usize = MEL_WINDOW * 160 + OVERLAP;
 /// The models were trained on 16-bit sample values.
 const FULL_SCALE: f32 = 32768.0;
 
-/// Which words wake tercet, and how sure it must be.
+/// Which words wake tercet, and how sure the detector must be.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
@@ -134,7 +134,7 @@ impl Wake {
             .map(|(name, file)| {
                 let session = onnx::session(file, 1)?;
                 let window = embeddings_wanted(&session).ok_or_else(|| {
-                    let context = format!("{} is no wake word model of openWakeWord", file.display());
+                    let context = format!("{} is not an openWakeWord model", file.display());
                     Error::new(Kind::Unsupported, context).remedy("use a model whose input is [1, frames, 96]")
                 })?;
                 Ok(Word { name: name.clone(), session, window, above: 0 })

@@ -65,7 +65,7 @@ impl Chat {
     /// # Errors
     /// [`Kind::Unsupported`] if the template does not compile, or if there is none and the vocabulary is not Llama 3's.
     pub fn new(template: Option<&str>, tokenizer: &Tokenizer) -> Result<Self> {
-        // A template of nothing writes nothing: as good as none.
+        // An empty template writes nothing: treated as none.
         let source = match template.filter(|t| !t.trim().is_empty()) {
             Some(t) => t,
             None if tokenizer.special("<|start_header_id|>").is_some() => LLAMA3,
@@ -99,7 +99,7 @@ impl Chat {
     /// The chat format of an opened model file.
     ///
     /// # Errors
-    /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is no text.
+    /// As [`Chat::new`]; [`Kind::Corrupt`] if the metadata's template is not text.
     pub fn from_gguf(file: &Gguf, tokenizer: &Tokenizer) -> Result<Self> {
         Self::new(template_of(file)?, tokenizer)
     }
@@ -172,7 +172,7 @@ impl Chat {
         context! { role, content => guard(&m.content) }
     }
 
-    /// How the model was taught to write calls.
+    /// How the model was trained to write calls.
     pub fn call_style(&self) -> CallStyle {
         self.call_style
     }
@@ -204,7 +204,7 @@ impl Chat {
                         messages => turns,
                         tools => if tools.is_empty() { Value::from(()) } else { Value::from(tools) },
                         add_generation_prompt,
-                        // Thoughts would be waited for in silence.
+                        // The user would wait in silence while the model thinks.
                         enable_thinking => false,
                         bos_token => self.bos.as_str(),
                         eos_token => self.eos.as_str(),
@@ -215,7 +215,7 @@ impl Chat {
             })
             .map_err(refused)?;
         String::from_utf8(out.text)
-            .map_err(|e| Error::new(Kind::Internal, "the chat template wrote something that is no text").because(e))
+            .map_err(|e| Error::new(Kind::Internal, "the chat template wrote something that is not text").because(e))
     }
 }
 

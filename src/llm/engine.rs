@@ -21,7 +21,7 @@ pub(crate) mod fickle;
 
 use chosen::Chosen;
 
-/// What a model will take of memory, told from its header alone.
+/// What a model will take of memory, known from its header alone.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Estimate {
     /// The model's own name, or the file's.
@@ -35,7 +35,7 @@ pub struct Estimate {
     pub activations: Bytes,
     /// Tokens a session will hold.
     pub context_tokens: usize,
-    /// Tokens the model was made for.
+    /// Tokens the model was trained for.
     pub trained_tokens: usize,
 }
 
@@ -118,7 +118,7 @@ impl Engine {
         let room = SessionRoom::reserve(budget, &name, &sizes)?;
         let started = std::time::Instant::now();
         let loaded = load(&file, hyper.clone())?;
-        // Whoever writes into a file while it is read makes a model of two halves.
+        // A file that is overwritten while it is read would make a model of two halves.
         file.unchanged()?;
         let resident = loaded.resident();
         weights.record_measured(resident);
@@ -157,7 +157,7 @@ impl Engine {
         Ok((timeline, room))
     }
 
-    /// Asks after an error whether it is the last: a session goes on after errors that its device gets over.
+    /// Whether sessions can go on after an error: they can unless it was a sticky one, which loses the device.
     ///
     /// # Errors
     /// [`Kind::Device`], with what to do about it, where the device is lost to this process (no session on it goes on, and
@@ -194,7 +194,7 @@ impl Engine {
         self.loaded.context()
     }
 
-    /// What would give a session more tokens, as an imperative: the setting, or where that helps no more another model.
+    /// What would give a session more tokens, as an imperative: the setting, or, where that no longer helps, another model.
     pub fn longer_context(&self) -> String {
         match self.hyper.context {
             most if self.context() < most => format!("raise llm.context_tokens (this model takes up to {most})"),
@@ -215,13 +215,13 @@ impl Engine {
         &self.budget
     }
 
-    /// Tells the model's file from others; `None` where it cannot be read any more.
+    /// Identifies the model's file; `None` where it can no longer be read.
     pub(super) fn fingerprint(&self) -> Option<&str> {
         let read = || gguf::fingerprint(&self.path).ok();
         self.fingerprint.get_or_init(read).as_deref()
     }
 
-    /// Whether sessions guess ahead.
+    /// Whether sessions draft tokens (speculative decoding).
     pub(super) fn speculates(&self) -> bool {
         self.speculates
     }
@@ -231,7 +231,7 @@ impl Engine {
         self.loaded.chunk()
     }
 
-    /// Bytes held on a device with memory of its own, sessions included.
+    /// Bytes held on a device with its own memory, sessions included.
     pub fn device_bytes(&self) -> Bytes {
         self.loaded.device_bytes()
     }
@@ -241,7 +241,7 @@ impl Engine {
         self.loaded.profile()
     }
 
-    /// Bytes of the weights that are resident: what a token reads, the embedding's row and the KV cache apart.
+    /// Bytes of the weights that are resident: what a token reads, apart from the embedding's row and the KV cache.
     pub fn weights(&self) -> Bytes {
         self.loaded.resident()
     }

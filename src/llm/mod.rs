@@ -1,6 +1,6 @@
 //! The language model: GGUF files, ternary models (Llama, Qwen3), and text generated from them.
 //!
-//! [`gguf`] reads files and believes nothing in them; [`quant`] turns stored blocks into numbers; [`backend`] computes;
+//! [`gguf`] reads files and trusts nothing in them; [`quant`] turns stored blocks into numbers; [`backend`] computes;
 //! [`tokenizer`] and [`chat`] turn conversations into tokens, [`reply`] reads what comes back, [`grammar`] holds it to calls
 //! that can be made, [`writer`] puts them together. Callers hold an [`Engine`] (weights, shared, never changing) and a
 //! [`Session`] (one timeline of tokens), and never see a tensor.

@@ -1,20 +1,21 @@
-//! Whether a text goes round in circles: a phrase that comes again and again, with nothing between.
+//! Whether a text is stuck in a loop: a phrase repeated again and again, with nothing in between.
 //!
-//! Small models get caught in loops ("the manual of the manual of the manual of …") and go on until no more tokens may
-//! come. People repeat themselves too ("no, no, no", a word ten times because somebody asked for it, a refrain), so a
-//! phrase must come often before it is a loop: the shorter, the oftener ([`allowed`]). Meanwhile what is being repeated is
-//! held back ([`Watch::settled`]), so that a loop is not spoken, and what turns out to be none comes a little later.
+//! Small models get caught in loops ("the manual of the manual of the manual of …") and go on until the token limit is
+//! reached. People repeat themselves too ("no, no, no", a word ten times because somebody asked for it, a refrain), so a
+//! phrase must repeat many times before it counts as a loop: the shorter, the more times ([`allowed`]). Meanwhile what is
+//! being repeated is held back ([`Watch::settled`]), so that a loop is never spoken; a phrase that turns out not to be one
+//! comes a little later.
 //!
-//! The text is read as words and signs, without regard to case and white space. Where scripts do not part words with
-//! spaces every character is a word, and of a long word every further character stands for itself, so that "hahaha…" is seen
-//! to go round, too.
+//! The text is read as words and signs, ignoring case and white space. Where a script does not separate words with
+//! spaces every character is a word, and of a long word every further character stands for itself, so that "hahaha…" is
+//! recognised as a loop, too.
 
 use std::ops::Range;
 
 /// Longest phrase that is looked for, in words and signs.
 const LONGEST: usize = 256;
 
-/// Characters at the start of a word that are taken together; those behind them are taken one by one.
+/// Characters at the start of a word that are taken together; those after them are taken one by one.
 const START: usize = 8;
 
 /// White space in a row that no text has.
@@ -31,7 +32,7 @@ struct Made {
     inner: usize,
 }
 
-/// Times that a phrase may come in a row.
+/// How many times a phrase may come in a row.
 ///
 /// One word 36 times, three words 12 times, six or more 6 times. Within a word a letter 48 times, a syllable of two 24
 /// times; emoji as letters. Other signs alone are rules and tables ("-----").
@@ -46,13 +47,13 @@ fn allowed(phrase: Made) -> usize {
     (many / of).max(6)
 }
 
-/// As [`allowed`], of a text that did not end by itself: who repeats something until nothing more may come was not going
+/// As [`allowed`], of a text that did not end by itself: whatever repeats until the token limit was not going
 /// to stop.
 fn allowed_at_limit(phrase: Made) -> usize {
     allowed(phrase) / 3
 }
 
-/// Follows a text that grows.
+/// Follows a growing text.
 #[derive(Debug)]
 pub(super) struct Watch {
     /// Lower case, without white space.
@@ -96,7 +97,7 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Takes what the text grew by.
+    /// Takes the text that was added.
     pub(super) fn push(&mut self, more: &str) {
         for (i, c) in more.char_indices() {
             self.take(c, self.seen + i);
@@ -156,7 +157,7 @@ impl Watch {
         self.units.len() - usize::from(self.open)
     }
 
-    /// Up to which byte the text does not repeat what stands right before it: what lies behind may yet become a loop.
+    /// Up to which byte the text does not repeat what stands right before it: what comes after may yet become a loop.
     pub(super) fn settled(&self) -> usize {
         let whole = self.whole();
         let growing = self.units.last().filter(|_| self.open).map(|u| &self.folded[u.folded.clone()]);
@@ -177,7 +178,7 @@ impl Watch {
         }
     }
 
-    /// Where to cut the text if it has become a loop: behind the first time that the phrase came.
+    /// Where to cut the text if it has become a loop: after the first occurrence of the phrase.
     pub(super) fn looped(&self) -> Option<usize> {
         self.cut(allowed)
     }
@@ -224,7 +225,7 @@ mod tests {
 
     use super::*;
 
-    /// Feeds the text a few characters at a time; where it was found to be a loop, and what was given out by then.
+    /// Feeds the text a few characters at a time; returns where it was found to be a loop, and what was handed out by then.
     fn feed(text: &str, step: usize) -> (Option<usize>, usize) {
         let mut watch = Watch::default();
         let mut settled = 0;
@@ -339,7 +340,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
 
-        /// Nothing that was given out is cut off, and at most one time of the phrase is left.
+        /// Nothing that was handed out is cut off, and the phrase is left at most once.
         #[test]
         fn a_loop_is_ended_whatever_it_is_made_of(
             before in "[a-z]{0,3}( [a-z]{1,6}[.,]?){0,12} ?",
@@ -356,7 +357,7 @@ mod tests {
             prop_assert!(left.len() <= before.len() + phrase.len() + 1 + phrase.len(), "{left:?}");
         }
 
-        /// Text without a phrase that comes again is given out, all of it, whatever the pieces.
+        /// Text without a repeated phrase is handed out in full, whatever the pieces.
         #[test]
         fn other_text_is_left_alone(words in prop::collection::vec("[a-z]{1,6}", 1..80), step in 1usize..9) {
             let text: String = words.iter().enumerate().map(|(i, w)| format!("{w}{i} ")).collect();

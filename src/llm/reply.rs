@@ -9,7 +9,7 @@ use crate::schema::ToolCall;
 pub enum CallStyle {
     /// `{"name", "parameters"}` alone in the turn (Llama 3).
     Bare,
-    /// `{"name", "arguments"}` between `<tool_call>` and `</tool_call>`, behind words or without any (Qwen3).
+    /// `{"name", "arguments"}` between `<tool_call>` and `</tool_call>`, after words or without any (Qwen3).
     Tagged,
 }
 
@@ -29,7 +29,7 @@ pub enum Reply {
     Malformed(String),
 }
 
-/// Whether a turn that begins like this is meant as a call: `None` as long as it cannot be told.
+/// Whether a turn that begins like this is meant as a call: `None` as long as that is unknown.
 ///
 /// Lets a reply be spoken while it is generated, without reading JSON aloud.
 pub fn begins_call(so_far: &str) -> Option<bool> {
@@ -42,7 +42,7 @@ pub fn begins_call(so_far: &str) -> Option<bool> {
     }
 }
 
-/// The words that a turn begins with: all of it, or what stands before a call. Nothing while it cannot be told, and of an
+/// The words that a turn begins with: all of it, or what stands before a call. Nothing while that is unknown, and of an
 /// unfinished turn not what may yet become a call's tag.
 pub fn words(so_far: &str) -> &str {
     if begins_call(so_far) != Some(false) {
@@ -57,7 +57,7 @@ pub fn words(so_far: &str) -> &str {
     }
 }
 
-/// Whether a turn that has come so far is, or has become, a call.
+/// Whether the turn so far is, or has become, a call.
 pub fn calls(so_far: &str) -> bool {
     begins_call(so_far) == Some(true) || so_far.contains(OPEN_TAG)
 }
@@ -79,7 +79,7 @@ pub fn parse_reply(turn: &str) -> Reply {
             Ok(call) => Reply::Call(call),
             Err(why) => Reply::Malformed(why),
         },
-        _ if holds_call(turn) => Reply::Malformed("the call does not stand alone in the turn".into()),
+        _ if holds_call(turn) => Reply::Malformed("the turn holds something besides the call".into()),
         _ => Reply::Text(turn.to_owned()),
     }
 }

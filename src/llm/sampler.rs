@@ -6,21 +6,21 @@ use crate::problems::Problems;
 use crate::random::SplitMix64;
 use crate::units::TokenId;
 
-/// How the next token is chosen. The default is greedy: the likeliest token, always.
+/// How the next token is chosen. The default is greedy: always the argmax.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sampling {
-    /// 0: greedy. Else logits are divided by it before chances are drawn.
+    /// 0: greedy. Otherwise logits are divided by it before the softmax.
     pub temperature: f32,
-    /// Only this many of the likeliest tokens stay; 0: all.
+    /// Only the top-k tokens stay; 0: all.
     pub top_k: usize,
-    /// Only the likeliest tokens that together reach this chance stay; 1: all.
+    /// Only the top tokens that together reach this probability stay; 1: all.
     pub top_p: f32,
-    /// Only tokens at least this times as likely as the likeliest stay; 0: all.
+    /// Only tokens with at least this share of the top token's probability stay; 0: all.
     pub min_p: f32,
     /// Logits of tokens among the last 64 are divided by it where positive and multiplied where negative; 1: untouched.
     pub repetition_penalty: f32,
-    /// Same seed, same words.
+    /// The same seed gives the same words.
     pub seed: u64,
 }
 
@@ -31,7 +31,7 @@ impl Default for Sampling {
 }
 
 impl Sampling {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         problems.range("temperature", self.temperature, 0.0..=5.0);
         problems.range("top_p", self.top_p, 0.0..=1.0);
@@ -43,9 +43,9 @@ impl Sampling {
 /// What a sampler chooses from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// The likeliest token alone.
-    Likeliest,
-    /// That many of the likeliest tokens ([`Sampler::sample_of`]).
+    /// The argmax alone.
+    Argmax,
+    /// The top-k for this k ([`Sampler::sample_of`]).
     Candidates(usize),
     /// All logits.
     Logits,
@@ -59,7 +59,7 @@ const LOOK_BACK: usize = 64;
 pub struct Sampler {
     sampling: Sampling,
     random: SplitMix64,
-    /// (logit, id) of the tokens still in the running.
+    /// (logit, id) of the tokens that are still candidates.
     candidates: Vec<(f32, u32)>,
 }
 
@@ -69,7 +69,7 @@ impl Sampler {
         Self { sampling, random, candidates: Vec::new() }
     }
 
-    /// The likeliest token, always.
+    /// Always the argmax.
     pub fn greedy() -> Self {
         Self::new(Sampling { temperature: 0.0, repetition_penalty: 1.0, ..Sampling::default() })
     }
@@ -83,7 +83,7 @@ impl Sampler {
     pub(super) fn needs(&self) -> Needs {
         let s = &self.sampling;
         if self.is_greedy() {
-            Needs::Likeliest
+            Needs::Argmax
         } else if s.repetition_penalty == 1.0 && s.top_k > 0 {
             Needs::Candidates(s.top_k)
         } else {
@@ -93,7 +93,7 @@ impl Sampler {
 
     /// As [`Sampler::sample`], from the [`Needs::Candidates`] of its logits (logit, token): the same token.
     ///
-    /// More of them than it asked for do no harm.
+    /// More of them than it asked for does no harm.
     pub(super) fn sample_of(&mut self, candidates: &[(f32, u32)]) -> TokenId {
         self.candidates.clear();
         self.candidates.extend_from_slice(candidates);
@@ -204,9 +204,9 @@ mod tests {
     }
 
     proptest! {
-        /// Also where tokens are as likely as others, cannot be, or are fewer than are asked for.
+        /// Also where probabilities are equal or zero, or there are fewer tokens than requested.
         #[test]
-        fn the_likeliest_are_enough(
+        fn the_top_k_are_enough(
             logits in proptest::collection::vec(prop_oneof![-9f32..9.0, Just(1.0), Just(f32::NEG_INFINITY), Just(f32::NAN)], 1..300),
             top_k in 1usize..65, temperature in 0.1f32..3.0, top_p in 0f32..1.0, min_p in 0f32..0.5, seed: u64)
         {
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_sampler_says_what_it_needs() {
         let needs = |s| Sampler::new(s).needs();
-        assert_eq!(Sampler::greedy().needs(), Needs::Likeliest);
+        assert_eq!(Sampler::greedy().needs(), Needs::Argmax);
         assert_eq!(needs(Sampling { temperature: 0.7, top_k: 40, ..Sampling::default() }), Needs::Candidates(40));
         assert_eq!(needs(Sampling { temperature: 0.7, top_k: 0, ..Sampling::default() }), Needs::Logits);
         assert_eq!(needs(Sampling { temperature: 0.7, repetition_penalty: 1.1, ..Sampling::default() }), Needs::Logits);

@@ -9,16 +9,16 @@ use super::backend::KvPrecision;
 use super::backend::cuda::Packing;
 use crate::problems::Problems;
 
-/// What computes.
+/// The backend that computes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum BackendKind {
-    /// The fastest that this machine has.
+    /// The fastest this machine has.
     #[default]
     Auto,
     /// The plain implementation that defines what is right: slow.
     Reference,
-    /// SIMD on the processor.
+    /// SIMD on the CPU.
     Cpu,
     /// An NVIDIA GPU.
     Cuda,
@@ -39,7 +39,7 @@ impl BackendKind {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PackingChoice {
-    /// Two bits a weight where the budget allows it, else base 3.
+    /// Two bits per weight where the budget allows it, otherwise base 3.
     #[default]
     Auto,
     /// Two bits a weight: the faster.
@@ -62,14 +62,14 @@ impl PackingChoice {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EmbeddingPlace {
-    /// In the file: each token's row is sent along.
+    /// In the file: each token's row is copied host-to-device.
     #[default]
     File,
     /// In its own memory: 0.3 GB of an 8B model's, and no page of the file is read once it is loaded.
     Device,
 }
 
-/// How an engine is loaded: the settings, and what is no setting.
+/// How an engine is loaded: the settings, and whatever is not a setting.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     pub settings: Settings,
@@ -95,17 +95,17 @@ pub struct Settings {
     pub backend: BackendKind,
     /// Threads that compute; 0: one for each processor, at most 8.
     pub threads: usize,
-    /// Tokens of conversation kept; 0, or more than the model was made for: as many as it was made for.
+    /// Tokens of conversation kept; 0, or more than the model was trained for: as many as it was trained for.
     pub context_tokens: usize,
     /// Tokens of a prompt computed together.
     pub prefill_chunk: usize,
-    /// How weights lie in a GPU's memory: `auto`, `two-bits` or `base3`.
+    /// How weights are packed in GPU memory: `auto`, `two-bits` or `base3`.
     pub packing: PackingChoice,
-    /// Where a GPU finds the embedding's rows: `file` (nothing of it in the GPU's memory) or `device`.
+    /// Where a GPU finds the embedding's rows: `file` (it takes no GPU memory) or `device`.
     pub embedding: EmbeddingPlace,
-    /// How keys and values are kept: `f16`, or `int8` in half the memory.
+    /// Precision of the KV cache: `f16`, or `int8` in half the memory.
     pub kv_precision: KvPrecision,
-    /// Guess that text goes on as it did before: faster where it repeats itself, never other words.
+    /// Speculative decoding by prompt lookup: faster where text repeats itself, and never changes the output.
     pub speculation: bool,
     pub sampling: Sampling,
 }
@@ -128,7 +128,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Beyond this, decoding waits for memory on the machines tercet is made for.
+    /// Beyond this, decoding is memory-bound on the machines tercet is made for.
     pub const MAX_AUTO_THREADS: usize = 8;
     pub const MAX_PREFILL_CHUNK: usize = 2048;
 
@@ -140,7 +140,7 @@ impl Settings {
         }
     }
 
-    /// Tokens of a session of a model made for `trained`.
+    /// Tokens of a session of a model trained for `trained`.
     pub(super) fn context(&self, trained: usize) -> usize {
         match self.context_tokens {
             0 => trained,
@@ -153,7 +153,7 @@ impl Settings {
         self.prefill_chunk.clamp(1, Self::MAX_PREFILL_CHUNK).min(context)
     }
 
-    /// Adds every value that cannot be right. Which models there are, the store knows.
+    /// Reports every invalid value. Which models there are, the store knows.
     pub fn validate(&self, problems: &mut Problems) {
         problems.range("threads", self.threads, 0..=256);
         problems.range_or("context_tokens", self.context_tokens, 0, 128..=1 << 20);

@@ -9,58 +9,58 @@ use crate::units::TokenId;
 
 /// One measured run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Run {
+pub struct Throughput {
     pub tokens: usize,
     pub took: Duration,
 }
 
-impl Run {
+impl Throughput {
     pub fn tokens_per_second(&self) -> f64 {
         self.tokens as f64 / self.took.as_secs_f64().max(1e-9)
     }
 }
 
-/// Reads a prompt of `n` tokens behind `depth` others (`pp`): chunks of [`super::Engine::prefill_chunk`], logits of the last.
+/// Reads a prompt of `n` tokens after `depth` others (`pp`): chunks of [`super::Engine::prefill_chunk`], logits of the last.
 ///
 /// # Errors
-/// A full window where `depth + n` tokens do not fit; what the backend says. The timeline is replaced in any case.
-pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
+/// A full window where `depth + n` tokens do not fit; the backend's error. The timeline is replaced in any case.
+pub fn prefill(session: &mut Session, depth: usize, n: usize) -> Result<Throughput> {
     fill(session, depth)?;
     prefill_here(session, n)
 }
 
-/// As [`prefill`], behind what the timeline holds.
+/// As [`prefill`], after what the timeline holds.
 ///
 /// # Errors
 /// As [`prefill`].
-pub fn prefill_here(session: &mut Session, n: usize) -> Result<Run> {
+pub fn prefill_here(session: &mut Session, n: usize) -> Result<Throughput> {
     let tokens = random(session, n);
     let started = Instant::now();
     session.append(&tokens, &|| false)?;
-    Ok(Run { tokens: n, took: started.elapsed() })
+    Ok(Throughput { tokens: n, took: started.elapsed() })
 }
 
-/// Computes `n` tokens one by one behind `depth` others (`tg`); after each, the likeliest token to follow is known (on a
+/// Computes `n` tokens one by one after `depth` others (`tg`); after each, the argmax of what follows is known (on a
 /// device that finds it there, its logits stay there).
 ///
 /// # Errors
 /// As [`prefill`].
-pub fn decode(session: &mut Session, depth: usize, n: usize) -> Result<Run> {
+pub fn decode(session: &mut Session, depth: usize, n: usize) -> Result<Throughput> {
     fill(session, depth)?;
     decode_here(session, n)
 }
 
-/// As [`decode`], behind what the timeline holds.
+/// As [`decode`], after what the timeline holds.
 ///
 /// # Errors
 /// As [`prefill`].
-pub fn decode_here(session: &mut Session, n: usize) -> Result<Run> {
+pub fn decode_here(session: &mut Session, n: usize) -> Result<Throughput> {
     let tokens = random(session, n);
     let started = Instant::now();
     for token in &tokens {
-        session.compute(std::slice::from_ref(token), &|| false, Needs::Likeliest)?;
+        session.compute(std::slice::from_ref(token), &|| false, Needs::Argmax)?;
     }
-    Ok(Run { tokens: n, took: started.elapsed() })
+    Ok(Throughput { tokens: n, took: started.elapsed() })
 }
 
 fn fill(session: &mut Session, depth: usize) -> Result<()> {

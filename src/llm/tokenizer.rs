@@ -232,7 +232,7 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// The text of `tokens` without special tokens; bytes that are no UTF-8 become `U+FFFD`.
+    /// The text of `tokens` without special tokens; bytes that are not UTF-8 become `U+FFFD`.
     pub fn decode(&self, tokens: &[TokenId]) -> String {
         let mut decoder = StreamDecoder::default();
         let mut text = String::new();
@@ -260,7 +260,7 @@ impl Tokenizer {
         self.specials.contains(token)
     }
 
-    /// Names of special tokens, for whoever must keep them out of a text.
+    /// Names of special tokens, for callers that must keep them out of a text.
     pub(super) fn specials(&self) -> &SpecialNames {
         &self.specials
     }

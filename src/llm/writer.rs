@@ -24,16 +24,16 @@ pub struct Writer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     pub tokens: usize,
-    /// Tokens that a call may take, whatever came before it: half a call is of no use. 0: it has those of the answer.
+    /// Tokens that a call may take, whatever came before it, since half a call is of no use. 0: it shares those of the answer.
     pub call_tokens: usize,
 }
 
-/// What the answer grew by. Nothing of it is taken back.
+/// The new part of the answer. None of it is ever retracted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Piece<'a> {
     /// Text as the model writes it, calls included.
     pub text: &'a str,
-    /// What of it is words to speak. A little later than in `text`, as long as they may yet become a call.
+    /// The part of it to speak, a little later than in `text` as long as it may yet become a call.
     pub words: &'a str,
 }
 
@@ -44,9 +44,9 @@ pub enum End {
     Stop,
     /// It reached the longest allowed, or the context was full.
     Length,
-    /// It was caught in a loop: cut behind the first time.
+    /// It was caught in a loop: cut after the first occurrence.
     Repetition,
-    /// Whoever asked did not want to know any more.
+    /// It was cancelled.
     Interrupted,
 }
 
@@ -64,7 +64,7 @@ impl End {
 /// One answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// All that was given out, but for white space at the end of one that was cut.
+    /// All that was handed out, except white space at the end of an answer that was cut.
     pub text: String,
     pub end: End,
     /// Whether it is, or has become, a call.
@@ -89,7 +89,7 @@ impl Answer {
 
 impl Writer {
     /// # Errors
-    /// What [`Engine::session`] says.
+    /// The errors of [`Engine::session`].
     pub fn new(engine: Arc<Engine>, chat: Arc<Chat>, sampling: Sampling) -> Result<Self> {
         Ok(Self { session: engine.session()?, sampler: Sampler::new(sampling), chat, engine })
     }
@@ -114,11 +114,11 @@ impl Writer {
         Ok(self.chat.render(self.engine.tokenizer(), messages, true)?.len())
     }
 
-    /// Answers the conversation, its calls held to `grammar`. `on` gets the text as it comes; the first time, with nothing,
-    /// when the first token has come.
+    /// Answers the conversation, its calls constrained by `grammar`. `on` gets the text as it comes; its first call is empty,
+    /// when the first token has arrived.
     ///
     /// # Errors
-    /// What the session, the template or `on` says. To be cancelled is none: what has come is the answer.
+    /// The errors of the session, the template or `on`. Cancelling is not an error: the answer is what has come so far.
     pub fn write(
         &mut self,
         messages: &[Message],
@@ -184,7 +184,7 @@ impl Writer {
             }
         }
         if answer.end == End::Stop {
-            // Part of a character that a limit left is no text.
+            // Part of a character left over by a limit is not text.
             draft.grow(|decoder, text| decoder.finish(text));
         }
         if answer.end == End::Length
@@ -207,7 +207,7 @@ struct Draft {
     decoder: StreamDecoder,
     text: String,
     watch: Watch,
-    /// Bytes of the text, and of its words, that were given out.
+    /// Bytes of the text, and of its words, that were handed out.
     given: usize,
     said: usize,
 }
@@ -225,13 +225,13 @@ impl Draft {
         self.text.truncate(self.text.trim_end().len());
     }
 
-    /// Gives out what there is of the text up to `to`.
+    /// Hands `on` the text up to `to`.
     fn give_out(&mut self, to: usize, on: &mut dyn FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
         // An unfinished turn's last words may be the beginning of a call.
         self.give(to, reply::words(&self.text).len().min(to), on)
     }
 
-    /// Gives out the rest: what only looked like the beginning of a call is words after all.
+    /// Hands `on` the rest: what only looked like the beginning of a call is text after all.
     fn give_out_all(&mut self, is_call: bool, on: &mut dyn FnMut(Piece<'_>) -> Result<()>) -> Result<()> {
         let words = if is_call { reply::words(&self.text).len() } else { self.text.len() };
         self.give(self.text.len(), words, on)
@@ -260,7 +260,7 @@ mod tests {
     use crate::llm::{Options, Settings};
     use crate::schema::Role;
 
-    /// Writes `text` a few characters at a time, without a model; what was given out: text, words.
+    /// Writes `text` a few characters at a time, without a model; returns the text and the words given out.
     fn write(text: &str, step: usize, end: End) -> (String, String, Draft) {
         let (mut given, mut words) = (String::new(), String::new());
         let mut draft = Draft::default();
@@ -317,7 +317,7 @@ mod tests {
         // A limit within the loop.
         let (given, said, draft) = write(&text[..150], 5, End::Length);
         assert_eq!((given.trim_end(), said.trim_end(), draft.text.as_str()), (left, left, left));
-        // A loop within a call is no words.
+        // A loop within a call is not words.
         let call = format!(r#"{{"name": "note", "parameters": {{"text": "{}"#, "and so on ".repeat(40));
         let (given, said, draft) = write(&call, 3, End::Stop);
         assert!(said.is_empty() && given.len() < 70 && draft.text.ends_with("and so on"), "{given}");

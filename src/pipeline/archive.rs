@@ -1,4 +1,4 @@
-//! What is kept of what is heard: nothing, unless the privacy settings ask for it.
+//! What is kept of what the microphone hears: nothing, unless the privacy settings ask for it.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Which work is no longer wanted: one number that only rises.
+//! Which work is cancelled: one number that only rises.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -17,7 +17,7 @@ fn pack(work: WorkId) -> u64 {
 }
 
 impl Cancel {
-    /// Every work with a smaller id is cancelled.
+    /// All work with a smaller id is cancelled.
     pub(super) fn before(&self, work: WorkId) {
         self.below.fetch_max(pack(work), Ordering::AcqRel);
     }

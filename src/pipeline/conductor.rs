@@ -7,7 +7,7 @@ use crate::dialog::{Action, Dialog, Event};
 
 /// Most events that wait at once. What happens from outside comes one or two at a time, a step of the dialog gives a
 /// dozen actions at most, and an action leads to one event at most. An event that finds no room is dropped, which is
-/// logged; the dialog then gives up on what it waits for when its patience is over, as on any result that never comes.
+/// logged; the dialog then gives up on what it waits for when its timeout passes, as on any result that never comes.
 const WAITING_MAX: usize = 64;
 
 /// Events that wait for the dialog, the oldest first.
@@ -25,7 +25,7 @@ impl<E> Events<E> {
     pub(super) fn push(&mut self, event: E) {
         if self.waiting.len() == WAITING_MAX {
             // Not the event itself: it may hold what was said in the room.
-            tracing::error!("an event of the conversation was dropped: {WAITING_MAX} others wait");
+            tracing::error!("an event of the conversation was dropped: {WAITING_MAX} others are waiting");
             return;
         }
         self.waiting.push_back(event);

@@ -40,7 +40,7 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 
 /// Everything loaded, before the threads start.
 pub struct Parts {
-    /// Transcribe while the user still speaks, for whoever watches.
+    /// Transcribe while the user is still speaking, for observers.
     pub partials: bool,
     pub dialog: dialog::Settings,
     pub sampling: Sampling,
@@ -51,7 +51,7 @@ pub struct Parts {
     pub engine: Arc<Engine>,
     pub voice: Voice,
     pub tools: Arc<Registry>,
-    /// Where the computed system prompt is kept from one start to the next.
+    /// The prefix cache, which keeps the computed system prompt across restarts.
     pub prefixes: Option<PrefixCache>,
     /// Where utterances are kept, for those who asked for it.
     pub archive: Option<Archive>,
@@ -133,7 +133,7 @@ impl Pipeline {
         Ok(Self { messages, coordinator: Some(thread) })
     }
 
-    /// A handle by which other threads steer the pipeline.
+    /// A handle with which other threads control the pipeline.
     pub fn control(&self) -> Control {
         Control(self.messages.clone())
     }
@@ -141,7 +141,7 @@ impl Pipeline {
     /// Waits until the pipeline ends: it was stopped, or its source ended and the last reply is over.
     ///
     /// # Errors
-    /// What a part failed with for good; [`Kind::Device`] where the language model's device is lost to this process.
+    /// The error that ended a part for good; [`Kind::Device`] where the language model's device is lost to this process.
     pub fn join(mut self) -> Result<()> {
         match self.coordinator.take().map(JoinHandle::join) {
             Some(Err(panic)) => Err(panicked("coordinator", panic.as_ref())),
@@ -151,7 +151,7 @@ impl Pipeline {
     }
 }
 
-/// Steers a running pipeline from any thread. Does nothing once the pipeline has ended.
+/// Controls a running pipeline from any thread. Does nothing once the pipeline has ended.
 #[derive(Clone)]
 pub struct Control(Queue<Msg>);
 
@@ -189,7 +189,7 @@ struct Coordinator {
     executor: Executor,
     messages: Queue<Msg>,
     source_ended: bool,
-    /// What a part failed with for good, and when all is to end at the latest.
+    /// The error that ended a part for good, and the latest time for everything to end.
     fatal: Option<(Error, Instant)>,
     _standing: Vec<Reservation>,
     _state: Option<StateFolder>,
@@ -220,7 +220,7 @@ impl Coordinator {
         fatal.map_or(Ok(()), |(e, _)| Err(e))
     }
 
-    /// Nothing more is to come, and nothing is under way.
+    /// No more input is to come, and no work is under way.
     fn is_over(&self) -> bool {
         let playing = self.executor.output.is_playing();
         let idle = match self.conductor.dialog().state() {
@@ -242,7 +242,7 @@ impl Coordinator {
         }
     }
 
-    /// Tells what happened, and puts what the dialog has to know of it into its queue.
+    /// Reports what happened, and queues what the dialog has to know about it.
     fn handle(&mut self, msg: Msg) {
         let Self { conductor, executor, .. } = self;
         match msg {
@@ -297,7 +297,7 @@ impl Coordinator {
             Msg::Fatal(e) => {
                 self.fatal.get_or_insert((e, Instant::now() + LAST_WORDS));
             }
-            // No last words from a program that cannot be trusted any more.
+            // No last words from a program that can no longer be trusted.
             Msg::Broken(e) => {
                 self.fatal.get_or_insert((e, Instant::now())).1 = Instant::now();
             }

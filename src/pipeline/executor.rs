@@ -1,4 +1,4 @@
-//! Carries out what the dialog decides: the parts of the pipeline that act, and what is told of it.
+//! Carries out what the dialog decides, using the parts of the pipeline that act, and reports it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::units::WorkId;
 /// What is said instead of an answer where the request itself is too long.
 const TOO_LONG: &str = "Sorry, that is more than I can keep in mind at once.";
 
-/// The other threads, and how they are told to end. They are when this is dropped, also by a panic.
+/// The handles of the other threads. Dropping this tells them to end, even on a panic.
 pub(super) struct Handles {
     pub(super) ears: Listener,
     pub(super) stt: Transcriber,

@@ -1,4 +1,4 @@
-//! Where a turn's time goes, as the user hears it: everything is counted from the end of their speech.
+//! Where a turn's time goes, as the user perceives it: everything is counted from the end of their speech.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};

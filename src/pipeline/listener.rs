@@ -23,7 +23,7 @@ const PARTIAL_EVERY: Duration = Duration::from_millis(900);
 /// How long hearing may pause and still count as hearing: a device may take some seconds to open.
 pub(super) const LATELY: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
 
-/// The handle by which the coordinator steers the thread.
+/// The coordinator's handle to the thread.
 #[derive(Clone)]
 pub(super) struct Listener {
     /// A [`EarMode`] as its index in [`MODES`]; the thread takes it up between two reads.
@@ -112,7 +112,7 @@ impl Worker {
             let read = match self.source.read(&mut samples, READ_WAIT) {
                 Ok(read) => read,
                 Err(e) => {
-                    // No retry cures it here; a new process may.
+                    // Retrying here does not help; a new process may.
                     trouble(&self.out, "microphone", &e);
                     let _ = self.out.send(Msg::Fatal(e));
                     break;

@@ -105,7 +105,7 @@ enum Msg {
     Stop,
 }
 
-/// Logs that `part` failed, with the remedy where there is one, and tells it.
+/// Logs that `part` failed, with the remedy where there is one, and reports it.
 fn trouble(out: &queue::Queue<Msg>, part: &'static str, e: &Error) {
     log_trouble(part, e);
     let _ = out.send(Msg::Trouble { part, message: e.to_string() });

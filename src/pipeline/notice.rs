@@ -1,4 +1,4 @@
-//! What the pipeline tells whoever watches: the terminal, the kiosk page, a test.
+//! What the pipeline reports to observers: the terminal, the kiosk page, a test.
 
 use std::time::Duration;
 

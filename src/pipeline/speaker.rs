@@ -35,12 +35,12 @@ struct Span {
     to: Duration,
 }
 
-/// The handle by which the coordinator makes it speak.
+/// The coordinator's handle to the thread.
 #[derive(Clone)]
 pub(super) struct Speaker {
     jobs: Queue<Job>,
     spans: Queue<Span>,
-    /// Raised by [`Speaker::stop`]: sound of an earlier epoch is not wanted.
+    /// Raised by [`Speaker::stop`]: sound of an earlier epoch is dropped.
     epoch: Arc<AtomicU64>,
     output: Arc<dyn Output>,
 }
@@ -69,7 +69,7 @@ impl Speaker {
         let _ = self.jobs.send(Job::Earcon(kind, self.epoch.load(Ordering::Acquire)));
     }
 
-    /// Silence at once; what was to be said reports nothing more.
+    /// Silence at once; pending speech reports nothing more.
     pub(super) fn stop(&self) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
         self.jobs.discard(|_| true);
@@ -90,7 +90,7 @@ impl Speaker {
     fn synthesize(self, mut voice: Voice, out: &Queue<Msg>) {
         // Where the sound pushed last will end on the loudspeaker's clock.
         let mut end = Duration::ZERO;
-        // Nothing more is said of a work of which something could not be: the dialog is about to stop it.
+        // Once part of a piece of work could not be spoken, nothing more of it is: the dialog is about to stop it.
         let mut failed: Option<WorkId> = None;
         while let Some(job) = self.jobs.recv() {
             let (pcm, epoch, of) = match job {
@@ -123,7 +123,7 @@ impl Speaker {
                 Ok(()) => end = from + length,
                 Err(e) if e.kind() == Kind::Cancelled => end = Duration::ZERO,
                 Err(e) => {
-                    // One that is away was told when it went.
+                    // A lost loudspeaker was already reported when it went away.
                     if e.kind() != Kind::Device {
                         trouble(out, "loudspeaker", &e);
                     }
@@ -152,7 +152,7 @@ impl Speaker {
     /// stopped before.
     fn wait_heard(&self, span: &Span, at: Duration) -> Option<Instant> {
         let begun = Instant::now();
-        // A loudspeaker that went away stands still; the span is given its length and some more.
+        // A lost loudspeaker's clock stands still; the span gets its own length and a margin.
         let patience = span.to.saturating_sub(span.from) + Duration::from_secs(5);
         loop {
             if self.is_stale(span.epoch) {

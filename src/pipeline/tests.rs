@@ -200,7 +200,7 @@ fn what_speech_to_text_and_the_voice_fail_with_is_told_and_apologised_for() {
     // The fast path needs no model, and says so.
     assert!(told.iter().any(|n| matches!(n, Notice::Call { fast: true, .. })), "{told:?}");
 
-    // Where not even the apology can be said, a tone has to do; both are told, and the next turn is spoken again.
+    // Where not even the apology can be said, a tone has to do; both are reported, and the next turn is spoken again.
     dumb.store(2, Ordering::SeqCst);
     let told = turn(&control, &notices, "What time is it?");
     assert!(troubles(&told).len() == 2 && said(&told).is_empty(), "{told:?}");
@@ -220,7 +220,7 @@ fn a_command_that_prints_more_than_fits_is_answered() {
     let control = pipeline.control();
     let told = turn(&control, &notices, "Read the log.");
     assert_eq!(calls(&told), [serde_json::json!(["read_log", {}])], "{told:?}");
-    // People are told all of it, the model what fits.
+    // The notices carry all of it, the prompt what fits.
     let result = |n: &Notice| match n {
         Notice::Result { result, .. } => Some(result["output"].as_str().expect("text").len()),
         _ => None,

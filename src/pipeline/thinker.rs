@@ -26,20 +26,20 @@ struct Job {
     prompt: Vec<Message>,
 }
 
-/// What the thread thinks with.
+/// What the thread works with.
 pub(super) struct Mind {
     pub(super) writer: Writer,
     pub(super) reply_tokens: usize,
     pub(super) tools: Vec<ToolSchema>,
-    /// What calls are held to; `None` where there are no tools.
+    /// The grammar of calls; `None` where there are no tools.
     pub(super) grammar: Option<Arc<Grammar>>,
-    /// Where the computed pinned block is kept from one start to the next.
+    /// The prefix cache, which keeps the computed pinned block across restarts.
     pub(super) prefixes: Option<PrefixCache>,
     /// The pinned block, computed before the first turn.
     pub(super) system: Message,
 }
 
-/// The handle by which the coordinator makes it think.
+/// The coordinator's handle to the thread.
 #[derive(Clone)]
 pub(super) struct Thinker {
     /// One prompt at a time matters: a newer one replaces what has not been started.
@@ -92,7 +92,7 @@ impl Worker {
         }
     }
 
-    /// Tells what comes of a job, unless nobody wants to know any more.
+    /// Reports the result of a job, unless it was cancelled.
     fn turn(&mut self, job: &Job) {
         let work = job.work;
         let mut lost = Ok(());
@@ -109,7 +109,7 @@ impl Worker {
             }
         };
         let _ = self.out.send(Msg::Dialog(event));
-        // Behind the event, so that the apology comes before the end.
+        // After the event, so that the apology comes before the end.
         if let Err(e) = lost {
             let _ = self.out.send(Msg::Fatal(e));
         }
@@ -143,7 +143,7 @@ impl Worker {
                 }
                 Ok(false) => {}
                 Err(e) => {
-                    tracing::warn!("cannot restore the computed system prompt: {e}");
+                    tracing::warn!("cannot restore the system prompt from the prefix cache: {e}");
                     engine.answers()?;
                 }
             }
@@ -154,7 +154,7 @@ impl Worker {
         if let Some((cache, id)) = kept
             && let Err(e) = cache.keep(id, |to| session.save_prefix(to))
         {
-            tracing::warn!("cannot keep the computed system prompt for the next start: {e}");
+            tracing::warn!("cannot save the system prompt to the prefix cache: {e}");
         }
         Ok(())
     }
@@ -179,7 +179,11 @@ impl Worker {
             return Err(Error::new(Kind::Cancelled, "the turn is over"));
         }
         if answer.end == End::Repetition {
-            tracing::info!(turn = work.turn.0, tokens = answer.tokens, "the reply repeated itself and was ended");
+            tracing::info!(
+                turn = work.turn.0,
+                tokens = answer.tokens,
+                "the reply began to repeat itself and was cut off"
+            );
         }
         let Answer { text, prompt_tokens, cached_tokens, tokens, took, .. } = answer;
         let thought = Thought { text: text.clone(), prompt_tokens, cached_tokens, tokens, took };
@@ -194,18 +198,18 @@ impl Worker {
     }
 }
 
-/// Brings back the computed pinned block called `id`; `false` where none is kept, or none that is sound.
+/// Restores the pinned prefix called `id`; `false` where none is kept, or it is damaged.
 fn restore(session: &mut Session, cache: &PrefixCache, id: &str, tokens: &[TokenId]) -> Result<bool> {
     let Some(mut file) = cache.open(id)? else { return Ok(false) };
     let restored = session.load_prefix(tokens, &mut file)?;
     if !restored {
-        tracing::warn!("the system prompt computed before is damaged: computed again");
+        tracing::warn!("the system prompt in the prefix cache is damaged: computing it again");
     }
     Ok(restored)
 }
 
 /// A call is only passed on when it is one of a known tool with sound arguments. `ended`: the model ended the turn itself;
-/// what it did not end and is no whole call was cut off, and to ask again would be cut off again.
+/// what it did not end and is not a whole call was cut off, and to ask again would be cut off again.
 fn judge_call(raw: String, ended: bool, tools: &[ToolSchema]) -> Outcome {
     let problems = match reply::parse_reply(&raw) {
         Reply::Call(call) => match tools.iter().find(|t| t.name == call.name) {
@@ -245,7 +249,7 @@ mod tests {
         let call = r#"{"name": "note", "parameters": {"text": "buy milk"}}"#;
         let tagged = r#"Yes. <tool_call>{"name": "note", "arguments": {"text": "buy milk"}}"#;
         for whole in [call, tagged] {
-            // Whole is whole, whoever ended it.
+            // A complete call is complete, whoever ended it.
             for ended in [true, false] {
                 let Outcome::Call(c) = judge_call(whole.into(), ended, &tools()) else { panic!("{whole}") };
                 assert_eq!(c.parameters["text"], "buy milk");

@@ -1,4 +1,4 @@
-//! The pipeline's own threads: how they start, how they end, and what becomes of one that panics.
+//! The pipeline's own threads: how they start, how they end, and what happens when one panics.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The threads that were started and have not been waited for.
 pub(super) struct Threads {
-    /// Where panics are told.
+    /// Where panics are reported.
     out: Queue<Msg>,
     /// Each thread's name, when it has ended.
     ended: Queue<&'static str>,
@@ -58,7 +58,7 @@ impl Threads {
         let latest = Instant::now() + PATIENCE;
         while !self.running.is_empty() {
             let Some(Some(name)) = self.ended.recv_until(Some(latest)) else {
-                tracing::error!("still at work after {} s: {}", PATIENCE.as_secs(), self.running.join(", "));
+                tracing::error!("still running after {} s: {}", PATIENCE.as_secs(), self.running.join(", "));
                 return;
             };
             self.running.retain(|n| *n != name);
@@ -80,7 +80,7 @@ pub(super) fn panicked(thread: &str, panic: &(dyn Any + Send)) -> Error {
         _ => "no reason given",
     };
     Error::new(Kind::Internal, format!("a defect: the thread {thread} panicked: {what}"))
-        .remedy("start tercet again, and report this with the log")
+        .remedy("restart tercet, and report this bug with the log")
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ enum Job {
     Final(WorkId, Sound),
 }
 
-/// The handle by which work reaches the thread.
+/// The handle that gives the thread work.
 #[derive(Clone)]
 pub(super) struct Transcriber {
     /// A new utterance replaces what has not been started: two queued jobs are a partial and a final.

@@ -1,4 +1,4 @@
-//! A stream of text pieces becomes sentences, each handed out as soon as it is known to be one.
+//! Splits a stream of text into sentences, each handed out as soon as it is complete.
 
 use super::html::Html;
 use super::markup;
@@ -9,7 +9,7 @@ pub const MAX_CHARS: usize = 200;
 
 /// Once the first sentence of a reply is this long without an end, its first clauses go ahead.
 const FIRST_CLAUSE_AT: usize = 48;
-/// Shorter beginnings ("Well,") are no clause worth speaking alone.
+/// Shorter beginnings ("Well,") are not worth speaking alone.
 const FIRST_CLAUSE_MIN: usize = 20;
 /// A forced cut leaves at least this much in front, unless there is nothing but one long word.
 const CUT_MIN: usize = 40;
@@ -64,7 +64,7 @@ impl Chunker {
         }
     }
 
-    /// The text is over: returns what is left, and is ready for another text.
+    /// End of input: returns what is left, and is ready for another text.
     pub fn finish(&mut self) -> Vec<String> {
         let mut out = Vec::new();
         let mut plain = String::new();

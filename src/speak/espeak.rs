@@ -13,14 +13,14 @@ use crate::error::{Error, Kind, Result};
 
 /// Folder that every installation has.
 const DATA: &str = "espeak-ng-data";
-/// A file of that folder without which nothing works.
+/// A file in that folder that is always needed.
 const PROBE: &str = "phontab";
 /// espeak-ng copies the path into a fixed buffer of 160 bytes and adds file names to it.
 const LONGEST_PATH: usize = 120;
 
 const REMEDY: &str = "install it with `apt-get install espeak-ng-data`, or set speak.espeak_data to its folder";
 
-/// What the library has been told so far.
+/// The state of the library so far.
 struct State {
     data: PathBuf,
     voice: Option<CString>,

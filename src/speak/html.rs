@@ -1,4 +1,4 @@
-//! HTML out of a stream of text: tags, comments and entities become what they mean.
+//! Strips HTML from a stream of text: tags, comments and entities become what they mean.
 //!
 //! Works character by character and holds back only what may still become a tag or an entity, so that its output does
 //! not depend on how the text arrives. What turns out to be neither ("a < b", "Q&A") comes out as it was.
@@ -41,7 +41,7 @@ const HIDDEN: [&str; 4] = ["script", "style", "head", "svg"];
 
 /// Longest tag or comment that is waited for, in bytes; a longer one is text.
 const LONGEST_TAG: usize = 2_000;
-/// Most that a script or style sheet hides, in characters; what goes on for longer was never closed.
+/// The most a script or style sheet hides, in characters; a longer one was never closed.
 const LONGEST_HIDDEN: usize = 4_000;
 const LONGEST_ENTITY: usize = 10;
 
@@ -61,16 +61,16 @@ enum Found {
     More,
     /// Plain text after all.
     Text,
-    /// To be replaced by this.
+    /// Replaced by this.
     Becomes(String),
     Hides(&'static str),
 }
 
 impl Html {
-    /// Takes one character; gives out what is certain.
+    /// Takes one character; returns what is certain.
     pub(super) fn push(&mut self, c: char, out: &mut String) {
         if let Some((_, hides)) = &mut self.hidden {
-            // "the <script> tag": somebody talks about it
+            // "the <script> tag": the text talks about it
             if (*hides == 0 && " `'\".,;:)".contains(c)) || *hides >= LONGEST_HIDDEN {
                 self.hidden = None;
             } else {
@@ -115,7 +115,7 @@ impl Html {
         }
     }
 
-    /// The text is over: what is held was text.
+    /// End of input: what is held was text.
     pub(super) fn finish(&mut self, out: &mut String) {
         self.release(out);
         *self = Self::default();
@@ -214,7 +214,7 @@ impl Html {
     }
 }
 
-/// What a tag is in plain text; `None` for what is no tag of HTML.
+/// What a tag is in plain text; `None` for anything that is not an HTML tag.
 fn meaning(name: &str, closing: bool) -> Option<&'static str> {
     Some(match (name, closing) {
         ("li", false) => "\n- ",

@@ -1,7 +1,7 @@
 //! Letters that are said by their names, as espeak-ng needs them: a capital A by itself is its article, "A C" would be
 //! "uh see".
 
-/// `clause` with runs of single capitals as initials ("A.Q.I.") and a lone A, where it is no article, spelled out.
+/// `clause` with runs of single capitals as initials ("A.Q.I.") and a lone A, where it is not an article, spelled out.
 pub(super) fn named(clause: &str) -> String {
     let words: Vec<&str> = clause.split(' ').collect();
     let letter = |w: &str| w.len() == 1 && w.starts_with(|c: char| c.is_ascii_uppercase());

@@ -1,4 +1,4 @@
-//! Text without what cannot be spoken: Markdown, emoji, control characters.
+//! Removes what cannot be spoken: Markdown, emoji, control characters.
 
 /// Emoji and pictographs, with the invisible characters that shape them.
 pub(super) fn is_pictograph(c: char) -> bool {
@@ -67,7 +67,7 @@ fn definition(line: &str) -> Option<(&str, &str)> {
     (!name.is_empty() && !name.contains(['[', ']'])).then_some((name, text))
 }
 
-/// The length of "[1]", "[^note]" or "[2, 3]" at the start: a mark that points to a note and says nothing.
+/// The length of "[1]", "[^note]" or "[2, 3]" at the start: a mark that only points to a note.
 fn citation(chars: &[char]) -> Option<usize> {
     let end = chars.iter().position(|c| *c == ']')?;
     let name = chars.get(1..end)?;

@@ -1,4 +1,4 @@
-//! Speaking: a stream of text becomes sentences, sentences become words people say, words become sound.
+//! Speaking: a stream of text becomes sentences, sentences become spoken words, words become sound.
 //!
 //! Invariants: the chunker's output does not depend on how its input was cut into pieces; nothing but words and
 //! punctuation reaches the voice; espeak-ng's global state is only ever touched under one lock.

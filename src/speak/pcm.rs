@@ -1,4 +1,4 @@
-//! Sound as the voice makes it, and what is done to it before it is heard.
+//! Sound as the voice produces it, and how it is processed before playback.
 
 use std::time::Duration;
 
@@ -66,7 +66,7 @@ impl Pcm {
         }
     }
 
-    /// Turns the whole down when its highest peak is above [`MAX_PEAK`]; what is no number becomes silence.
+    /// Turns the whole down when its highest peak is above [`MAX_PEAK`]; anything that is not a number becomes silence.
     pub(super) fn limit_peak(&mut self) {
         for x in &mut self.samples {
             if !x.is_finite() {

@@ -1,4 +1,4 @@
-//! A sentence as clauses, each with the mark that ends it.
+//! Splits a sentence into clauses, each with its closing punctuation mark.
 //!
 //! espeak-ng drops punctuation, and the voice needs it for its melody: so clauses are phonemized one by one and the
 //! marks put back between them.

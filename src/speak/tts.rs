@@ -61,7 +61,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         VOICE.validate(problems, "voice", &self.voice);
         problems.range("speed", self.speed, 0.5..=2.0);
@@ -70,7 +70,7 @@ impl Settings {
         problems.range("threads", self.threads, 1..=64);
     }
 
-    /// Adds what the settings name and this machine lacks.
+    /// Reports what the settings name but this machine lacks.
     pub fn look(&self, paths: &Paths, problems: &mut Problems) {
         VOICE.look(problems, "voice", &self.voice, paths);
         if let Ok(speakers) = self.speakers(paths)
@@ -148,7 +148,7 @@ impl Voice {
     /// Loads the voice and says one sentence to nobody.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] for a model or espeak data that is missing, [`Kind::Corrupt`] for a model that is no Piper
+    /// [`Kind::NotFound`] for a model or espeak data that is missing, [`Kind::Corrupt`] for a model that is not a Piper
     /// voice, [`Kind::Config`] for a speaker it does not have, [`Kind::OverBudget`] before anything is loaded.
     pub fn load(settings: &Settings, paths: &Paths, budget: &Budget) -> Result<Self> {
         let model = store::locate(paths, &settings.voice)?;
@@ -316,7 +316,7 @@ fn config_name(model: &Path) -> String {
 }
 
 fn not_a_voice(file: &Path) -> Error {
-    Error::new(Kind::Corrupt, format!("{} is no Piper voice that tercet can use", file.display()))
+    Error::new(Kind::Corrupt, format!("{} is not a Piper voice that tercet can use", file.display()))
         .remedy("run `tercet models verify`, then `tercet models fetch` to get it again")
 }
 

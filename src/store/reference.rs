@@ -36,7 +36,7 @@ impl Reference {
         own.filter_map(|m| m.id.strip_prefix(self.prefix)).collect()
     }
 
-    /// Adds a name that no machine can know.
+    /// Reports an unknown name.
     pub fn validate(&self, problems: &mut Problems, key: &str, value: &str) {
         // That the manifest is well formed is tested.
         let Ok(manifest) = Manifest::builtin() else { return };
@@ -55,7 +55,7 @@ impl Reference {
         problems.wrong(key, format!("must be {} ({known}){or_file}, not {:?}{hint}", self.noun, clip(value)));
     }
 
-    /// Adds a file that cannot be read, or a model that is not on this machine. Names that [`Reference::validate`]
+    /// Reports a file that cannot be read, or a model that is not on this machine. Names that [`Reference::validate`]
     /// refuses are left to it. Returns whether the file is here.
     pub fn look(&self, problems: &mut Problems, key: &str, value: &str, paths: &Paths) -> bool {
         if !self.is_file(value) {
@@ -72,7 +72,7 @@ impl Reference {
     }
 }
 
-/// Adds a model of the manifest that is not on this machine, as a note, or that is damaged. Returns whether it is here.
+/// Reports a model of the manifest that is not on this machine, as a note, or that is damaged. Returns whether it is here.
 pub fn note_missing(problems: &mut Problems, key: &str, id: &str, paths: &Paths) -> bool {
     let Ok(manifest) = Manifest::builtin() else { return false };
     let Ok(model) = manifest.model(id) else { return false };

@@ -1,6 +1,6 @@
-//! What is on this machine, cheaply ([`state`]) and surely ([`verify`]).
+//! What is on this machine: a quick look ([`state`]) and a full check ([`verify`]).
 //!
-//! A model whose files were hashed gets a stamp beside them: name, size, time of change and sha256 of each. While
+//! A model whose files were hashed gets a stamp beside them: name, size, modification time and sha256 of each. While
 //! size and time stay the same the stamp vouches for the contents; [`verify`] always reads them.
 
 use std::collections::BTreeMap;
@@ -21,9 +21,9 @@ const STAMP: &str = ".verified.json";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
-    /// All there, hashed, and not changed since.
+    /// All present, hashed, and unchanged since.
     Present,
-    /// All there with the right sizes; nobody has hashed them yet.
+    /// All present with the right sizes, but not hashed yet.
     Unverified,
     /// A file is not there.
     Missing,
@@ -111,7 +111,7 @@ fn worst(states: impl Iterator<Item = State>) -> State {
     states.max_by_key(rank).unwrap_or(State::Missing)
 }
 
-/// Reads and hashes every file; `progress` is told how many bytes each step read. When all is well the model is
+/// Reads and hashes every file; `progress` is called with how many bytes each step read. When all is well the model is
 /// stamped, so that later looks are cheap.
 ///
 /// # Errors
@@ -135,8 +135,8 @@ pub fn verify(paths: &Paths, model: &Model, progress: &mut dyn FnMut(u64)) -> Re
         && matches!(model.origin, Origin::Package { .. })
         && let Err(e) = write_stamp(paths, model)
     {
-        // A cache that cannot be written to is as good as before.
-        tracing::debug!(model = model.id, "no stamp written: {e}");
+        // A cache that cannot be written to is no worse than before.
+        tracing::debug!(model = model.id, "cannot write a stamp: {e}");
     }
     Ok(Check { id: model.id.clone(), state, files })
 }
@@ -155,7 +155,7 @@ fn verify_file(path: PathBuf, entry: &FileEntry, progress: &mut dyn FnMut(u64)) 
     Ok(FileCheck { name: entry.name.clone(), path, state, problem })
 }
 
-/// Size and time of change of a file, with the hash that a stamp would vouch for.
+/// Size and modification time of a file, with the hash that a stamp would vouch for.
 fn observe(path: &Path, sha256: &str) -> Option<Stamped> {
     let meta = std::fs::metadata(path).ok().filter(|m| m.is_file())?;
     let changed_ns = meta.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_nanos();

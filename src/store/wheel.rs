@@ -21,7 +21,7 @@ impl Archive {
         let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
         let zip = ZipArchive::new(BufReader::new(file))
-            .map_err(|e| Error::new(Kind::Corrupt, format!("{} is no wheel", path.display())).because(e))?;
+            .map_err(|e| Error::new(Kind::Corrupt, format!("{} is not a wheel", path.display())).because(e))?;
         Ok(Self { zip, name })
     }
 

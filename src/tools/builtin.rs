@@ -171,7 +171,7 @@ impl Registry {
             }
             Cancelled::Gone { timers, rang } => {
                 let spoken = match timers.as_slice() {
-                    // Its silence says it.
+                    // Its silence is the answer.
                     _ if rang && label.is_none() => String::new(),
                     [one] => format!("Your {} is cancelled.", one.name()),
                     many => format!("{} timers are cancelled.", many.len()),

@@ -31,7 +31,7 @@ pub(super) fn evaluate(expression: &str) -> Result<f64, Trouble> {
     finite(v)
 }
 
-/// A result without the dust of binary fractions: at most 10 significant digits.
+/// A result without binary rounding noise: at most 10 significant digits.
 pub(super) fn tidy(v: f64) -> f64 {
     if v == 0.0 || v.abs() >= 1e15 {
         return v;

@@ -1,4 +1,4 @@
-//! Time as tools see it: the wall for people, a steady count for timers.
+//! Time as tools see it: the wall clock for people, a monotonic clock for timers.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ impl Clock {
         Self { wall: Arc::new(Timestamp::now), steady: Arc::new(move || start.elapsed()) }
     }
 
-    /// Clocks of the caller's: replays and tests.
+    /// Clocks of the caller, for replays and tests.
     pub fn new(
         wall: impl Fn() -> Timestamp + Send + Sync + 'static,
         steady: impl Fn() -> Duration + Send + Sync + 'static,

@@ -34,7 +34,7 @@ pub struct Command {
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u64,
     /// What to say when it succeeded; `{room}` is an argument or a key of the JSON it printed, `{output}` the text it
-    /// printed. Without it the model finds words.
+    /// printed. Without it the model answers in its own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub say: Option<String>,
     /// Ask back when the words of a text argument were not in what the user said (the model made them up).
@@ -63,7 +63,7 @@ impl Command {
             problems.element("params", i, |problems| {
                 identifier(problems, "name", &p.name);
                 if twice {
-                    problems.wrong("name", format!("{:?} is there twice", clip(&p.name)));
+                    problems.wrong("name", format!("{:?} is given twice", clip(&p.name)));
                 }
                 bounds(problems, &p.kind);
             });
@@ -121,7 +121,7 @@ impl Command {
         match exec::run(&self.name, &argv, &input, limit, ctx.cancelled) {
             Ok(Ended::Finished { ok: true, output }) => self.succeeded(args, &output),
             Ok(Ended::Finished { ok: false, output }) => {
-                // What it printed may tell the model more than a status does.
+                // Its output may tell the model more than an exit status does.
                 let detail = object(&output).and_then(|o| o.get("error").and_then(Value::as_str).map(str::to_owned));
                 let error = detail.unwrap_or_else(|| format!("{} failed", self.name));
                 Outcome::failed(error, "Sorry, that didn't work.")
@@ -162,7 +162,7 @@ impl Command {
             for piece in pieces(say).ok()? {
                 match piece {
                     Piece::Text(t) => s.push_str(&t),
-                    // A key that is not there leaves the words to the model.
+                    // A key that is not there leaves the answer to the model.
                     Piece::Name(n) => s.push_str(&shown(args.get(&n).or_else(|| result.get(&n))?)),
                 }
             }
@@ -226,7 +226,7 @@ fn identifier(problems: &mut Problems, key: &str, name: &str) {
     }
 }
 
-/// An argument that no value would fit.
+/// An argument that no value could satisfy.
 fn bounds(problems: &mut Problems, kind: &ParamType) {
     match kind {
         ParamType::Enum { values } if values.is_empty() => {

@@ -1,6 +1,6 @@
-//! Runs a program of the owner's: no shell, a small environment, a time limit, bounded output.
+//! Runs a program the owner configured: no shell, a small environment, a time limit, bounded output.
 //!
-//! Nothing of a command is left when its time is up: no process, no thread, no descriptor, whatever it did to get away.
+//! Nothing of a command remains when its time is up: no process, no thread, no descriptor, whatever it did to get away.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -14,7 +14,7 @@ mod family;
 
 /// What is kept of the output; the rest is read and thrown away.
 const OUTPUT_MAX: usize = 4096;
-/// How often a running command looks whether it is still wanted.
+/// How often a running command checks whether it was cancelled.
 const GLANCE: Duration = Duration::from_millis(50);
 /// How long output may still come after the program ended (a child of its own holds the pipe).
 const AFTERMATH: Duration = Duration::from_millis(300);
@@ -32,7 +32,7 @@ pub(super) enum Ended {
     Cancelled,
 }
 
-/// Runs `argv` with `input` on its standard input. At the limit it is killed with all that it started. What it leaves
+/// Runs `argv` with `input` on its standard input. At the limit it is killed together with everything it started. What it leaves
 /// running when it ends by itself stays, unless it holds the output in the program's own process group.
 ///
 /// # Errors
@@ -85,11 +85,11 @@ fn watch(child: &mut Child, pipes: &mut Pipes, limit: Duration, cancelled: &(dyn
     loop {
         pipes.move_what_can_be();
         if ok.is_none() {
-            // Nobody else waits for it: an error says that it is gone.
+            // Nobody else waits for it: an error means that it is gone.
             ok = child.try_wait().map_or(Some(false), |status| status.map(|s| s.success()));
             if ok.is_some() {
                 latest = latest.min(Instant::now() + AFTERMATH);
-                // What it wrote last is there by now.
+                // Its last output has arrived by now.
                 continue;
             }
         }
@@ -141,12 +141,12 @@ impl Pipes {
                 Ok(n) if n < self.rest.len() => drop(self.rest.drain(..n)),
                 Err(e) if e.kind() == ErrorKind::WouldBlock => break,
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                // All was taken; or the program closed its input, which is its right.
+                // All input was taken, or the program closed its input, as it may.
                 Ok(_) | Err(_) => self.input = None,
             }
         }
         let mut piece = [0; 1 << 14];
-        // A program that floods its output does not keep this from looking at the clock.
+        // A program that floods its output must not keep this from checking the clock.
         for _ in 0..64 {
             let Some(output) = &mut self.output else { return };
             match output.read(&mut piece) {
@@ -235,7 +235,7 @@ mod tests {
     fn who_leaves_the_group_and_ignores_signals_is_killed_too() {
         let dir = tempfile::tempdir().unwrap();
         let pid = dir.path().join("pid");
-        // In a session of its own, with the output still in its hands.
+        // In a session of its own, still holding the output.
         let stubborn = format!("trap '' TERM HUP INT; echo $$ > {}; while :; do sleep 1; done", pid.display());
         let script = format!("setsid sh -c \"{}\" & sleep 60", stubborn.replace('$', "\\$"));
         let begun = Instant::now();
@@ -266,7 +266,7 @@ mod tests {
         // What an earlier command left on purpose stays.
         let script = format!("setsid sh -c 'echo $$ > {}; exec sleep 60' >&- 2>&- & sleep 0.3", kept.display());
         assert_eq!(sh(&script, 30_000), ok(""));
-        // No ancestor, no group, no session, no pipe and no variable of the command's: a daemon by the book.
+        // No ancestor, no group, no session, no pipe and no variable of the command's: a textbook daemon.
         let file = dir.path().join("stubborn");
         let body = format!("trap '' TERM HUP\necho $$ > {}\nwhile :; do sleep 1; done\n", pid.display());
         std::fs::write(&file, body).unwrap();
@@ -286,7 +286,7 @@ mod tests {
         let before = held();
         for _ in 0..8 {
             assert_eq!(sh(&script, 30_000), ok("done"));
-            // It ended by itself, and what it left behind outside of its group is its own affair.
+            // It exited by itself, and whatever it started outside its group is left alone.
             let left = std::fs::read_to_string(&pid).expect("it ran");
             assert!(alive(left.trim()));
             super::family::end_group(left.trim().parse().expect("a number"));

@@ -1,7 +1,7 @@
 //! What the agent can do: built-in tools, configured commands, timers, and the fast path that understands everyday
 //! commands without the model.
 //!
-//! A call is checked against its schema before anything runs, whoever wrote it. Built-ins answer in words of their
+//! A call is checked against its schema before anything runs, no matter who wrote it. Built-ins answer in words of their
 //! own; what they want done to the device comes back as an [`Effect`], which the pipeline carries out.
 //! Configured commands run as an argument vector, never through a shell.
 
@@ -51,7 +51,7 @@ pub struct Settings {
     pub fast_path: bool,
     /// Built-in tools that are not offered.
     pub disable: Vec<String>,
-    /// Commands of the owner's: `[[tools.command]]`.
+    /// The owner's commands: `[[tools.command]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<Command>,
 }
@@ -70,7 +70,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Adds every value that cannot be right.
+    /// Reports every invalid value.
     pub fn validate(&self, problems: &mut Problems) {
         if let Some(name) = &self.time_zone
             && jiff::tz::TimeZone::get(name).is_err()
@@ -100,7 +100,7 @@ impl Settings {
         }
     }
 
-    /// Adds what the settings name and this machine lacks.
+    /// Reports what the settings name but this machine lacks.
     pub fn look(&self, problems: &mut Problems) {
         for (i, command) in self.command.iter().enumerate() {
             problems.element("command", i, |p| command.look(p));
@@ -139,12 +139,12 @@ pub enum Effect {
     Repeat,
 }
 
-/// What came of a call.
+/// The outcome of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// For the model: `{"ok": true}`, `{"time": "07:52"}`, `{"error": "…"}`.
     pub result: Value,
-    /// The tool's own answer; `Some("")` where silence says it best, `None` where the model is to find words.
+    /// The tool's own answer; `Some("")` where silence says it best, `None` where the model answers in its own words.
     pub spoken: Option<String>,
     pub effect: Option<Effect>,
 }
@@ -177,12 +177,12 @@ impl Outcome {
 pub struct Ctx<'a> {
     /// What the user said lately, this turn's request last. Empty where no user spoke (a test, an API call).
     pub said: &'a [String],
-    /// Whether the result is no longer wanted: a command under way is killed then.
+    /// Whether the call was cancelled: a running command is then killed.
     pub cancelled: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl Ctx<'_> {
-    /// For calls that nobody spoke and nobody cancels.
+    /// For calls without a user, which nobody cancels.
     pub const QUIET: Ctx<'static> = Ctx { said: &[], cancelled: &|| false };
 }
 

@@ -98,7 +98,7 @@ fn group(t: &[String]) -> Option<(f64, usize)> {
 fn below_hundred(t: &[String]) -> Option<(f64, usize)> {
     let w = t.first()?.as_str();
     if w.starts_with(|c: char| c.is_ascii_digit()) {
-        // A time or a fraction is no number.
+        // A time or a fraction is not a number.
         let v: f64 = w.parse().ok()?;
         return (v.is_finite() && v < 1e15).then_some((v, 1));
     }

@@ -11,12 +11,12 @@ use crate::schema::{Param, ParamType};
 use super::number::is_number_word;
 use super::text::tokens;
 
-/// Words that carry no value of their own.
+/// Words that carry no value.
 const EMPTY: &[&str] = &[
     "the", "a", "an", "my", "our", "your", "of", "in", "on", "at", "to", "for", "and", "is", "are", "be", "it", "that",
     "this", "with", "s", "some",
 ];
-/// What people say instead of digits: "half past seven", "an hour", "noon".
+/// Words that stand for digits: "half past seven", "an hour", "noon".
 const TIME_WORDS: &[&str] = &[
     "half", "quarter", "noon", "midnight", "hour", "minute", "o'clock", "couple", "dozen", "first", "second", "third",
 ];

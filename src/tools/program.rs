@@ -8,17 +8,17 @@ use std::path::{Path, PathBuf};
 
 use crate::problems::nearest;
 
-/// The kernel reads no more of a script's first line.
+/// How much of a script's first line the kernel reads.
 const SHEBANG_MAX: u64 = 256;
 
-/// What is wrong with `program`, as it reads after its key; `None` where it can be started. A name without a slash is
+/// What is wrong with `program`, worded to follow its key; `None` where it can be started. A name without a slash is
 /// looked for along `path`, as the kernel's `execvp` does.
 pub(super) fn trouble(program: &str, path: &std::ffi::OsStr) -> Option<String> {
     if program.contains('/') {
         // Found along the PATH such a script is run by sh; named by its path it is refused.
         let nameless = || is_text_without_shebang(Path::new(program));
         let what = unstartable(Path::new(program)).or_else(|| {
-            nameless().then(|| "is a script that does not say what runs it; begin it with #!/bin/sh".to_owned())
+            nameless().then(|| "is a script without an interpreter line; begin it with #!/bin/sh".to_owned())
         });
         return what.map(|what| format!("{program} {what}"));
     }
@@ -47,9 +47,9 @@ fn unstartable(path: &Path) -> Option<String> {
             let near = crate::store::neighbour(path).map(|n| format!("; did you mean {n}?")).unwrap_or_default();
             return Some(format!("does not exist{near}"));
         }
-        Err(e) => return Some(format!("cannot be looked at: {e}")),
+        Err(e) => return Some(format!("cannot be examined: {e}")),
         Ok(m) if m.is_dir() => return Some("is a folder, not a program".to_owned()),
-        Ok(m) if !m.is_file() => return Some("is no program".to_owned()),
+        Ok(m) if !m.is_file() => return Some("is not a program".to_owned()),
         Ok(_) => {}
     }
     if !executable(path) {
@@ -58,10 +58,9 @@ fn unstartable(path: &Path) -> Option<String> {
     let interpreter = interpreter(path)?;
     match std::fs::metadata(&interpreter) {
         Ok(m) if m.is_file() && executable(&interpreter) => None,
-        _ => Some(format!(
-            "names {} in its first line as what runs it, and that cannot be started",
-            interpreter.display()
-        )),
+        _ => {
+            Some(format!("names the interpreter {} in its first line, which cannot be started", interpreter.display()))
+        }
     }
 }
 
@@ -71,7 +70,7 @@ fn executable(path: &Path) -> bool {
     unsafe { libc::access(name.as_ptr(), libc::X_OK) == 0 }
 }
 
-/// The start of a file; `None` where it cannot be read, which a program need not be.
+/// The start of a file; `None` where it cannot be read, which is allowed for a program.
 fn start(path: &Path) -> Option<Vec<u8>> {
     let mut start = Vec::new();
     File::open(path).ok()?.take(SHEBANG_MAX).read_to_end(&mut start).ok()?;
@@ -120,9 +119,9 @@ mod tests {
         ends(&plain, &format!("is not executable; run `chmod +x {plain}`"));
         ends("plain.sh", &format!("is not executable; run `chmod +x {plain}`"));
         let orphan = script("orphan", "#! /no/such/python3 -u\n", 0o755);
-        ends(&orphan, "names /no/such/python3 in its first line as what runs it, and that cannot be started");
+        ends(&orphan, "names the interpreter /no/such/python3 in its first line, which cannot be started");
         let bare = script("bare", "echo hello\n", 0o755);
-        ends(&bare, "is a script that does not say what runs it; begin it with #!/bin/sh");
+        ends(&bare, "is a script without an interpreter line; begin it with #!/bin/sh");
         assert_eq!(of("bare"), None, "sh runs it where it is found along the PATH");
         ends("zzzzzzzzzzzzzzzz", "there is no program zzzzzzzzzzzzzzzz on the PATH");
     }

@@ -1,4 +1,4 @@
-//! Utterances as plain lowercase tokens, whatever way they were written down.
+//! Utterances as plain lowercase tokens, however they were written.
 
 /// Contractions and spellings that have one plain form here.
 const SPELLED: &[(&str, &str)] = &[

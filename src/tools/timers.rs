@@ -36,7 +36,7 @@ pub struct Timers {
 #[derive(Default)]
 struct Inner {
     running: Vec<Timer>,
-    /// Rang and was not silenced, with when it began.
+    /// Rang and was not silenced, with its start time.
     ringing: Vec<(Timer, Duration)>,
 }
 
@@ -60,7 +60,7 @@ struct Saved {
     due_unix_ms: i64,
 }
 
-/// A timer as its status tells it.
+/// A timer as its status describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Running {
     pub(super) label: Option<String>,
@@ -87,7 +87,7 @@ pub(super) enum Cancelled {
 }
 
 impl Timers {
-    /// Timers kept in `state_dir/timers.json`. A file that cannot be read is put aside with a warning.
+    /// Timers kept in `state_dir/timers.json`. A file that cannot be read is moved aside with a warning.
     pub(super) fn open(state_dir: Option<&Path>, clock: Clock) -> Self {
         let file = state_dir.map(|d| d.join("timers.json"));
         let running = file.as_deref().map(|f| load(f, &clock)).unwrap_or_default();
@@ -100,7 +100,7 @@ impl Timers {
         self.lock().running.iter().map(|t| t.due.saturating_sub(now)).min()
     }
 
-    /// Takes the timers that have run out, and says so in a sentence or two: one for all that ran out while the process was
+    /// Takes the timers that have run out and announces them in a sentence or two: one for all that ran out while the process was
     /// not running, one for all that do now. `None` where there are none.
     pub fn take_due(&self) -> Option<String> {
         let now = self.clock.steady();
@@ -123,7 +123,7 @@ impl Timers {
         self.lock().ringing.clear();
     }
 
-    /// Starts a timer; false where it was to outlive a restart and cannot be written down.
+    /// Starts a timer; false where it should survive a restart but cannot be saved.
     ///
     /// # Errors
     /// [`Kind::Unsupported`] when there are too many already.
@@ -181,7 +181,7 @@ impl Timers {
         self.inner.lock().unwrap_or_else(|p| p.into_inner())
     }
 
-    /// A timer that cannot be written down still runs; it would only not survive a restart. False where that is so.
+    /// A timer that cannot be saved still runs, but would not survive a restart. False in that case.
     fn save(&self, running: &[Timer]) -> bool {
         let Some(file) = &self.file else { return true };
         let (wall, now) = (self.clock.wall(), self.clock.steady());
@@ -197,7 +197,7 @@ impl Timers {
             .map_err(|e| Error::new(Kind::Internal, "timers cannot be written as JSON").because(e))
             .and_then(|bytes| write_whole(file, &bytes));
         if let Err(e) = &written {
-            tracing::warn!(error = %e, "timers are not saved: a restart would lose them");
+            tracing::warn!(error = %e, "the timers could not be saved: a restart would lose them");
         }
         written.is_ok()
     }
@@ -245,7 +245,7 @@ fn tidy_label(label: &str) -> String {
 fn name(label: Option<&str>, total_s: u64) -> String {
     match label {
         Some(l) if l.ends_with("timer") => l.to_owned(),
-        // "Your check the oven timer" is nobody's English.
+        // "Your check the oven timer" is not English.
         Some(l) if l.split(' ').count() > 3 => format!("timer to {l}"),
         Some(l) => format!("{l} timer"),
         None => {
@@ -296,7 +296,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         Ok(b) => b,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
         Err(e) => {
-            tracing::warn!(error = %Error::io("read", file, e), "saved timers are lost");
+            tracing::warn!(error = %Error::io("read", file, e), "the saved timers are lost");
             return Vec::new();
         }
     };
@@ -305,7 +305,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         Err(e) => {
             let aside = file.with_extension("json.bad");
             let _ = std::fs::rename(file, &aside);
-            tracing::warn!(error = %e, aside = %aside.display(), "saved timers are garbled; the file is put aside");
+            tracing::warn!(error = %e, aside = %aside.display(), "the saved timers are unreadable; the file was moved aside");
             return Vec::new();
         }
     };
@@ -317,7 +317,7 @@ fn load(file: &Path, clock: &Clock) -> Vec<Timer> {
         .filter_map(|s| {
             let left = Timestamp::from_millisecond(s.due_unix_ms).ok()?.duration_since(wall);
             if left < -STALE {
-                tracing::info!("a timer ran out too long ago to ring now");
+                tracing::info!("a timer ran out too long ago to ring for it now");
                 return None;
             }
             // A wall clock that was wrong before or now must not make it longer than it was.
@@ -334,7 +334,7 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-    /// Two clocks the test turns by hand.
+    /// Two clocks that the test sets.
     #[derive(Default)]
     struct Hands {
         wall_s: AtomicI64,
@@ -386,7 +386,7 @@ mod tests {
         timers.set(60, Some("egg")).unwrap();
         drop(timers);
         hands.wall_s.fetch_add(300, Ordering::Relaxed);
-        // A restart: the steady clock begins anew.
+        // A restart: the steady clock starts afresh.
         hands.steady_ms.store(5, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.take_due().as_deref(), Some("Your egg timer ran out while I was off."));
@@ -394,7 +394,7 @@ mod tests {
         // What rang does not ring again after another restart.
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.status(None).len(), 1);
-        // Days later nobody wants to hear of it.
+        // Days later nobody wants to hear about it.
         hands.wall_s.fetch_add(3 * 86_400, Ordering::Relaxed);
         let timers = Timers::open(Some(dir.path()), hands.clock());
         assert_eq!(timers.take_due(), None);
@@ -483,7 +483,7 @@ mod tests {
         let timers = Timers::open(Some(&file), Clock::system());
         assert!(!timers.set(60, None).unwrap());
         assert_eq!(timers.status(None).len(), 1);
-        // A folder in the place of the file: what was begun is taken away.
+        // A folder in the place of the file: the unfinished file is removed.
         let state = dir.path().join("state");
         std::fs::create_dir_all(state.join("timers.json/in the way")).unwrap();
         let timers = Timers::open(Some(&state), Clock::system());

@@ -1,4 +1,4 @@
-//! Places people ask the time of.
+//! Places people ask the time in.
 
 use jiff::tz::TimeZone;
 

@@ -152,7 +152,7 @@ impl<'a> Variables<'a> {
         t.decode(0, 2, &mut value);
         match value.as_slice() {
             [v] if (1.0..65_536.0).contains(v) => Ok(*v as i32),
-            _ => Err(corrupt(format!("{name} is no small number"))),
+            _ => Err(corrupt(format!("{name} is not a small number"))),
         }
     }
 
@@ -163,7 +163,7 @@ impl<'a> Variables<'a> {
     }
 }
 
-/// Takes from the front; what is not there is an error, never a panic.
+/// Reads from the front; missing bytes are an error, never a panic.
 struct Reader<'a> {
     rest: &'a [u8],
 }

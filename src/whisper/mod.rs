@@ -1,7 +1,7 @@
 //! A Whisper model as CTranslate2 stores it, rewritten as the file that whisper.cpp reads.
 //!
 //! Tensors keep their values but not their names and order: CTranslate2 fuses the query, key and value projections,
-//! which whisper.cpp wants apart, and drops the mel filterbank, which is computed anew. The same input gives the
+//! which whisper.cpp wants apart, and drops the mel filterbank, which is computed again. The same input gives the
 //! same bytes on every machine, so the manifest can hold the sha256 of the result.
 
 use serde::Deserialize;
@@ -42,8 +42,8 @@ const MAX_MELS: usize = 512;
 /// Converts `model.bin` and `vocabulary.txt` of a CTranslate2 Whisper; `out` is given the file piece by piece.
 ///
 /// # Errors
-/// [`Kind::Corrupt`] when the bytes are no such model, [`Kind::Unsupported`] for versions and number types that
-/// are not handled, and whatever `out` fails with.
+/// [`Kind::Corrupt`] when the bytes are not such a model, [`Kind::Unsupported`] for versions and number types that
+/// are not handled, and the errors of `out`.
 pub fn convert(
     model: &[u8],
     vocabulary: &[u8],
@@ -55,7 +55,7 @@ pub fn convert(
     let embedding = v.tensor("decoder/embeddings/weight")?;
     let conv = v.tensor("encoder/conv1/weight")?;
     let (&[n_vocab, n_state], &[_, n_mels, _]) = (embedding.dims(), conv.dims()) else {
-        return Err(corrupt("its embedding is no matrix or its first convolution no 3-D tensor"));
+        return Err(corrupt("its embedding is not a matrix, or its first convolution is not a 3-D tensor"));
     };
     if tokens.len() != n_vocab {
         return Err(corrupt(format!("the vocabulary has {} tokens, the model {n_vocab}", tokens.len())));
@@ -115,7 +115,7 @@ fn token_bytes(token: &str) -> Result<Vec<u8>> {
     }
     token
         .chars()
-        .map(|c| byte_of(c).ok_or_else(|| corrupt(format!("{c:?} in its vocabulary stands for no byte"))))
+        .map(|c| byte_of(c).ok_or_else(|| corrupt(format!("{c:?} in its vocabulary does not stand for any byte"))))
         .collect()
 }
 

@@ -78,7 +78,7 @@ impl Imports {
         self.edges.iter().flat_map(|(from, to)| to.iter().map(move |(to, line)| (from.as_str(), to.as_str(), *line)))
     }
 
-    /// Circles, the shortest through each file that is on one, each told once. A file and the modules that it is part of are
+    /// Circles, the shortest through each file that is on one, each reported once. A file and the modules that it is part of are
     /// no circle: a module may use its parts, and they what they are part of.
     pub(super) fn circles(&self) -> Vec<String> {
         let is_part = |file: &str, of: &str| module_of(file).starts_with(&module_of(of));

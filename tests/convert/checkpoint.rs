@@ -298,7 +298,7 @@ fn an_incomplete_checkpoint_names_the_file_and_the_remedy() {
         ("a pointer", &put(part, pointer), 65, [part, "git lfs pull"]),
         ("no index", &take(index), 66, [index, "download"]),
         ("no tokenizer", &take("tokenizer.json"), 66, ["tokenizer.json", "download"]),
-        ("half a tokenizer", &put("tokenizer.json", "{\"model\": {"), 65, ["tokenizer.json", "no sound JSON"]),
+        ("half a tokenizer", &put("tokenizer.json", "{\"model\": {"), 65, ["tokenizer.json", "not valid JSON"]),
         ("another file's tokenizer", &put("tokenizer.json", "{}"), 65, ["tokenizer.json", "no \"model\""]),
         ("no configuration", &take("config.json"), 66, ["config.json", "download"]),
     ];

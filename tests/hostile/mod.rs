@@ -1,4 +1,4 @@
-//! Files from outside that mean harm: the fuzz targets' corpus, replayed, and every file of it changed in many ways. What
+//! Hostile files from outside: the fuzz targets' corpus, replayed, and every file of it changed in many ways. What
 //! each takes of memory is counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

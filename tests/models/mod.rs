@@ -218,7 +218,7 @@ fn no_network_says_how_to_do_without() {
         .env_remove("PIP_EXTRA_INDEX_URL")
         .env_remove("PIP_FIND_LINKS"));
     assert_eq!(code, 69, "{stderr}");
-    assert!(stderr.contains("out of reach") && stderr.contains("--from"), "{stderr}");
+    assert!(stderr.contains("cannot be reached") && stderr.contains("--from"), "{stderr}");
     assert!(files_in(cache.path()).is_empty());
 }
 

@@ -43,7 +43,7 @@ fn a_log_that_cannot_be_written_changes_nothing() {
     ] {
         assert_eq!(text(&ends_with(line, 0).stdout), text(&plain), "{line}");
     }
-    // Nor do errors that nobody can be told.
+    // Nor do errors that cannot be printed.
     for stderr in ["2>/dev/full", "2>&-"] {
         ends_with(&format!("tercet inspect /nonexistent.gguf {stderr}"), 66);
         ends_with(&format!("tercet no-such-command {stderr}"), 64);

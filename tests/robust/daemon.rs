@@ -1,4 +1,4 @@
-//! The daemon on a virtual microphone and loudspeaker, treated badly.
+//! The daemon on a virtual microphone and loudspeaker, under abuse.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::net::UnixDatagram;
@@ -265,7 +265,7 @@ fn the_watchdog_is_fed_by_hearing() {
     assert!(is_told("WATCHDOG=1", PATIENCE), "a restart would bring no microphone\n{}", read(&log_of(&pulse)));
     pulse.replug_mic();
     wait("the microphone", || read(&log_of(&pulse)).contains("microphone went away"));
-    // The sound server hangs: no samples come, and whoever asks it for some hangs too.
+    // The sound server hangs: no samples come, and a program that asks for some hangs too.
     pulse.hang(true);
     let until = Instant::now() + PATIENCE;
     while is_told("WATCHDOG=1", Duration::from_secs(2)) {

@@ -1,5 +1,5 @@
-//! What must not bring the program down, nor keep it up when it is of no use: readers that go away, full disks, closed
-//! descriptors, signals, a second daemon, a model that is written over.
+//! What must neither bring the program down nor keep it running when it is of no use: readers that go away, full disks, closed
+//! descriptors, signals, a second daemon, a model that is overwritten.
 
 mod command_line;
 #[cfg(feature = "voice")]

@@ -1,4 +1,4 @@
-//! The room without anybody's ears: the tests speak and listen themselves.
+//! The room without the hearing pipeline: the tests speak and listen themselves.
 
 use super::room::OUT_RATE;
 use super::*;

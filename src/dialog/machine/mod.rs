@@ -26,9 +26,9 @@ pub struct Dialog {
     turn: TurnId,
     revision: u32,
     phase: Phase,
-    /// What the ears were last told.
+    /// The mode the ears were last given.
     mode: EarMode,
-    /// What people were last shown.
+    /// The state people were last shown.
     shown: State,
     /// Echo of its own voice until then.
     deaf_until: Duration,
@@ -77,7 +77,7 @@ impl Dialog {
         }
     }
 
-    /// What follows from `event` at `now` (since start; time that runs backwards counts as standing still).
+    /// What follows from `event` at `now` (since start; time that runs backwards counts as unchanged).
     pub fn step(&mut self, now: Duration, event: Event) -> Vec<Action> {
         self.now = self.now.max(now);
         match event {
@@ -142,7 +142,7 @@ impl Dialog {
         }
     }
 
-    /// What the ears were last told.
+    /// The mode the ears were last given.
     pub fn mode(&self) -> EarMode {
         self.mode
     }
@@ -242,7 +242,7 @@ impl Dialog {
     fn tick(&mut self) {
         match &self.phase {
             Phase::Listening { origin, until, .. } if self.now >= *until => {
-                // Whoever woke it is told that it gave up; whoever chatted beside it is not.
+                // Whoever woke it hears that it gave up; whoever chatted nearby does not.
                 if *origin == Origin::Addressed {
                     self.earcon(Earcon::Asleep);
                 }
@@ -254,7 +254,7 @@ impl Dialog {
         }
     }
 
-    /// What comes of the event: a finished turn ends, what waited begins, ears and people are told.
+    /// The consequences of the event: a finished turn ends, what waited begins, ears and observers are notified.
     fn settle(&mut self) {
         if let Phase::Busy(turn) = &self.phase
             && turn.job.is_none()

@@ -1,4 +1,4 @@
-//! Saying things, and what to do when they are not heard.
+//! Speaking, and what to do when nothing is heard.
 
 use crate::units::WorkId;
 
@@ -45,7 +45,7 @@ impl Dialog {
         self.out.push(Action::Earcon(Earcon::Error));
     }
 
-    /// The voice could not say something: this turn says that it is sorry, and where that cannot be said either,
+    /// The voice could not say something: this turn apologises, and if that fails too,
     /// nothing more.
     pub(super) fn voice_failed(&mut self) {
         let Some(turn) = self.busy() else { return };

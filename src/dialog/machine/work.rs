@@ -1,4 +1,4 @@
-//! Within a turn: what the results of its work lead to.
+//! Within a turn: what follows from the results of its work.
 
 use serde_json::Value;
 
@@ -179,7 +179,7 @@ impl Dialog {
         self.generate(vec![Message::new(Role::Assistant, shown), Message::new(Role::Tool, error)]);
     }
 
-    /// The call is not run, and asking again would be cut off again. What ran before it is told first.
+    /// The call is not run, and asking again would be cut off again. What ran before it is reported first.
     fn call_cut_off(&mut self) {
         let Some(turn) = self.busy() else { return };
         turn.job = None;

@@ -1,4 +1,4 @@
-//! The seam between the model and the machine: the operations one token needs.
+//! The interface between the model and the hardware: the operations one token needs.
 //!
 //! [`reference`] defines what each operation means; every other backend is judged against it by one conformance suite
 //! ([`conformance`], a test module). Operations are fused where a backend gains from it and no further, so that the
@@ -28,7 +28,7 @@ pub mod cuda;
 pub mod reference;
 pub mod timed;
 
-/// How keys and values are kept.
+/// Precision of the KV cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KvPrecision {
@@ -56,7 +56,7 @@ impl std::str::FromStr for KvPrecision {
         [KvPrecision::F16, KvPrecision::Int8]
             .into_iter()
             .find(|k| k.name() == s)
-            .ok_or_else(|| format!("{s} is no precision of keys and values; f16 and int8 are"))
+            .ok_or_else(|| format!("{s} is not a precision of the KV cache; choose f16 or int8"))
     }
 }
 
@@ -160,7 +160,7 @@ pub struct Part<'a> {
     pub factor: f32,
 }
 
-/// Bytes that are read once, part after part: whoever has copied a part elsewhere says so, and what holds it may go.
+/// Bytes that are read once, part after part: once a part has been copied elsewhere, its memory may be released.
 #[derive(Clone, Copy)]
 pub struct Once<'a> {
     pub bytes: &'a [u8],
@@ -172,12 +172,12 @@ impl<'a> Once<'a> {
         Self { bytes, done }
     }
 
-    /// Bytes that stay where they are.
+    /// Bytes that stay in memory.
     pub fn kept(bytes: &'a [u8]) -> Self {
         Self { bytes, done: &|_| () }
     }
 
-    /// Nobody will read `part` again.
+    /// `part` will not be read again.
     pub fn done(&self, part: Range<usize>) {
         (self.done)(part);
     }
@@ -223,13 +223,13 @@ impl FileRows {
     }
 }
 
-/// Memory that can say how much of it is really there.
+/// Memory that reports how much of it is resident.
 pub trait Footprint {
     /// Bytes resident now.
     fn resident(&self) -> u64;
 }
 
-/// One way to run the model. All operations check that the shapes they are given fit each other and return
+/// One way to run the model. All operations check that the shapes they are given match and return
 /// [`Kind::Internal`] where they do not; a device backend may also return [`Kind::Device`].
 pub trait Backend: Send + Sync + 'static {
     /// f32 `[capacity, cols]`.
@@ -245,7 +245,7 @@ pub trait Backend: Send + Sync + 'static {
     /// One session's keys and values, in the precision of their [`KvShape`].
     type Kv: Footprint + Send;
 
-    /// Name and what it found to run on: `cpu (AVX2, 2 threads)`.
+    /// Name and hardware: `cpu (AVX2, 2 threads)`.
     fn describe(&self) -> String;
 
     /// Where the time goes, where it is measured.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
-/// The operations, in the order a token meets them.
+/// The operations, in the order in which a token passes through them.
 const OPS: [&str; 9] = [
     "embed",
     "norm_quantize",

@@ -1,4 +1,4 @@
-//! The methods of Python's strings, lists and dictionaries. Work that could outgrow the template's fuel is paid for before it is
+//! The methods of Python's strings, lists and dictionaries. Work that could outgrow the template's fuel is charged before it is
 //! done; what a method returns is charged by the engine.
 
 use minijinja::value::{Kwargs, Tuple, ValueKind};
@@ -51,7 +51,7 @@ impl<'a> Args<'a> {
         }
     }
 
-    /// A count that bounds work: below zero, or none, is no bound.
+    /// A count that bounds work: below zero, or none, is not a bound.
     fn limit(&self, i: usize, name: &str) -> Result<usize, Error> {
         Ok(self.number(i, name)?.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX))
     }
@@ -64,7 +64,7 @@ impl<'a> Args<'a> {
     }
 }
 
-/// Pays for `bytes` of text that are about to be made.
+/// Charges for `bytes` of text about to be made.
 fn pay(state: &State<'_, '_>, bytes: usize) -> Result<(), Error> {
     state.consume_fuel(bytes as u64 / 64)
 }
@@ -209,7 +209,7 @@ fn split(state: &State<'_, '_>, s: &str, from_end: bool, args: &Args<'_>) -> Res
     Ok(parts.into_iter().map(Value::from).collect())
 }
 
-/// Words between white space; behind `most` cuts the rest is one.
+/// Words between white space; after `most` cuts the rest is one.
 fn words(s: &str, most: usize, from_end: bool) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::new(), s.trim());
     while !rest.is_empty() {

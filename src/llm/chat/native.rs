@@ -39,7 +39,7 @@ fn guarded(object: &Map<String, Json>, guard: &dyn Fn(&str) -> String) -> Json {
 }
 
 /// What stands before the list of tools in a system message, and the tools as JSON schemas. `None` where the message ends
-/// with no such list, or a line of it is no signature.
+/// with no such list, or a line of it is not a signature.
 pub(super) fn tools(system: &str) -> Option<(&str, Vec<Json>)> {
     let (before, list) = system.split_once("\nTools:\n").or_else(|| Some(("", system.strip_prefix("Tools:\n")?)))?;
     let tools: Vec<Json> = list.lines().filter(|l| !l.trim().is_empty()).map(signature).collect::<Option<_>>()?;

@@ -74,7 +74,7 @@ fn strftime_now(format: &str) -> Result<String, Error> {
         .map_err(|e| Error::new(ErrorKind::InvalidOperation, "bad date format").with_source(e))
 }
 
-/// Templates refuse conversations they cannot write with this.
+/// Templates use this to refuse conversations they cannot render.
 fn raise_exception(why: &str) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, why.to_owned()))
 }

@@ -1,9 +1,9 @@
-//! A template's source as the engine here takes it.
+//! Rewrites a template's source for the engine used here.
 //!
 //! Hugging Face renders templates with Python's Jinja and two changes of its own; what differs is rewritten:
 //! - `{% generation %}` marks what the model is trained to write and changes nothing that is written: it becomes `{% if true %}`.
 //! - `a + b` becomes a call of [`SUM`]. The engine's own sum of lists stays unevaluated and is unfolded without being counted as
-//!   work, so that thirty doublings of a list would be a thousand million items.
+//!   work, so that thirty doublings of a list would be a billion items.
 //!
 //! What would bring in another template is refused.
 
@@ -18,7 +18,7 @@ pub(super) const SUM: &str = "__sum";
 /// Rewrites `source`.
 ///
 /// # Errors
-/// [`ErrorKind::SyntaxError`] where it is no template; [`ErrorKind::InvalidOperation`] where it asks for another one.
+/// [`ErrorKind::SyntaxError`] where it is not a template; [`ErrorKind::InvalidOperation`] where it asks for another one.
 pub(super) fn prepare(source: &str, syntax: SyntaxConfig) -> Result<String, Error> {
     let source = without_generation(source);
     let tree = parse(&source, "chat", syntax)?;
@@ -44,7 +44,7 @@ fn without_generation(source: &str) -> String {
             Some(t) if is_word(t, "generation") => out.push_str(&tag.replacen("generation", "if true", 1)),
             Some(t) if is_word(t, "endgeneration") => out.push_str(&tag.replacen("endgeneration", "endif", 1)),
             Some(t) if is_word(t, "raw") => {
-                // Text, whatever it looks like, up to the tag that ends it.
+                // Plain text, whatever it looks like, up to the closing tag.
                 let end = rest.find("endraw").unwrap_or(rest.len());
                 out.push_str(tag);
                 out.push_str(&rest[..end]);

@@ -1,4 +1,4 @@
-//! Whether a template can write what tercet asks of it, found out before anybody speaks.
+//! Whether a template can render what tercet needs, checked before anybody speaks.
 
 use super::Chat;
 use crate::error::{Error, Kind, Result};

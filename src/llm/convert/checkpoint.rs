@@ -118,7 +118,7 @@ impl Conversion {
     /// Looks at the checkpoint in `folder`. Reads headers, the tokenizer, and the numbers that scales depend on.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where the folder is no checkpoint, [`Kind::Unsupported`] naming what is not converted,
+    /// [`Kind::NotFound`] where the folder is not a checkpoint, [`Kind::Unsupported`] naming what is not converted,
     /// [`Kind::Corrupt`] naming the file and tensor, [`Kind::Usage`] where the request does not fit the checkpoint.
     pub fn open(folder: &Path, request: &Request, watch: &mut Watch<'_>) -> Result<Self> {
         check_folder(folder)?;
@@ -137,7 +137,7 @@ impl Conversion {
         if config.scheme == Scheme::Plain && !grouped {
             notes.push(
                 "the checkpoint is not ternary: its linears are rounded to −1, 0, 1 by their mean magnitude. \
-                 Without training for it, what the model writes will be poor."
+                 Without training for it, the model will write poorly."
                     .to_owned(),
             );
         }
@@ -173,7 +173,7 @@ impl Conversion {
         Ok(conversion)
     }
 
-    /// What a person should know before using the file.
+    /// What the user should know before using the file.
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
@@ -253,7 +253,7 @@ impl Conversion {
         let ty = self.linears.tensor_type(cols);
         let weights = ty.block().0;
         if !cols.is_multiple_of(weights) {
-            let what = format!("{stem} has {cols} columns, which {ty} stores by {weights}");
+            let what = format!("{stem} has {cols} columns, but {ty} stores blocks of {weights}");
             return Err(Error::new(Kind::Unsupported, what).remedy("convert with --type smallest, or q2_0"));
         }
         let scale = scale_of(&self.shards, &stem, (rows, cols), self.how, watch)?;
@@ -271,7 +271,7 @@ impl Conversion {
         Ok(())
     }
 
-    /// A model with more to it than is converted would answer nonsense.
+    /// A model with parts that are not converted would answer nonsense.
     fn check_all_used(&self) -> Result<()> {
         let tied_copy = |n: &str| self.config.tied && n == "lm_head.weight";
         let used: std::collections::HashSet<String> = self

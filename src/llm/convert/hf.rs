@@ -18,9 +18,9 @@ pub(super) fn check_folder(folder: &Path) -> Result<()> {
         Ok(m) if m.is_dir() => Ok(()),
         Ok(_) if folder.extension().is_some_and(|e| e == "gguf") => {
             Err(Error::new(Kind::Usage, format!("{} is a GGUF file already", folder.display()))
-                .remedy("run it as it is (tercet inspect says whether it runs), or name a checkpoint's folder"))
+                .remedy("run it as it is (tercet inspect says whether it runs), or name the folder of a checkpoint"))
         }
-        Ok(_) => Err(Error::new(Kind::Usage, format!("{} is no folder", folder.display())).remedy(remedy)),
+        Ok(_) => Err(Error::new(Kind::Usage, format!("{} is not a folder", folder.display())).remedy(remedy)),
         Err(e) => Err(Error::io("open", folder, e).remedy(remedy)),
     }
 }
@@ -31,18 +31,18 @@ const MAX_JSON_BYTES: u64 = 256 << 20;
 /// Reads a JSON file.
 ///
 /// # Errors
-/// [`Kind::NotFound`], [`Kind::Io`], or [`Kind::Corrupt`] where it is no JSON.
+/// [`Kind::NotFound`], [`Kind::Io`], or [`Kind::Corrupt`] where it is not valid JSON.
 pub(super) fn read_json(path: &Path) -> Result<Value> {
     let failed = |e| Error::io("read", path, e).if_missing(FETCH);
     let bytes = path.metadata().map_err(failed)?.len();
     if bytes > MAX_JSON_BYTES {
-        let what = format!("{} has {}: that is no JSON of a checkpoint", path.display(), Bytes(bytes));
+        let what = format!("{} has {}: too large for the JSON of a checkpoint", path.display(), Bytes(bytes));
         return Err(Error::new(Kind::Corrupt, what).remedy(FETCH));
     }
     let text = std::fs::read(path).map_err(failed)?;
     parse(&text).map_err(|e| match is_pointer(&text) {
         true => pointer(path),
-        false => Error::new(Kind::Corrupt, format!("{} is no sound JSON", path.display())).remedy(FETCH).because(e),
+        false => Error::new(Kind::Corrupt, format!("{} is not valid JSON", path.display())).remedy(FETCH).because(e),
     })
 }
 
@@ -83,7 +83,7 @@ fn quoted_constants(text: &[u8]) -> Vec<u8> {
 /// Remedy for a file that is missing or damaged.
 pub(super) const FETCH: &str = "download the whole checkpoint again, with its .json files";
 
-/// What stands in place of a large file where a repository was cloned without Git LFS.
+/// What is in place of a large file where a repository was cloned without Git LFS.
 pub(super) fn is_pointer(file: &[u8]) -> bool {
     file.starts_with(b"version https://git-lfs")
 }
@@ -110,7 +110,7 @@ pub(super) enum Scheme {
     PackedMultiply,
     /// Numbers that the model's own code ternarizes by their mean magnitude (`autobitlinear`, online).
     Masters,
-    /// Numbers of a model that was not made for it.
+    /// Numbers of a model that was not trained to be ternary.
     Plain,
 }
 
@@ -175,7 +175,7 @@ impl Keys<'_> {
         match self.get(key).map(Value::as_u64) {
             None => Ok(None),
             Some(Some(n @ 1..=0xff_ffff)) => Ok(Some(n as usize)),
-            Some(_) => Err(self.bad(key, "is no sensible number")),
+            Some(_) => Err(self.bad(key, "is not a sensible number")),
         }
     }
 
@@ -193,7 +193,7 @@ impl Keys<'_> {
             Some(v) => v.as_f64(),
             None => default,
         };
-        found.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| self.bad(key, "is no number above zero"))
+        found.filter(|v| v.is_finite() && *v > 0.0).ok_or_else(|| self.bad(key, "is not a number above zero"))
     }
 }
 

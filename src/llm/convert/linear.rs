@@ -38,7 +38,7 @@ impl<'a> Linear<'a> {
     /// Opens `name` (without `.weight`), whose scale is `scale`. Reads a packed tensor whole (at most a few dozen MB).
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] where shapes do not fit; what reading says.
+    /// [`Kind::Corrupt`] where shapes do not fit; the errors of reading.
     pub(super) fn open(
         shards: &'a Shards,
         name: &str,
@@ -103,9 +103,11 @@ impl<'a> Linear<'a> {
     }
 
     fn not_ternary(&self, r: usize, block: usize) -> Error {
-        let what = format!("tensor {}, row {r}: weights are not −s, 0, s within {block} columns", self.tensor.name);
-        Error::new(Kind::Unsupported, what)
-            .remedy("convert with --type q2_0, or ternarize anew with --ternarize absmean (which needs training)")
+        let what =
+            format!("tensor {}, row {r}: the weights of {block} columns are not all −s, 0 or s", self.tensor.name);
+        Error::new(Kind::Unsupported, what).remedy(
+            "convert with --type q2_0, or ternarize again with --ternarize absmean (which needs training afterwards)",
+        )
     }
 }
 
@@ -168,7 +170,8 @@ pub(super) fn scale_of(
     let tensor = shards.require(&format!("{name}.weight"))?;
     let packed = matches!(how, How::Scheme(Scheme::PackedDivide | Scheme::PackedMultiply));
     if packed != (*tensor.dtype() == Dtype::U8) {
-        let what = format!("tensor {name}.weight holds {}, which the configuration does not say", tensor.dtype());
+        let what =
+            format!("tensor {name}.weight is stored as {}, which the configuration does not mention", tensor.dtype());
         return Err(Error::new(Kind::Unsupported, what).remedy("use a checkpoint whose linears are all of one kind"));
     }
     if packed && !rows.is_multiple_of(4) {

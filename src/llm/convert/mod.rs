@@ -1,7 +1,7 @@
 //! Making model files: from Hugging Face checkpoints, and from nothing ([`synthetic`]) for measuring.
 //!
 //! Files are written front to back under a temporary name and renamed when they are whole: a command that was stopped
-//! leaves nothing to clean up, and one that is run again starts anew.
+//! leaves nothing to clean up, and one that is run again starts afresh.
 
 use super::gguf::TensorType;
 use crate::error::{Error, Kind, Result};
@@ -30,7 +30,7 @@ pub enum LinearType {
     Q2_0,
     /// One scale for 128 columns; llama.cpp itself does not read it.
     Q2_0G128,
-    /// Not ternary, so nothing that tercet runs: for measuring other programs.
+    /// Not ternary, so tercet does not run it: for measuring other programs.
     Q4_0,
 }
 
@@ -74,7 +74,7 @@ impl std::str::FromStr for LinearType {
 
     fn from_str(s: &str) -> Result<Self, String> {
         let wanted = plain_name(s);
-        // What other programs call the same.
+        // Other programs' names for the same.
         let wanted = match wanted.as_str() {
             "tq1" => "tq1_0",
             "tq2" => "tq2_0",
@@ -89,7 +89,7 @@ impl std::str::FromStr for LinearType {
     }
 }
 
-/// A type's name however people write it: `Q2_0`, `tq1-0`, `TQ2.0`.
+/// A type's name in any spelling: `Q2_0`, `tq1-0`, `TQ2.0`.
 fn plain_name(name: &str) -> String {
     name.trim().to_ascii_lowercase().replace(['-', '.', ' '], "_")
 }
@@ -97,12 +97,12 @@ fn plain_name(name: &str) -> String {
 /// Whether a file can be written at `path`, found out before the work of making it.
 ///
 /// # Errors
-/// What writing it would say.
+/// The errors that writing would give.
 pub fn check_output(path: &std::path::Path) -> Result<()> {
     Output::create(path, 0).map(drop)
 }
 
-/// Told how many more bytes are done; looked at for whether to stop.
+/// Called with how many more bytes are done; its answer says whether to stop.
 pub struct Watch<'a> {
     pub progress: &'a mut dyn FnMut(u64),
     pub cancelled: &'a dyn Fn() -> bool,

@@ -1,4 +1,4 @@
-//! A file that is there whole or not at all.
+//! A file that appears whole or not at all.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -12,25 +12,26 @@ const BUFFER_BYTES: usize = 1 << 20;
 
 /// A file being written beside where it will be, or one without a name. Dropped before [`Output::finish`], it is gone.
 pub(super) struct Output {
-    /// Where it will be, and its name until then.
+    /// Its final path, and its name until then.
     names: Option<(PathBuf, PathBuf)>,
     file: Option<BufWriter<File>>,
 }
 
 impl Output {
-    /// Begins to write what will be `path`; the disk must have room for `bytes`. What a run that was killed left is
-    /// written over.
+    /// Begins to write what will be `path`; the disk must have room for `bytes`. What a killed run left behind is
+    /// overwritten.
     ///
     /// # Errors
     /// [`Kind::Usage`] where `path` names no file; [`Kind::Io`] where the file cannot be made, does not fit, or another
     /// process writes it.
     pub(super) fn create(path: &Path, bytes: u64) -> Result<Self> {
         let (Some(name), Some(folder)) = (path.file_name(), path.parent()) else {
-            return Err(Error::new(Kind::Usage, format!("{} is no file name", path.display())));
+            return Err(Error::new(Kind::Usage, format!("{} is not a file name", path.display())));
         };
         if path.is_dir() {
-            return Err(Error::new(Kind::Usage, format!("{} is a folder", path.display()))
-                .remedy("name the file that is to be written"));
+            return Err(
+                Error::new(Kind::Usage, format!("{} is a folder", path.display())).remedy("name the file to write")
+            );
         }
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         if !folder.is_dir() {
@@ -46,7 +47,7 @@ impl Output {
         Ok(output)
     }
 
-    /// Begins to write a file in `folder` that nobody else sees and that goes with whoever has it open.
+    /// Begins to write a file in `folder` that nobody else sees and that disappears when it is closed.
     ///
     /// # Errors
     /// [`Kind::Io`] where the file cannot be made or does not fit.
@@ -60,7 +61,7 @@ impl Output {
         Ok(Self { names: None, file: Some(buffered(file)) })
     }
 
-    /// Gives the file its name, where it gets one; whoever had the old one open keeps it.
+    /// Gives the file its name, if it gets one; programs that have the old one open keep it.
     pub(super) fn finish(mut self) -> Result<File> {
         let written = match self.file.take() {
             Some(file) => file.into_inner().map_err(io::IntoInnerError::into_error),
@@ -81,7 +82,7 @@ fn buffered(file: File) -> BufWriter<File> {
     BufWriter::with_capacity(BUFFER_BYTES, file)
 }
 
-/// The empty file `partial`, locked: two that write the same would each spoil what the other has done.
+/// The empty file `partial`, locked: two writers of the same file would spoil each other's work.
 fn claim(partial: &Path, path: &Path) -> Result<File> {
     let failed = |e| Error::io("write", partial, e);
     loop {
@@ -90,15 +91,15 @@ fn claim(partial: &Path, path: &Path) -> Result<File> {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(Error::new(Kind::Io, format!("another process is writing {}", path.display()))
-                    .remedy("wait until it has ended, or choose another name"));
+                    .remedy("wait until it is done, or choose another name"));
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        // Between opening and locking, whoever held it may have given it its name or taken it away.
+        // Between opening and locking, the holder may have renamed or removed it.
         let mine = file.metadata().map_err(failed)?;
         if partial.metadata().is_ok_and(|now| (now.dev(), now.ino()) == (mine.dev(), mine.ino())) {
             if mine.len() > 0 {
-                tracing::info!("{} of a run that was killed is written over", partial.display());
+                tracing::info!("overwriting {}, left behind by a run that was killed", partial.display());
                 file.set_len(0).map_err(failed)?;
             }
             return Ok(file);
@@ -132,7 +133,7 @@ impl Write for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some((_, partial)) = self.names.take() {
-            // Best effort: what is left behind has a name that nothing reads and the next run writes over.
+            // Best effort: what is left behind has a name that nothing reads and that the next run overwrites.
             let _ = std::fs::remove_file(partial);
         }
     }

@@ -26,7 +26,7 @@ pub enum Dtype {
     F16,
     Bf16,
     U8,
-    /// Exists, cannot be read here.
+    /// Exists, but is not supported here.
     Other(String),
 }
 
@@ -97,8 +97,8 @@ const PREFIX: u64 = 8;
 /// # Errors
 /// What is wrong, naming the tensor.
 pub fn parse_header(json: &[u8], file_bytes: u64) -> Result<Header, String> {
-    let value: Value = serde_json::from_slice(json).map_err(|e| format!("the header is no JSON: {e}"))?;
-    let Value::Object(object) = value else { return Err("the header is no JSON object".into()) };
+    let value: Value = serde_json::from_slice(json).map_err(|e| format!("the header is not valid JSON: {e}"))?;
+    let Value::Object(object) = value else { return Err("the header is not a JSON object".into()) };
     let data_start = PREFIX + json.len() as u64;
     let data_bytes = file_bytes.checked_sub(data_start).ok_or("the file ends inside its header")?;
     let mut header = Header::new();
@@ -106,7 +106,7 @@ pub fn parse_header(json: &[u8], file_bytes: u64) -> Result<Header, String> {
         if name == "__metadata__" {
             continue;
         }
-        let entry = entry(&about).ok_or_else(|| format!("tensor {name:?} is not sound"))?;
+        let entry = entry(&about).ok_or_else(|| format!("the entry of tensor {name:?} is malformed"))?;
         if entry.to > data_bytes {
             let needed = data_start.saturating_add(entry.to);
             return Err(format!("it is cut short: it has {file_bytes} bytes, tensor {name:?} ends at {needed}"));
@@ -153,13 +153,13 @@ pub(super) struct Shards {
 
 impl Shards {
     /// The tensors of `folder`: `model.safetensors`, or else the files that `model.safetensors.index.json` names. (In this
-    /// order, as transformers has it: whoever saves a model in one file leaves the index of the parts behind.)
+    /// order, as in transformers: saving a model in one file leaves the old index of the parts behind.)
     ///
     /// # Errors
-    /// [`Kind::NotFound`] where there are none, [`Kind::Corrupt`] naming the file that is not sound.
+    /// [`Kind::NotFound`] where there are none, [`Kind::Corrupt`] naming the damaged file.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let both = folder.join(ONE).exists() && folder.join(INDEX).exists();
-        let note = both.then(|| format!("{ONE} is read; {INDEX} beside it names parts that are not"));
+        let note = both.then(|| format!("{ONE} is used; the parts named by {INDEX} are ignored"));
         let mut shards = Self { files: Vec::new(), tensors: BTreeMap::new(), note };
         for path in shard_paths(folder)? {
             shards.add(path)?;
@@ -180,7 +180,7 @@ impl Shards {
         }
         let length = u64::from_le_bytes(length);
         if length > (bytes - PREFIX).min(MAX_HEADER_BYTES) {
-            return Err(corrupt(&path, &format!("its header is said to have {length} bytes, of {bytes} in all")));
+            return Err(corrupt(&path, &format!("its header claims {length} of the file's {bytes} bytes")));
         }
         let mut json = vec![0; length as usize];
         file.read_exact_at(&mut json, PREFIX).map_err(|e| Error::io("read", &path, e))?;
@@ -195,7 +195,7 @@ impl Shards {
         Ok(())
     }
 
-    /// What a person should know of how the files were chosen.
+    /// What the user should know about how the files were chosen.
     pub(super) fn note(&self) -> Option<String> {
         self.note.clone()
     }
@@ -318,7 +318,7 @@ fn shard_paths(folder: &Path) -> Result<Vec<PathBuf>> {
     for file in map.values() {
         // A name, not a path: an index cannot point outside its folder.
         let name = file.as_str().filter(|n| !n.is_empty() && !n.contains(['/', '\\']) && *n != "..");
-        names.push(name.ok_or_else(|| corrupt(&index, &format!("{file} is no file name")))?);
+        names.push(name.ok_or_else(|| corrupt(&index, &format!("{file} is not a file name")))?);
     }
     names.sort_unstable();
     names.dedup();

@@ -33,10 +33,10 @@ impl Tokens {
     pub(super) fn read(folder: &Path, size: usize, pre: Option<&str>) -> Result<Self> {
         let path = folder.join("tokenizer.json");
         if !path.exists() && folder.join("tokenizer.model").exists() {
-            return Err(unsupported(&path, "the checkpoint has a SentencePiece tokenizer only"));
+            return Err(unsupported(&path, "the checkpoint has only a SentencePiece tokenizer"));
         }
         if let Some(pre) = pre.filter(|p| !PRE_TOKENIZERS.contains(p)) {
-            return Err(Error::new(Kind::Usage, format!("{pre} is no pre-tokenizer that is known"))
+            return Err(Error::new(Kind::Usage, format!("{pre} is not a known pre-tokenizer"))
                 .remedy(format!("--pre takes {}", PRE_TOKENIZERS.join(", "))));
         }
         let json = read_json(&path)?;
@@ -83,8 +83,8 @@ impl Tokens {
 /// [`Kind::Unsupported`] for another kind of tokenizer; [`Kind::Corrupt`] where it contradicts itself.
 pub fn vocabulary_of(json: &[u8], size: usize) -> Result<Vocabulary> {
     let path = Path::new("tokenizer.json");
-    let json: Value =
-        serde_json::from_slice(json).map_err(|e| Error::new(Kind::Corrupt, "tokenizer.json is no JSON").because(e))?;
+    let json: Value = serde_json::from_slice(json)
+        .map_err(|e| Error::new(Kind::Corrupt, "tokenizer.json is not valid JSON").because(e))?;
     Parts { path, json: &json, config: &Value::Null, others: [&Value::Null; 2] }.vocabulary(size, None)
 }
 
@@ -105,7 +105,7 @@ impl Parts<'_> {
             Some(pre) => pre.to_owned(),
             None => pattern(json).and_then(known_pattern).map(str::to_owned).ok_or_else(|| {
                 unsupported(path, "the pre-tokenizer is not known")
-                    .remedy("name the one it equals: --pre llama-bpe, falcon3 or qwen2")
+                    .remedy("name an equivalent one: --pre llama-bpe, falcon3 or qwen2")
             })?,
         };
         let named = |key: &str| token_named(config, key, &tokens);

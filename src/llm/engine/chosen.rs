@@ -15,7 +15,7 @@ use crate::llm::settings::PackingChoice;
 use crate::llm::{BackendKind, EmbeddingPlace, Hyper, Options, Settings};
 use crate::units::Bytes;
 
-/// What computes.
+/// The backend that computes.
 #[allow(clippy::large_enum_variant)] // there is one, while a model is being loaded
 pub(super) enum Chosen {
     Reference,
@@ -24,7 +24,7 @@ pub(super) enum Chosen {
 }
 
 impl Chosen {
-    /// What the settings name; with `auto` the GPU where there is one, else the processor.
+    /// What the settings name; with `auto` the GPU where there is one, otherwise the CPU.
     ///
     /// # Errors
     /// [`Kind::Unavailable`] saying what a GPU that was asked for lacks; [`Kind::Device`] where the GPU is lost to this process.

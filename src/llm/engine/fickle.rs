@@ -1,4 +1,4 @@
-//! For tests: the processor in the place of a device that errs, for once or for good.
+//! For tests: the CPU in place of a device that fails, once or for good.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::llm::backend::cpu::Cpu;
 use crate::llm::model::{self, Model};
 use crate::units::TokenId;
 
-/// The device. A GPU's faults take it from the whole process: from all sessions at once, and from those to come.
+/// The device. A sticky error loses the device to the whole process: to all sessions at once, and to later ones.
 #[derive(Default)]
 pub(crate) struct Fickle {
     /// Passes up to the one that fails; 0: none fails.
@@ -65,7 +65,7 @@ impl Fickle {
     }
 }
 
-/// Whether it gets there now.
+/// Whether it reaches zero now.
 fn counts_down_to_0(n: &AtomicUsize) -> bool {
     n.fetch_update(SeqCst, SeqCst, |n| Some(n.saturating_sub(1))) == Ok(1)
 }
@@ -93,16 +93,16 @@ impl Loaded for OnDevice {
     }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
         self.answers()?;
-        Ok(Box::new(Run { of: self.of.clone().open()?, on: self }))
+        Ok(Box::new(FickleTimeline { of: self.of.clone().open()?, on: self }))
     }
 }
 
-struct Run {
+struct FickleTimeline {
     of: Box<dyn Timeline>,
     on: Arc<OnDevice>,
 }
 
-impl Timeline for Run {
+impl Timeline for FickleTimeline {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.on.device.pass()?;
         self.of.forward(tokens, start, logits)
@@ -151,7 +151,7 @@ fn a_device_that_is_lost_ends_its_sessions_and_opens_no_other() {
     }
 }
 
-/// A session that an error of the device interrupted is what it was before.
+/// A session interrupted by a device error is what it was before.
 #[test]
 fn an_error_that_the_device_gets_over_ends_one_call() {
     let device = Arc::new(Fickle::default());
@@ -170,7 +170,7 @@ fn an_error_that_the_device_gets_over_ends_one_call() {
     assert_eq!(one.logits(), other.logits());
 }
 
-/// An error of the device while a saved start is brought back is told, and what is left is an empty timeline.
+/// A device error while a saved prefix is restored is reported, and leaves an empty timeline.
 #[test]
 fn an_error_while_a_saved_start_is_loaded_is_told() {
     let device = Arc::new(Fickle::default());
@@ -185,7 +185,7 @@ fn an_error_while_a_saved_start_is_loaded_is_told() {
     let mut other = engine.session().expect("opens");
     append(&mut other, 77).expect("computes");
     other.pin(1).expect("there");
-    // Nothing sound: the timeline is as it was.
+    // The data is damaged: the timeline is as it was.
     assert!(!other.load_prefix(&tokens, &mut &saved[1..]).expect("no trouble"));
     assert_eq!((other.position(), other.pinned()), (1, 1));
     device.refuse_at(1);

@@ -8,8 +8,8 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 /// A name for the contents of the model file at `path`: its length, when it was changed, and blocks spread over it,
-/// hashed. Two models of one shape differ in all of their weights, so they differ in these; a file of which a few were
-/// changed has another time.
+/// hashed. Two models of one shape differ in all of their weights, so they differ in these; a file in which a few were
+/// changed has another modification time.
 ///
 /// # Errors
 /// Where the file cannot be read.

@@ -1,6 +1,6 @@
-//! A mapped file that is cut short while it is read. Reading behind its new end raises SIGBUS, which ends a process that
-//! does not catch it. Here the missing page becomes one of zeros and the reader goes on; that the file is another one than
-//! was opened ([`super::Gguf::unchanged`]) is then an error like others.
+//! A mapped file that is truncated while it is read. Reading past its new end raises SIGBUS, which kills a process that
+//! does not catch it. Here the missing page becomes one of zeros and the reader goes on; that the file is not the one that
+//! was opened ([`super::Gguf::unchanged`]) is then an ordinary error.
 
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
@@ -20,7 +20,7 @@ const CLAIMED: usize = 1;
 
 static RANGES: [Range; MOST] = [const { Range { from: AtomicUsize::new(0), to: AtomicUsize::new(0) } }; MOST];
 static PAGE_BYTES: AtomicUsize = AtomicUsize::new(4096);
-/// The handler that was there before, and its flags: SIGBUS that is not about a guarded map is its affair.
+/// The handler that was there before, and its flags: SIGBUS outside guarded maps goes to it.
 static BEFORE: AtomicUsize = AtomicUsize::new(libc::SIG_DFL);
 static BEFORE_FLAGS: AtomicI32 = AtomicI32::new(0);
 
@@ -83,7 +83,7 @@ extern "C" fn on_bus_error(number: c_int, info: *mut siginfo_t, context: *mut c_
         }
     }
     match BEFORE.load(Ordering::Acquire) {
-        // Nobody else's: the same access comes again after this, and then ends the process.
+        // There is none: the same access is repeated after this, and then ends the process.
         libc::SIG_DFL | libc::SIG_IGN => {
             // SAFETY: the call takes plain integers.
             unsafe { libc::signal(libc::SIGBUS, libc::SIG_DFL) };
@@ -125,7 +125,7 @@ mod tests {
         assert!(RANGES.iter().any(|r| r.from.load(Ordering::Relaxed) == 0));
     }
 
-    /// Whatever else raises it still ends the process.
+    /// Any other SIGBUS still ends the process.
     #[test]
     fn what_is_not_guarded_ends_the_process_as_ever() {
         use std::os::unix::process::ExitStatusExt;

@@ -1,9 +1,9 @@
 //! GGUF files (v2 and v3, little-endian), read through a memory map.
 //!
 //! Layout: magic, version, tensor count, metadata count; the metadata; the tensor infos; padding to the alignment; the
-//! tensors' data. Nothing in the header is believed: every count, length and offset is checked against the bytes that
-//! are really there before anything is sized by it, so a hostile file costs an error and no more memory than a small
-//! multiple of its own header. Arrays stay in the map and are decoded when asked for.
+//! tensors' data. Nothing in the header is trusted: every count, length and offset is checked against the bytes that
+//! are really there before anything is sized by it, so a hostile file leads to an error and takes no more memory than a
+//! small multiple of its own header. Arrays stay in the map and are decoded when asked for.
 
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -41,7 +41,7 @@ const MAX_ALIGNMENT: u64 = 1 << 20;
 pub struct Gguf {
     path: PathBuf,
     file: File,
-    /// The file's size and time of change when it was opened.
+    /// The file's size and modification time when it was opened.
     opened: Stamp,
     /// Goes before the map does.
     _guard: Guard,
@@ -64,7 +64,7 @@ impl Gguf {
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|e| {
             Error::io("open model", path, e)
-                .if_missing("give the path of a GGUF file; `tercet convert` makes one of a checkpoint")
+                .if_missing("give the path of a GGUF file; `tercet convert` makes one from a checkpoint")
         })?;
         let size = file.metadata().map_err(|e| Error::io("read the size of", path, e))?;
         if !size.is_file() {
@@ -76,7 +76,7 @@ impl Gguf {
         }
         // SAFETY: the map is read-only and private to this value. As with every mapped file, the contents could change
         // if another process writes the file while it is open; all reads go through bounds-checked slices of plain
-        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] tells. What is cut off reads as zeros.
+        // bytes, so that changes numbers, never memory safety, and [`Gguf::unchanged`] detects it. Anything cut off reads as zeros.
         let map = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("map", path, e))?;
         Self::parse(path.to_owned(), file, stamp(&size), map)
     }
@@ -238,7 +238,7 @@ impl Gguf {
     /// `getter(key)`, with an error where the key is absent: `gguf.required("general.architecture", Gguf::str)?`.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] naming the key where it is absent, else what `getter` says.
+    /// [`Kind::Corrupt`] naming the key where it is absent, otherwise the error of `getter`.
     pub fn required<'a, T>(&'a self, key: &str, getter: impl FnOnce(&'a Self, &str) -> Result<Option<T>>) -> Result<T> {
         getter(self, key)?.ok_or_else(|| {
             self.bad(key, "is missing").remedy("use a GGUF written by tercet convert or llama.cpp's converters")
@@ -326,11 +326,11 @@ impl Gguf {
     }
 
     fn changed(&self) -> Error {
-        Error::new(Kind::Device, format!("{} was changed while the model in it was in use", self.path.display()))
-            .remedy("start tercet again; replace a model by renaming the new file, not by writing over the old one")
+        Error::new(Kind::Device, format!("{} was changed while the model was in use", self.path.display()))
+            .remedy("restart tercet; replace a model by renaming the new file over the old one, not by writing into it")
     }
 
-    /// Gives the mapped pages that lie wholly inside `tensor` back to the kernel: they were copied elsewhere. Reading
+    /// Returns the mapped pages wholly inside `tensor` to the kernel, because they were copied elsewhere. Reading
     /// them again is correct and costs a page fault.
     pub fn release(&self, tensor: &TensorInfo) {
         self.release_part(tensor, 0..tensor.range.len());

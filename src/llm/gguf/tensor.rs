@@ -80,7 +80,7 @@ impl TensorType {
         }
     }
 
-    /// Bytes of one row of `cols` weights; `None` where `cols` is no whole number of blocks or the product overflows.
+    /// Bytes of one row of `cols` weights; `None` where `cols` is not a whole number of blocks or the product overflows.
     pub fn row_bytes(self, cols: usize) -> Option<usize> {
         let (weights, bytes) = self.block();
         cols.is_multiple_of(weights).then_some(cols / weights)?.checked_mul(bytes)
@@ -225,7 +225,7 @@ pub(super) fn parse_infos(c: &mut Cursor<'_>, n: usize) -> Result<Vec<RawInfo>, 
     Ok(infos)
 }
 
-/// Turns offsets into checked byte ranges of the file; tells the two Q2_0 layouts apart by the bytes each tensor has
+/// Turns offsets into checked byte ranges of the file; distinguishes the two Q2_0 layouts by the bytes each tensor has
 /// until the next one starts.
 pub(super) fn place(
     mut raw: Vec<RawInfo>,
@@ -259,7 +259,7 @@ pub(super) fn place(
         }
         if r.offset > data_bytes {
             return Err(Problem::corrupt(format!(
-                "tensor {} starts at {}, behind the end of the file ({data_bytes} bytes of data)",
+                "tensor {} starts at {}, past the end of the file ({data_bytes} bytes of data)",
                 r.name, r.offset
             )));
         }

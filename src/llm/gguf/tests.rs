@@ -263,7 +263,7 @@ proptest! {
         cut in any::<prop::sample::Index>(),
         flips in proptest::collection::vec((any::<prop::sample::Index>(), 0u8..8), 0..4),
     ) {
-        // The header with its vocabulary is the first megabyte; the data behind it is only measured.
+        // The header with its vocabulary is the first megabyte; the data after it is only measured.
         let mut bytes = pocket_header();
         for (at, bit) in flips {
             let i = at.index(1 << 20);
@@ -275,7 +275,7 @@ proptest! {
     }
 }
 
-/// Who writes into a model that is in use gets an error, not a signal and not another model's numbers.
+/// Writing into a model that is in use leads to an error, not a signal and not another model's numbers.
 #[test]
 fn a_file_that_is_written_to_while_it_is_open_is_noticed() {
     type Deed = fn(&Path, &[u8]);

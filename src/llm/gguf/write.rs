@@ -102,7 +102,7 @@ impl Draft {
     /// Announces a tensor; `dims` fastest-varying first: `[cols, rows]`.
     ///
     /// # Errors
-    /// [`Kind::Internal`] where `cols` is no whole number of the type's blocks, or the type has no known size.
+    /// [`Kind::Internal`] where `cols` is not a whole number of the type's blocks, or the type has no known size.
     pub fn tensor(&mut self, name: impl Into<String>, dims: &[usize], ty: TensorType) -> Result<()> {
         let name = name.into();
         let rows: usize = dims.iter().skip(1).product();
@@ -151,7 +151,7 @@ impl Draft {
     /// Writes the header; the tensors' bytes follow through the returned writer.
     ///
     /// # Errors
-    /// What `out` says.
+    /// The errors of `out`.
     pub fn begin<W: Write>(self, mut out: W) -> io::Result<Writer<W>> {
         out.write_all(&self.header())?;
         Ok(Writer { out, tensors: self.tensors, at: 0, written: 0 })
@@ -171,7 +171,7 @@ impl<W: Write> Writer<W> {
     /// The next bytes of `tensor`, which must be the one that is due.
     ///
     /// # Errors
-    /// What the output says; `InvalidInput` where another tensor is due or this one is full.
+    /// The errors of the output; `InvalidInput` where another tensor is due or this one is full.
     pub fn write(&mut self, tensor: &str, bytes: &[u8]) -> io::Result<()> {
         let due = self.tensors.get(self.at).filter(|t| t.name == tensor);
         let Some(due) = due.filter(|t| self.written + bytes.len() as u64 <= t.bytes) else {

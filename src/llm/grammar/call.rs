@@ -23,7 +23,7 @@ enum Value {
         max_chars: usize,
     },
     Number(Bounds),
-    /// `true`, or one of an enum's words: as they are written, behind the first byte.
+    /// `true`, or one of an enum's words: as they are written, after the first byte.
     OneOf {
         first: &'static [u8],
         words: Words,
@@ -73,7 +73,7 @@ pub(super) struct Call {
 #[derive(Debug)]
 enum Piece {
     Literal(&'static str),
-    /// The tool's name behind its opening quote: nothing stands between the two.
+    /// The tool's name after its opening quote: nothing stands between the two.
     Name,
     Arguments,
 }
@@ -107,19 +107,19 @@ enum At {
     Name(Pick),
     /// Before the arguments' `{`.
     Arguments,
-    /// Behind `{`, or behind a comma.
+    /// After `{`, or after a comma.
     Key {
         first: bool,
     },
     InKey(Pick),
-    /// Behind a key.
+    /// After a key.
     Colon(usize),
-    /// Behind a colon.
+    /// After a colon.
     Value(usize),
     InText(Text),
     InNumber(usize, Number),
     InWord(usize, Pick),
-    /// Behind a value.
+    /// After a value.
     Comma,
     Complete,
 }
@@ -137,7 +137,7 @@ impl Call {
         })
     }
 
-    /// A call behind its opening tag.
+    /// A call after its opening tag.
     pub(super) fn tagged() -> Self {
         Self::new(TAGGED)
     }
@@ -195,7 +195,7 @@ impl Call {
                 let Value::Number(bounds) = tool()?.values.get(param)? else { return None };
                 match number.step(byte, bounds) {
                     Some(number) => Self { at: At::InNumber(param, number), ..this },
-                    // Whatever ends a number is behind it.
+                    // Whatever ends a number comes after it.
                     None if number.is_whole(bounds) => {
                         return Self { at: At::Comma, ..this }.step(byte, names, tools);
                     }
@@ -230,7 +230,7 @@ impl Call {
         (self.given.count_ones() as usize) < tool.values.len()
     }
 
-    /// Behind the first piece of what is left.
+    /// After the first piece of what is left.
     fn next_piece(self, names: &Words) -> Self {
         let frame = self.frame.get(1..).unwrap_or_default();
         let at = match frame.first() {

@@ -1,7 +1,7 @@
 //! Tool calls that cannot be wrong: what the model may write, byte by byte.
 //!
 //! A turn that begins as a call must become one: of a tool that is offered, with the arguments of its schema, each of its
-//! type and within its bounds, none missing, none twice, and nothing behind it. Every other turn is free.
+//! type and within its bounds, none missing, none twice, and nothing after it. Every other turn is free.
 //!
 //! A [`Grammar`] is made once from the schemas; a [`Matcher`] follows one turn. Nothing is precomputed per vocabulary: the
 //! token the sampler chose is tried, which costs its few bytes, and only if it does not fit are others looked at. So a

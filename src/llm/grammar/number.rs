@@ -1,6 +1,6 @@
 //! JSON numbers within bounds, of which every beginning can still become one.
 //!
-//! Numbers are written out: without an exponent, with few enough digits that they are read back exactly.
+//! Numbers are written out: without an exponent, with few enough digits that they parse back exactly.
 
 /// A number so far.
 #[derive(Debug, Clone, Copy, Default)]
@@ -8,7 +8,7 @@ pub(super) struct Number {
     negative: bool,
     /// Digits, as one whole number.
     digits: i128,
-    /// How many: before the point, and behind it where there is one.
+    /// How many: before the point, and after it where there is one.
     whole: u8,
     fraction: Option<u8>,
 }
@@ -20,7 +20,7 @@ pub(super) enum Bounds {
     Number { min: f64, max: f64 },
 }
 
-/// Digits before the point of a number without narrower bounds, and behind it.
+/// Digits before the point of a number without narrower bounds, and after it.
 const MAX_WHOLE: u8 = 15;
 const MAX_FRACTION: u8 = 15;
 

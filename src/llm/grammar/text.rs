@@ -1,6 +1,6 @@
 //! The inside of a JSON string: UTF-8, escapes, and a limit of characters.
 
-/// Where in a string one is, behind its opening quote.
+/// Where in a string one is, after its opening quote.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text {
     /// Characters that may still come.
@@ -14,7 +14,7 @@ enum Inner {
     Between,
     /// Within a character: bytes that follow, and what the next one may be.
     Utf8 { more: u8, low: u8, high: u8 },
-    /// Behind a backslash.
+    /// After a backslash.
     Escape,
     /// Within `\uXXXX`: digits read, their value; whether it must be the second half of a pair.
     Unicode { digits: u8, value: u16, low_half: bool },

@@ -1,4 +1,4 @@
-//! One of a list of words, told apart byte by byte.
+//! One of a list of words, recognised byte by byte.
 
 /// Words as JSON strings without their opening quote, so that none is the beginning of another; sorted.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Pick {
 }
 
 impl Words {
-    /// Strings in quotes: the bytes of each behind its opening quote.
+    /// Strings in quotes: the bytes of each after its opening quote.
     pub(super) fn quoted<'a>(words: impl Iterator<Item = &'a str>) -> Self {
         // A string always serializes.
         let json = |w: &str| serde_json::to_vec(w).unwrap_or_default();

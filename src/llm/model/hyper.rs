@@ -37,7 +37,7 @@ pub struct Hyper {
     pub head_dim: usize,
     pub ffn: usize,
     pub vocabulary: usize,
-    /// Positions the model was made for.
+    /// Positions the model was trained for.
     pub context: usize,
     pub rope_base: f64,
     /// Dimensions of a head that are rotated; even.
@@ -131,7 +131,7 @@ impl Hyper {
     }
 }
 
-/// Rows of the embedding, which must have `width` columns; other places that tell the vocabulary must agree.
+/// Rows of the embedding, which must have `width` columns; other places that give the size of the vocabulary must agree.
 fn vocabulary(file: &Gguf, prefix: &str, width: usize) -> Result<usize> {
     let embedding = file.require_tensor("token_embd.weight")?;
     let vocabulary = embedding.rows();

@@ -196,7 +196,7 @@ impl<B: Backend> Model<B> {
     ///
     /// # Errors
     /// [`Kind::Corrupt`] or [`Kind::Unsupported`] naming the tensor, also for tensors that its family does not have (a model
-    /// with more to it than is computed here would answer nonsense); what the backend says where memory runs out.
+    /// with parts that are not computed here would answer nonsense); the backend's error where memory runs out.
     pub(in crate::llm) fn load(backend: B, file: &Arc<Gguf>, hyper: Hyper, settings: &Settings) -> Result<Self> {
         let linears = Linears::of(&hyper);
         let mut r = Reader { file, used: HashSet::new() };
@@ -234,7 +234,7 @@ impl<B: Backend> Model<B> {
             return Err(Error::new(
                 Kind::Unsupported,
                 format!(
-                    "{}: tensor {} is not part of a {} model as tercet knows it",
+                    "{}: tensor {} is not part of a {} model that tercet knows",
                     file.path().display(),
                     extra.name,
                     hyper.architecture.name()

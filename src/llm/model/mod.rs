@@ -162,7 +162,7 @@ pub(super) trait Loaded: Send + Sync {
     fn context(&self) -> usize;
     /// Tokens [`Timeline::forward`] takes at once.
     fn chunk(&self) -> usize;
-    /// Bytes of all buffers on a device with memory of its own.
+    /// Bytes of all buffers on a device with its own memory.
     fn device_bytes(&self) -> Bytes {
         Bytes::ZERO
     }
@@ -177,20 +177,20 @@ pub(super) trait Loaded: Send + Sync {
 pub(super) trait Timeline: Send {
     /// See [`Model::forward`].
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()>;
-    /// Logits of what follows token `row` of the last [`Timeline::forward`], [`Timeline::likeliest`] or [`Timeline::candidates`].
+    /// Logits of what follows token `row` of the last [`Timeline::forward`], [`Timeline::argmax`] or [`Timeline::candidates`].
     fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()>;
-    /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is guessed
-    /// ahead: guesses must not change what is written.
+    /// Whether those are the same to the bit however many tokens were computed together. Without it nothing is
+    /// drafted: draft tokens must not change the output.
     fn rows_are_alike(&self) -> bool {
         false
     }
-    /// As [`Timeline::forward`], giving the likeliest token to follow, where the backend finds it by itself and so spares the
-    /// logits their way to the host. `None`: it does not, and nothing was computed.
-    fn likeliest(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
+    /// As [`Timeline::forward`], giving the argmax of what follows, where the backend finds it on the device and so
+    /// saves copying the logits device-to-host. `None`: it does not, and nothing was computed.
+    fn argmax(&mut self, _tokens: &[TokenId], _start: usize) -> Result<Option<TokenId>> {
         Ok(None)
     }
-    /// As [`Timeline::likeliest`], giving the `k` likeliest tokens with their logits, the likeliest first, of equals the lower
-    /// token; those of −∞ or NaN are left out. `false`: it does not find as many by itself, and nothing was computed.
+    /// As [`Timeline::argmax`], giving the top `k` tokens with their logits, the highest first, the lower token
+    /// first among equals; those of −∞ or NaN are left out. `false`: it cannot find that many on the device, and nothing was computed.
     fn candidates(&mut self, _tokens: &[TokenId], _start: usize, _k: usize, _to: &mut Vec<(f32, u32)>) -> Result<bool> {
         Ok(false)
     }
@@ -200,7 +200,7 @@ pub(super) trait Timeline: Send {
     fn resident(&self) -> (Bytes, Bytes);
 }
 
-struct Run<B: Backend> {
+struct BackendTimeline<B: Backend> {
     model: Arc<Model<B>>,
     state: State<B>,
 }
@@ -223,11 +223,11 @@ impl<B: Backend> Loaded for Model<B> {
     }
     fn open(self: Arc<Self>) -> Result<Box<dyn Timeline>> {
         let state = self.state()?;
-        Ok(Box::new(Run { model: self, state }))
+        Ok(Box::new(BackendTimeline { model: self, state }))
     }
 }
 
-impl<B: Backend> Timeline for Run<B> {
+impl<B: Backend> Timeline for BackendTimeline<B> {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         self.model.forward(&mut self.state, tokens, start, logits)
     }

@@ -12,7 +12,7 @@ use crate::llm::gguf::TensorType;
 /// −8, `q = min(15, ⌊x / d + 8.5⌋)`.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] for other types; [`Kind::Internal`] where `x` is no whole number of blocks.
+/// [`Kind::Unsupported`] for other types; [`Kind::Internal`] where `x` is not a whole number of blocks.
 pub fn encode(ty: TensorType, x: &[f32], out: &mut Vec<u8>) -> Result<()> {
     whole(ty, x.len())?;
     match ty {
@@ -29,7 +29,7 @@ pub fn encode(ty: TensorType, x: &[f32], out: &mut Vec<u8>) -> Result<()> {
 /// Appends a row of ternary weights: `codes` are 0, 1 or 2 (−1, 0, 1), `scale(block)` the scale of each stored block.
 ///
 /// # Errors
-/// [`Kind::Unsupported`] where `ty` is not ternary; [`Kind::Internal`] where the row is no whole number of blocks.
+/// [`Kind::Unsupported`] where `ty` is not ternary; [`Kind::Internal`] where the row is not a whole number of blocks.
 pub fn encode_ternary(
     ty: TensorType,
     codes: &[u8],

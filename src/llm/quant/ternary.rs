@@ -31,7 +31,7 @@ pub struct Ternary<'a> {
 pub struct Halves {
     /// Rows of a head; at least `2 · pairs`.
     pub head_dim: usize,
-    /// Rotated pairs of a head: `(i, i + pairs)` as stored, `(2i, 2i + 1)` as read. Rows behind them stay.
+    /// Rotated pairs of a head: `(i, i + pairs)` as stored, `(2i, 2i + 1)` as read. Rows after them stay.
     pub pairs: usize,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Ternary<'a> {
     /// The same matrix, its rows (whole heads of them) read in the order of adjacent pairs.
     ///
     /// # Errors
-    /// [`Kind::Corrupt`] where the rows are no whole number of heads or a head has fewer rows than its pairs.
+    /// [`Kind::Corrupt`] where the rows are not a whole number of heads or a head has fewer rows than its pairs.
     pub fn from_halves(mut self, halves: Halves) -> Result<Self> {
         let Halves { head_dim, pairs } = halves;
         if head_dim == 0 || !self.rows.is_multiple_of(head_dim) || 2 * pairs > head_dim {

@@ -19,11 +19,11 @@ pub enum Finish {
     Length,
     /// The context is full.
     Window,
-    /// An error, which was given out.
+    /// An error, which was returned.
     Failed,
 }
 
-/// What a turn is held to, token by token. Its place in the turn moves with [`Constraint::accept`].
+/// What constrains a turn, token by token. Its place in the turn moves with [`Constraint::accept`].
 pub trait Constraint {
     /// Whether `token` may come next, as a part of the turn or, where it is one of `stop`, as its end.
     fn fits(&self, tokenizer: &Tokenizer, token: TokenId, stop: &[TokenId]) -> bool;
@@ -31,7 +31,7 @@ pub trait Constraint {
     /// Whether nothing but the end may come next.
     fn must_end(&self) -> bool;
 
-    /// The likeliest token that may come next, of `logits` (`[vocabulary]`), the first of equals; `stop` may where the turn
+    /// The argmax of `logits` (`[vocabulary]`) over the tokens that may come next, the first of equals; `stop` may where the turn
     /// may end.
     fn best(&self, tokenizer: &Tokenizer, logits: &[f32], stop: &[TokenId]) -> Option<TokenId>;
 
@@ -49,17 +49,17 @@ pub struct Generation<'a> {
     matcher: Option<Box<dyn Constraint>>,
     stop: &'a [TokenId],
     left: usize,
-    /// Given out, but not yet part of the timeline.
+    /// Returned, but not yet part of the timeline.
     pending: Option<TokenId>,
-    ahead: Ahead,
+    draft: DraftTokens,
     cancelled: &'a dyn Fn() -> bool,
     finish: Option<Finish>,
 }
 
-/// Guesses that were computed together with a token, in order, and the row of the first.
+/// Draft tokens that were computed together with a token, in order, and the row of the first.
 #[derive(Default)]
-struct Ahead {
-    guesses: VecDeque<TokenId>,
+struct DraftTokens {
+    tokens: VecDeque<TokenId>,
     row: usize,
 }
 
@@ -71,11 +71,11 @@ impl<'a> Generation<'a> {
         max: usize,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Self {
-        let ahead = Ahead::default();
-        Self { session, sampler, matcher: None, stop, left: max, pending: None, ahead, cancelled, finish: None }
+        let draft = DraftTokens::default();
+        Self { session, sampler, matcher: None, stop, left: max, pending: None, draft, cancelled, finish: None }
     }
 
-    /// Holds the turn to a grammar, where there is one. `matcher` stands where the timeline does.
+    /// Constrains the turn to a grammar, if there is one. `matcher` is at the same position as the timeline.
     pub fn held_to(mut self, matcher: Option<impl Constraint + 'static>) -> Self {
         self.matcher = matcher.map(|m| Box::new(m) as Box<dyn Constraint>);
         self
@@ -98,7 +98,7 @@ impl<'a> Generation<'a> {
             return Ok(Err(Finish::Length));
         }
         if !self.session.fresh && !self.session.kept() {
-            let what = "nothing to continue: the session has no token computed last";
+            let what = "nothing to continue: the session has no logits for its last token";
             return Err(Error::new(Kind::Internal, what));
         }
         let token = self.choose()?;
@@ -110,10 +110,10 @@ impl<'a> Generation<'a> {
         Ok(Ok(token))
     }
 
-    /// Forgets old turns where turns are told apart; room for a good part of what is left to write, so that it does not
+    /// Forgets old turns where turn ends are known; room for a good part of what is left to write, so that it does not
     /// happen again at once.
     fn make_room(&mut self) -> Result<bool> {
-        self.ahead = Ahead::default();
+        self.draft = DraftTokens::default();
         let s = &mut *self.session;
         match s.make_room((self.left + 1).min(s.engine.context() / 4).max(1), self.cancelled) {
             Ok(_) => Ok(true),
@@ -126,35 +126,35 @@ impl<'a> Generation<'a> {
     fn compute(&mut self, token: TokenId) -> Result<()> {
         let s = &mut *self.session;
         let began = Instant::now();
-        if self.ahead.guesses.pop_front() == Some(token) {
+        if self.draft.tokens.pop_front() == Some(token) {
             if (self.cancelled)() {
                 return Err(stopped());
             }
-            s.confirm(self.ahead.row, token)?;
-            self.ahead.row += 1;
-            s.speculation.was_right(began.elapsed());
+            s.accept(self.draft.row, token)?;
+            self.draft.row += 1;
+            s.speculation.was_accepted(began.elapsed());
             return Ok(());
         }
-        if !self.ahead.guesses.is_empty() || self.ahead.row > 0 {
-            self.ahead = Ahead::default();
+        if !self.draft.tokens.is_empty() || self.draft.row > 0 {
+            self.draft = DraftTokens::default();
         }
         // As many as fit, are wanted, and are computed at once.
         let room = (s.free() - 1).min(self.left).min(s.engine.prefill_chunk() - 1);
-        let guesses = s.speculation.guess(&s.tokens, token, room);
-        if guesses.is_empty() {
+        let draft = s.speculation.draft(&s.tokens, token, room);
+        if draft.is_empty() {
             s.compute(&[token], self.cancelled, self.sampler.needs())?;
-            s.speculation.was_plain(began.elapsed());
+            s.speculation.was_single(began.elapsed());
             return Ok(());
         }
         if (self.cancelled)() {
             return Err(stopped());
         }
-        let mut batch = Vec::with_capacity(1 + guesses.len());
+        let mut batch = Vec::with_capacity(1 + draft.len());
         batch.push(token);
-        batch.extend_from_slice(guesses);
-        s.try_ahead(&batch)?;
-        s.speculation.was_ahead(batch.len(), began.elapsed());
-        self.ahead = Ahead { guesses: batch.drain(1..).collect(), row: 1 };
+        batch.extend_from_slice(draft);
+        s.compute_draft(&batch)?;
+        s.speculation.was_batch(batch.len(), began.elapsed());
+        self.draft = DraftTokens { tokens: batch.drain(1..).collect(), row: 1 };
         Ok(())
     }
 
@@ -162,7 +162,7 @@ impl<'a> Generation<'a> {
     fn choose(&mut self) -> Result<TokenId> {
         let s = &mut *self.session;
         let found = match self.sampler.needs() {
-            Needs::Likeliest => s.likeliest,
+            Needs::Argmax => s.argmax,
             Needs::Candidates(k) => s.candidates(k).map(|found| self.sampler.sample_of(found)),
             Needs::Logits => None,
         };

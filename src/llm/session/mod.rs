@@ -22,20 +22,20 @@ use lookup::Speculation;
 pub(super) use room::SessionRoom;
 
 /// A timeline: tokens that were computed, in order, and what the model thinks comes next. Used from one thread at
-/// a time; several sessions of one engine may run on several threads and then share its workers turn by turn.
+/// a time; several sessions of one engine may run on several threads and then take turns on its workers.
 pub struct Session {
     engine: Arc<Engine>,
     timeline: Box<dyn Timeline>,
     tokens: Vec<TokenId>,
     pinned: usize,
-    /// Positions behind the pinned start where a turn ended, ascending.
+    /// Positions after the pinned start where a turn ended, ascending.
     turns: Vec<usize>,
     logits: Vec<f32>,
     /// Whether `logits` belong to the last token.
     fresh: bool,
-    /// The likeliest token to follow, where the backend found it and kept the logits to itself.
-    likeliest: Option<TokenId>,
-    /// The same of several, with their logits: of as many as `found` says, or of all there are.
+    /// The argmax of what follows, where the backend found it and left the logits on the device.
+    argmax: Option<TokenId>,
+    /// The top `found` of what follows, with their logits, or all there are.
     candidates: Vec<(f32, u32)>,
     found: usize,
     speculation: Speculation,
@@ -47,17 +47,17 @@ pub type Each<'a> = dyn FnMut(usize, &[f32]) + 'a;
 
 /// What is wanted of tokens that are appended.
 enum Wanted<'e, 'f> {
-    /// The logits behind the last.
+    /// The logits after the last token.
     Logits,
-    /// The likeliest token behind the last, or the logits.
-    Likeliest,
-    /// That many of the likeliest, or the logits.
+    /// The argmax after the last token, or the logits.
+    Argmax,
+    /// The top-k for this k, or the logits.
     Candidates(usize),
-    /// The logits behind every one.
+    /// The logits after every token.
     Each(&'e mut Each<'f>),
 }
 
-/// Why an append was refused: there are more tokens than room. Found as the cause of the error (see
+/// Why an append was refused: there are more tokens than room. It is the cause of the error (see
 /// [`WindowFull::of`]); the conversation drops its oldest turns and tries again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowFull {
@@ -81,7 +81,7 @@ impl WindowFull {
     }
 }
 
-/// A timeline's start, kept for later: tokens, and keys and values as the engine's backend lays them out.
+/// A timeline's start, kept for later: tokens, and its KV cache in the layout of the engine's backend.
 #[derive(Clone)]
 pub struct Snapshot {
     engine: std::sync::Weak<Engine>,
@@ -94,7 +94,7 @@ impl Snapshot {
         &self.tokens
     }
 
-    /// Size of the kept keys and values.
+    /// Size of the saved KV cache.
     pub fn bytes(&self) -> usize {
         self.kv.len()
     }
@@ -124,7 +124,7 @@ impl Session {
             turns: Vec::new(),
             logits,
             fresh: false,
-            likeliest: None,
+            argmax: None,
             candidates: Vec::new(),
             found: 0,
             speculation,
@@ -157,18 +157,18 @@ impl Session {
         if self.fresh { &self.logits } else { &[] }
     }
 
-    /// Computes `tokens` behind the timeline, [`Engine::prefill_chunk`] at a time; before each chunk `cancelled` is asked.
+    /// Computes `tokens` at the end of the timeline, [`Engine::prefill_chunk`] at a time; before each chunk `cancelled` is asked.
     ///
     /// # Errors
     /// A [`WindowFull`] (kind [`Kind::OverBudget`]) where they do not all fit, a [`Kind::Internal`] one where a token is not
-    /// in the vocabulary: nothing is computed then. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
-    /// tells how far it came.
+    /// in the vocabulary: nothing is then computed. [`Kind::Cancelled`]: the chunks before stay, [`Session::position`]
+    /// says how far it got.
     pub fn append(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool) -> Result<()> {
         self.append_parts(tokens, cancelled, Wanted::Logits)
     }
 
-    /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index: what judging a
-    /// text takes.
+    /// As [`Session::append`]; `each` gets the logits of what follows every one of `tokens`, by its index. Scoring a text
+    /// needs this.
     ///
     /// # Errors
     /// As [`Session::append`].
@@ -176,10 +176,10 @@ impl Session {
         self.append_parts(tokens, cancelled, Wanted::Each(each))
     }
 
-    /// As [`Session::append`]. Where less than all logits is needed, a backend that finds it keeps the logits to itself.
+    /// As [`Session::append`]. Where less than all logits is needed, a backend may find that and leave the logits on the device.
     pub(super) fn compute(&mut self, tokens: &[TokenId], cancelled: &dyn Fn() -> bool, needs: Needs) -> Result<()> {
         let wanted = match needs {
-            Needs::Likeliest => Wanted::Likeliest,
+            Needs::Argmax => Wanted::Argmax,
             Needs::Candidates(k) => Wanted::Candidates(k),
             Needs::Logits => Wanted::Logits,
         };
@@ -211,7 +211,7 @@ impl Session {
             if part.len() == 1 && last {
                 let (timeline, start) = (&mut self.timeline, self.tokens.len());
                 match wanted {
-                    Wanted::Likeliest => self.likeliest = timeline.likeliest(part, start)?,
+                    Wanted::Argmax => self.argmax = timeline.argmax(part, start)?,
                     Wanted::Candidates(k) if timeline.candidates(part, start, k, &mut self.candidates)? => {
                         self.found = k
                     }
@@ -237,7 +237,7 @@ impl Session {
     }
 
     /// Makes the timeline equal `tokens`: keeps the common start, drops the rest, computes what is new. Returns how many
-    /// tokens were kept. [`Session::logits`] are there afterwards, also where nothing was new.
+    /// tokens were kept. [`Session::logits`] are there afterwards, even where nothing was new.
     ///
     /// # Errors
     /// As [`Session::append`]; [`Kind::Internal`] where `tokens` differ from the pinned start.
@@ -282,14 +282,14 @@ impl Session {
         }
     }
 
-    /// Forgets the oldest turns behind the pinned start, as few as it takes for `wanted` tokens to fit, and moves what
+    /// Forgets the oldest turns after the pinned start, as few as it takes for `wanted` tokens to fit, and moves what
     /// follows them up. Returns how many tokens were forgotten.
     ///
     /// What follows is computed again: keys and values depend on everything before them, so those that were computed with
     /// the forgotten turns in view, moved, would not be what the model makes of the tokens that are left.
     ///
     /// # Errors
-    /// A [`WindowFull`] where even without them there is not room enough: nothing is changed then. [`Kind::Cancelled`]: the
+    /// A [`WindowFull`] where even that does not make enough room: nothing is then changed. [`Kind::Cancelled`]: the
     /// timeline ends within what was to be moved.
     pub fn make_room(&mut self, wanted: usize, cancelled: &dyn Fn() -> bool) -> Result<usize> {
         let free = self.free();
@@ -323,8 +323,8 @@ impl Session {
         Ok(())
     }
 
-    /// What was guessed since the session began (see [`crate::llm::Options::speculation`]).
-    pub fn guesses(&self) -> Counts {
+    /// Tokens drafted and accepted since the session began (see [`crate::llm::Settings::speculation`]).
+    pub fn draft_counts(&self) -> Counts {
         self.speculation.counts()
     }
 
@@ -335,7 +335,7 @@ impl Session {
     /// A copy of the pinned start.
     ///
     /// # Errors
-    /// What the backend says where the cache cannot be read.
+    /// The backend's error where the cache cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot> {
         Ok(Snapshot {
             engine: Arc::downgrade(&self.engine),
@@ -347,7 +347,7 @@ impl Session {
     /// Replaces the whole timeline by the snapshot's tokens, pinned, without computing them.
     ///
     /// # Errors
-    /// [`Kind::Internal`] where the snapshot is of another engine. What the backend says; the timeline is empty then.
+    /// [`Kind::Internal`] where the snapshot is of another engine. The backend's error; the timeline is then empty.
     pub fn restore(&mut self, snapshot: &Snapshot) -> Result<()> {
         if snapshot.engine.as_ptr() != Arc::as_ptr(&self.engine) {
             return Err(Error::new(Kind::Internal, "the snapshot belongs to another engine"));
@@ -359,7 +359,7 @@ impl Session {
         Ok(())
     }
 
-    /// Tokens one by one, chosen by `sampler`, until one of `stop` (which is not given out), `max` tokens or a full window.
+    /// Tokens one by one, chosen by `sampler`, until one of `stop` (which is not returned), `max` tokens or a full window.
     ///
     /// A token is computed when the one after it is asked for: a caller that stops early leaves its last token out
     /// of the timeline, one that runs to the end has all of them in it (but for the last one of a full window).
@@ -381,25 +381,25 @@ impl Session {
         self.stale();
     }
 
-    /// Nothing is known about what follows.
+    /// Marks what is known about the next token as stale.
     fn stale(&mut self) {
-        (self.fresh, self.likeliest, self.found) = (false, None, 0);
+        (self.fresh, self.argmax, self.found) = (false, None, 0);
     }
 
-    /// Whether the backend has kept the logits of what follows and given the likeliest.
+    /// Whether the backend gave the argmax or top-k and left the logits on the device.
     fn kept(&self) -> bool {
-        self.likeliest.is_some() || self.found > 0
+        self.argmax.is_some() || self.found > 0
     }
 
-    /// The `k` likeliest tokens to follow, or more of them, where the backend found them.
+    /// The top `k` tokens to follow, or more of them, where the backend found them.
     fn candidates(&self, k: usize) -> Option<&[(f32, u32)]> {
         (self.found >= k).then_some(&self.candidates[..])
     }
 
-    /// Brings the logits over where the backend kept them.
+    /// Copies the logits device-to-host where the backend left them there.
     fn fetch_logits(&mut self) -> Result<()> {
         if !self.fresh && self.kept() {
-            // Only single tokens are computed so.
+            // Only single tokens are computed this way.
             self.timeline.logits(0, &mut self.logits)?;
             self.fresh = true;
         }
@@ -407,15 +407,15 @@ impl Session {
     }
 
     /// Computes `tokens` together at the timeline's end; only the first becomes part of it, and [`Session::logits`] follow
-    /// it. The others are guesses: [`Session::confirm`] takes them one by one, and what comes instead overwrites them.
-    fn try_ahead(&mut self, tokens: &[TokenId]) -> Result<()> {
+    /// it. The others are a draft: [`Session::accept`] takes them one by one, and what comes instead overwrites them.
+    fn compute_draft(&mut self, tokens: &[TokenId]) -> Result<()> {
         self.stale();
         self.timeline.forward(tokens, self.tokens.len(), None)?;
-        self.confirm(0, tokens[0])
+        self.accept(0, tokens[0])
     }
 
-    /// Takes row `row` of [`Session::try_ahead`] into the timeline: it is `token`, and all before it were taken.
-    fn confirm(&mut self, row: usize, token: TokenId) -> Result<()> {
+    /// Takes row `row` of [`Session::compute_draft`] into the timeline: it is `token`, and all before it were taken.
+    fn accept(&mut self, row: usize, token: TokenId) -> Result<()> {
         self.stale();
         self.timeline.logits(row, &mut self.logits)?;
         self.tokens.push(token);
@@ -431,5 +431,5 @@ fn full(room: WindowFull, engine: &Engine) -> Error {
 }
 
 fn stopped() -> Error {
-    Error::new(Kind::Cancelled, "the language model was told to stop")
+    Error::new(Kind::Cancelled, "the language model was stopped")
 }

@@ -1,8 +1,8 @@
-//! The computed start of a conversation, written out and read back: what a daemon computed before its last turn need not
-//! be computed again after its next start. Where it is kept is the caller's business.
+//! The prefix cache's file: the computed start of a conversation, saved and restored, so that a daemon need not compute it
+//! again after a restart. Where it is kept is the caller's business.
 //!
-//! A saved start belongs to one model file, backend, precision, version of tercet and list of tokens: all are in its key. It
-//! ends with the sha256 of everything before; what is not exactly as it should be is as good as nothing.
+//! A saved prefix belongs to one model file, backend, precision, version of tercet and list of tokens: all are in its key. It
+//! ends with the sha256 of everything before; anything that does not match exactly is ignored.
 //!
 //! Little-endian: `tercetkv`, key (32 bytes), tokens (u32), bytes of keys and values (u64), the tokens (u32 each), keys and
 //! values as the backend saves them, sha256 (32 bytes).
@@ -23,17 +23,17 @@ const MAGIC: &[u8; 8] = b"tercetkv";
 const HASH: usize = 32;
 
 impl Session {
-    /// What a start of these tokens is called among those saved of all models, backends and precisions: letters and digits.
-    /// `None` where the model's file cannot be read any more.
+    /// The name of a prefix of these tokens, unique across models, backends and precisions: letters and digits.
+    /// `None` where the model's file can no longer be read.
     pub fn prefix_id(&self, tokens: &[TokenId]) -> Option<String> {
         Some(key(&self.engine, tokens)?.iter().map(|b| format!("{b:02x}")).collect())
     }
 
-    /// Writes the pinned start to `to`.
+    /// Writes the pinned prefix to `to`.
     ///
     /// # Errors
     /// `OverBudget` where there is no room for a copy of it; [`Kind::Io`] where `to` does not take it or the model's file
-    /// cannot be read; what the backend says.
+    /// cannot be read; the backend's error.
     pub fn save_prefix(&self, to: &mut dyn Write) -> Result<()> {
         let tokens = &self.tokens[..self.pinned];
         let Some(key) = key(&self.engine, tokens) else {
@@ -46,14 +46,14 @@ impl Session {
         [&head[..], &kv, &hash]
             .into_iter()
             .try_for_each(|part| to.write_all(part))
-            .map_err(|e| Error::new(Kind::Io, "cannot write the computed start of the conversation").because(e))
+            .map_err(|e| Error::new(Kind::Io, "cannot write the prefix cache").because(e))
     }
 
     /// Makes `tokens` the whole timeline, pinned, from what [`Session::save_prefix`] wrote; `false` where `from` does not
-    /// hold exactly that. The timeline is as it was then, as after every error but the backend's.
+    /// hold exactly that. The timeline is then unchanged, as after every error except the backend's.
     ///
     /// # Errors
-    /// [`Kind::Io`] where `from` cannot be read, `OverBudget` where there is no room for a copy. What the backend says; the
+    /// [`Kind::Io`] where `from` cannot be read, `OverBudget` where there is no room for a copy. The backend's error; the
     /// timeline is empty then.
     pub fn load_prefix(&mut self, tokens: &[TokenId], from: &mut dyn Read) -> Result<bool> {
         let Some(key) = key(&self.engine, tokens).filter(|_| tokens.len() <= self.engine.context()) else {
@@ -61,7 +61,7 @@ impl Session {
         };
         let _room = self.reserve_copy(tokens.len())?;
         let read = sound(from, &key, tokens, self.copy_bytes(tokens.len()))
-            .map_err(|e| Error::new(Kind::Io, "cannot read the saved start of the conversation").because(e))?;
+            .map_err(|e| Error::new(Kind::Io, "cannot read the prefix cache").because(e))?;
         let Some(kv) = read else { return Ok(false) };
         self.clear();
         self.timeline.load(tokens.len(), &kv)?;
@@ -82,7 +82,7 @@ impl Session {
     }
 }
 
-/// What a start must have been computed from to be of use. `None` where the model's file cannot be read any more.
+/// What a prefix must have been computed from to be usable. `None` where the model's file can no longer be read.
 fn key(engine: &Engine, tokens: &[TokenId]) -> Option<[u8; HASH]> {
     let mut h = Sha256::new();
     let of = format!(

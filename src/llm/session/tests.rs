@@ -1,4 +1,4 @@
-//! Whatever a session went through, it is what a fresh one with the same tokens is: to the bit.
+//! Whatever a session went through, it equals a fresh one with the same tokens, to the bit.
 
 use std::path::Path;
 use std::sync::LazyLock;
@@ -74,7 +74,7 @@ enum Op {
     MakeRoom(usize),
     Sync(usize, Vec<u32>),
     /// Computes tokens that are then not taken.
-    Guess(Vec<u32>),
+    Draft(Vec<u32>),
     Save,
     Load,
 }
@@ -90,7 +90,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::EndTurn),
         2 => (1usize..40).prop_map(Op::MakeRoom),
         2 => (0usize..CONTEXT, tokens()).prop_map(|(keep, t)| Op::Sync(keep, t)),
-        2 => tokens().prop_map(Op::Guess),
+        2 => tokens().prop_map(Op::Draft),
         1 => Just(Op::Save),
         1 => Just(Op::Load),
     ]
@@ -170,15 +170,15 @@ impl Model {
                 self.pinned = s.pinned();
                 self.tokens = to;
             }
-            Op::Guess(t) => {
+            Op::Draft(t) => {
                 let mut t = ids(t);
                 t.truncate(s.free().min(16));
                 if let Some(&first) = t.first() {
-                    s.try_ahead(&t).expect("it fits");
+                    s.compute_draft(&t).expect("it fits");
                     self.tokens.push(first);
                     assert!(s.logits() == fresh(&s.engine.clone(), &self.tokens), "together is not alone");
                     if let Some(&second) = t.get(1) {
-                        s.confirm(1, second).expect("the next row");
+                        s.accept(1, second).expect("the next row");
                         self.tokens.push(second);
                         assert!(s.logits() == fresh(&s.engine.clone(), &self.tokens), "the second row");
                     }
@@ -255,7 +255,7 @@ fn turns_are_forgotten_oldest_first_and_the_pinned_start_never() {
     assert_eq!(WindowFull::of(&e).expect("numbers").free, 57);
 }
 
-/// Replies go on when the window is full, where turns are told apart.
+/// Replies go on when the window is full, where turn ends are known.
 #[test]
 fn generation_outlives_the_window() {
     let mut s = F16.session().expect("a session");
@@ -277,13 +277,13 @@ fn generation_outlives_the_window() {
     assert_eq!((run.by_ref().count(), run.finish()), (CONTEXT - 67 + 1, Some(Finish::Window)));
 }
 
-/// What is written with guesses is what is written without, whatever chooses the words.
+/// Text generated with draft tokens is the text generated without, whatever the sampler.
 #[test]
 fn speculation_changes_nothing_but_time() {
     let text = "Red, green, blue, black and white. ".repeat(3) + "Red, green,";
     let text = F16.tokenizer().encode(&text, Specials::AsText).expect("it encodes");
     assert!(text.len() < 40, "{} tokens", text.len());
-    let (mut batches, mut right) = (0, 0);
+    let (mut batches, mut accepted) = (0, 0);
     for (int8, temperature, repetition_penalty, seed) in
         [(false, 0.0, 1.0, 0), (true, 0.0, 1.0, 0), (false, 0.7, 1.0, 1), (true, 1.2, 1.0, 2), (false, 0.4, 1.1, 3)]
     {
@@ -295,16 +295,16 @@ fn speculation_changes_nothing_but_time() {
             s.speculation.always = always;
             let mut sampler = Sampler::new(sampling.clone());
             let said: Vec<TokenId> = s.generate(&mut sampler, &[], 30, &go).map(|t| t.expect("a token")).collect();
-            (said, s.tokens().to_vec(), s.logits().to_vec(), s.guesses())
+            (said, s.tokens().to_vec(), s.logits().to_vec(), s.draft_counts())
         };
-        let (plain, guessed) = (run(false), run(true));
-        assert!(plain.0 == guessed.0 && plain.1 == guessed.1 && plain.2 == guessed.2);
+        let (plain, drafted) = (run(false), run(true));
+        assert!(plain.0 == drafted.0 && plain.1 == drafted.1 && plain.2 == drafted.2);
         assert_eq!(plain.3, Counts::default());
-        println!("temperature {temperature}, penalty {repetition_penalty}: {:?}", guessed.3);
-        batches += guessed.3.batches;
-        right += guessed.3.right;
+        println!("temperature {temperature}, penalty {repetition_penalty}: {:?}", drafted.3);
+        batches += drafted.3.batches;
+        accepted += drafted.3.accepted;
     }
-    assert!(batches > 10 && right > 20, "{right} guesses right in {batches} batches: too few to tell");
+    assert!(batches > 10 && accepted > 20, "{accepted} draft tokens accepted in {batches} batches: too few to tell");
 }
 
 /// Takes no more than so many bytes.

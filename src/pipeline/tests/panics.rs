@@ -93,7 +93,7 @@ fn a_panic_in_any_thread_ends_all_with_an_error() {
     let e = ends(pipeline);
     assert!(e.kind() == Kind::Internal && e.to_string().contains("coordinator"), "{e:?}");
 
-    // In the middle of its work; and a source that fails for good in an orderly way is no quiet success either.
+    // In the middle of its work; and a source that fails for good in an orderly way is not a quiet success either.
     let all = senses(TEST).expect("as before");
     let e = ends(start(all, &engine, Some(|| panic!("what a microphone")), Box::new(|_| ())));
     assert!(e.kind() == Kind::Internal && e.to_string().contains("ears panicked: what a microphone"), "{e:?}");

@@ -1,4 +1,4 @@
-//! A conversation whose device errs on the way: with the default model on a device that can.
+//! A conversation whose device fails on the way: the default model on a device that can be made to fail.
 
 use std::io;
 use std::sync::Mutex;
@@ -55,7 +55,7 @@ impl Conversation {
         Self { worker, memory, messages, turn: 0 }
     }
 
-    /// What the thread has told since this was called last.
+    /// What the thread has reported since the last call.
     fn told(&self) -> Came {
         let mut came = Came::default();
         while let Some(Some(msg)) = self.messages.recv_until(Some(Instant::now())) {

@@ -1,6 +1,6 @@
 //! Times of day.
 //!
-//! Defaults: 7:30 is said as it stands, hours past twelve as PM; 16:9 is no time, for its second part has one digit;
+//! Defaults: 7:30 is said as it stands, hours past twelve as PM; 16:9 is not a time, because its second part has one digit;
 //! 7.30 is a time only before "pm" or after "at".
 
 use super::lexer::{Said, Token, at_start, dash, label_before, next_word, parse, sentence_ends, word_before};

@@ -1,4 +1,4 @@
-//! What is written, as people say it: digits, times, dates, money, units and abbreviations become words.
+//! Text normalisation, from writing to words: digits, times, dates, money, units and abbreviations become words.
 //!
 //! The voice reads letters well and everything else badly, so nothing but words and punctuation reaches it. Each class
 //! of what is written (numbers, measures, money, dates, ...) has a file, which says how it decides where a text could

@@ -1,7 +1,7 @@
 //! Roman numerals: chapters and parts, kings and popes, centuries, years.
 //!
-//! Most words of these letters are no numerals ("I", "mix", "CD", "an IV drip"), so a numeral needs a sign beside it: a
-//! label in front ("Chapter IV"), a ruler's name ("Henry VIII", said "the Eighth"), a century behind, a title in
+//! Most words of these letters are not numerals ("I", "mix", "CD", "an IV drip"), so a numeral needs a sign beside it: a
+//! label in front ("Chapter IV"), a ruler's name ("Henry VIII", said "the Eighth"), a century after it, a title in
 //! capitals ("Rocky IV"). Without one, only numerals that are nothing else ("VIII") are read as numbers.
 
 use super::lexer::{Said, Token, dash, next_word};

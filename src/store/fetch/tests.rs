@@ -170,7 +170,7 @@ fn damage_is_seen_and_mended() {
     w.fetch(&["one"]).expect("fetched");
     let mut damaged = ONE.to_vec();
     damaged[3] ^= 1;
-    // The damage is as long as the original; only the time of change tells.
+    // The damage is as long as the original; only the modification time tells.
     std::thread::sleep(std::time::Duration::from_millis(20));
     std::fs::write(w.file("one"), &damaged).expect("write");
     assert_eq!(w.state("one"), State::Unverified);

@@ -1,4 +1,4 @@
-//! What a command started: found in /proc and ended, also where it left the command's process group and ignores signals.
+//! What a command started: found in /proc and killed, even if it left the command's process group and ignores signals.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ type Pid = libc::pid_t;
 /// Rounds in which new members are looked for: each round stops those it finds, so that a tree of processes is complete
 /// after as many rounds as it is deep.
 const ROUNDS: usize = 64;
-/// How long the ended may take to be gone: one that waits for a disk does not go at once.
+/// How long killed processes may take to disappear: one that waits for a disk does not exit at once.
 const GONE: Duration = Duration::from_millis(500);
 
-/// A process as /proc tells it.
+/// A process as /proc describes it.
 struct Process {
     pid: Pid,
     parent: Pid,
@@ -20,7 +20,7 @@ struct Process {
     is_zombie: bool,
 }
 
-/// Whoever was a child of this process before a command started, and so is not of it.
+/// Children of this process from before a command started, which are not part of it.
 pub(super) struct Before(Option<BTreeSet<Pid>>);
 
 impl Before {
@@ -37,7 +37,7 @@ impl Before {
     }
 }
 
-/// Ends `command`, which is a child of this process in a group of its own, and all that came of it. The command itself is
+/// Kills `command`, which is a child of this process in its own group, and all its descendants. The command itself is
 /// still to be waited for.
 pub(super) fn end(command: Pid, before: &Before) {
     let own = std::process::id() as Pid;
@@ -53,7 +53,7 @@ pub(super) fn end(command: Pid, before: &Before) {
         if new.is_empty() {
             break;
         }
-        // Who is stopped starts nothing more and keeps its children.
+        // A stopped process starts nothing more and keeps its children.
         new.iter().for_each(|p| signal(*p, libc::SIGSTOP));
         family.extend(new);
     }
@@ -61,7 +61,7 @@ pub(super) fn end(command: Pid, before: &Before) {
     let latest = Instant::now() + GONE;
     family.remove(&command);
     loop {
-        // Those that became children of this process are its to let go of.
+        // Those that became children of this process must be reaped by it.
         let left: Vec<Process> = processes().into_iter().filter(|p| family.contains(&p.pid)).collect();
         left.iter().filter(|p| p.is_zombie && p.parent == own).for_each(|p| reap(p.pid));
         if left.iter().all(|p| p.is_zombie && p.parent != own) || Instant::now() > latest {
@@ -71,7 +71,7 @@ pub(super) fn end(command: Pid, before: &Before) {
     }
 }
 
-/// Ends the group of a command that has ended itself.
+/// Kills the group of a command that has exited.
 pub(super) fn end_group(group: Pid) {
     signal(-group, libc::SIGKILL);
 }
@@ -94,7 +94,7 @@ fn reap(child: Pid) {
     unsafe { libc::waitpid(child, std::ptr::null_mut(), libc::WNOHANG) };
 }
 
-/// Every process that can be seen. One that ends meanwhile is left out.
+/// Every process that can be seen. One that exits meanwhile is left out.
 fn processes() -> Vec<Process> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|e| e.file_name().to_str()?.parse::<Pid>().ok());

@@ -46,7 +46,7 @@ pub(super) struct Captures {
 }
 
 impl Pattern {
-    /// `None` where the text is no pattern (a test compiles them all).
+    /// `None` where the text is not a pattern (a test compiles them all).
     pub(super) fn compile(text: &str) -> Option<Self> {
         Self::nested(text, 0)
     }
@@ -124,7 +124,7 @@ fn alternatives(symbols: &[&str], at: &mut usize, depth: usize) -> Option<Vec<Ve
     Some(all)
 }
 
-/// Tries `nodes` from `at`; `done` gets every end that can be reached until it says that it is content.
+/// Tries `nodes` from `at`; `done` gets every end that can be reached until it accepts one.
 fn walk(
     nodes: &[Node],
     t: &[String],

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::tools::number::is_number_word;
 
-/// Taken out wherever they stand.
+/// Removed anywhere.
 const HESITATION: &[&str] = &["um", "umm", "uh", "uhm", "er", "erm", "hmm", "mm", "please", "kindly"];
 
 /// Openings that change nothing, one or more in a row.
@@ -140,7 +140,7 @@ const ENDINGS: &[&str] = &[
     "as well",
 ];
 
-/// Takes out hesitation and stutter ("the the timer"); numbers may well stand twice.
+/// Takes out hesitation and stutter ("the the timer"); numbers may be repeated.
 pub(super) fn drop_hesitation(t: &mut Vec<String>) {
     t.retain(|w| !HESITATION.contains(&w.as_str()));
     t.dedup_by(|a, b| a == b && a.chars().all(char::is_alphabetic) && !is_number_word(a));

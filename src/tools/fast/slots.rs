@@ -7,7 +7,7 @@ use crate::tools::{duration as durations, zone};
 const LABEL_MAX: usize = 3;
 const ERRAND_MAX: usize = 6;
 
-/// Words that a timer's name does not hold: were they allowed, half the language would be a name.
+/// Words that a timer's name does not hold: otherwise half the language would be a name.
 const NO_LABEL: &[&str] = &[
     "timer",
     "timers",

@@ -135,7 +135,7 @@ fn phrasings_never_seen_before() {
     assert!(right * 10 >= commands * 6, "{right} of {commands}");
 }
 
-/// Conversations made for the model, by others: what the fast path takes of them it must take as they mean it.
+/// Conversations made for the model, by others: whatever the fast path takes of them it must understand as intended.
 #[test]
 fn requests_made_for_the_model_are_taken_rightly_or_not_at_all() {
     let ours: Vec<&str> = builtin::NAMES.to_vec();

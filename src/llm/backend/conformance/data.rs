@@ -42,7 +42,7 @@ impl Random {
     }
 }
 
-/// What int8 rows are made of.
+/// What int8 rows consist of.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Fill {
     Random,

@@ -61,7 +61,7 @@ pub(super) fn linear<B: Backend>(c: &mut Cases<'_, B>, into: Into) {
     }
     // Every real inner dimension, every type, a token and a few; scales that keep sums exact, then any.
     for cols in COLS {
-        // A width of 576 is no whole number of some types' blocks.
+        // A width of 576 is not a whole number of some types' blocks.
         for ty in TERNARY.into_iter().filter(|ty| cols.is_multiple_of(ty.block().0)) {
             for (stack, n) in [(STACKS[0], 1), (STACKS[1], 3), (STACKS[2], 5)] {
                 let shape = Shape { ty, stack, cols, n };

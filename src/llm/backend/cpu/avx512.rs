@@ -36,10 +36,10 @@ fn broadcast4(q: &[i8], at: usize) -> __m512i {
 /// memory's speed unused: the processor's own prefetching follows a stream no further than its page. Shorter ones do not last
 /// until it follows four streams.
 const LONG_TILE: usize = 8192;
-/// How far ahead of its use a weight is asked for, into the second-level cache, in each of four tiles.
+/// How far ahead of its use a weight is prefetched, into the second-level cache, in each of four tiles.
 const AHEAD: usize = 1536;
 
-/// Where `T` tiles of `tile_bytes` each, one behind the other, are read side by side: how far into its tile each asks ahead
+/// Where `T` tiles of `tile_bytes` each, one behind the other, are read side by side: how far into its tile each prefetches
 /// when it is at `at`. Behind a tile's end lies its neighbour, which is being read already, so that is where its tile of the
 /// next `T` goes on.
 #[inline]
@@ -68,7 +68,7 @@ impl<'a> Codes<'a> {
         unsafe { _mm512_loadu_si512(self.0.add(at).cast()) }
     }
 
-    /// Asks for the 256 bytes from `at` on (mapped or not: a request never faults).
+    /// Asks for the 256 bytes from `at` on (mapped or not: a prefetch never faults).
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn ask(self, at: usize) {
@@ -80,7 +80,7 @@ impl<'a> Codes<'a> {
     /// As far ahead of `at` as AVX2 does in a single tile.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn ask_ahead(self, at: usize) {
+    fn prefetch(self, at: usize) {
         prefetch(self.0.wrapping_add(at), 4);
     }
 }
@@ -110,7 +110,7 @@ fn dot_units<const T: usize, const S: usize>(codes: &[&[u8]; T], from: usize, q:
     for (u, q) in q.chunks_exact(UNIT).enumerate() {
         let mut w = [_mm512_setzero_si512(); T];
         if T == 1 {
-            codes[0].ask_ahead(u * UNIT_BYTES);
+            codes[0].prefetch(u * UNIT_BYTES);
         } else {
             let to = ahead::<T>(from + u * UNIT_BYTES, tile_bytes) - from;
             codes.iter().for_each(|c| c.ask(to));
@@ -441,7 +441,7 @@ fn int4_tiles<const T: usize>(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f
     let mut sum = [_mm512_setzero_ps(); T];
     for (b, q) in x.q.chunks_exact(32).enumerate() {
         if T == 1 {
-            codes[0].ask_ahead(b * INT4_BLOCK_BYTES);
+            codes[0].prefetch(b * INT4_BLOCK_BYTES);
         } else {
             let to = ahead::<T>(b * INT4_BLOCK_BYTES, blocks * INT4_BLOCK_BYTES);
             codes.iter().for_each(|c| c.ask(to));

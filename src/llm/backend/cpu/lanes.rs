@@ -1,4 +1,4 @@
-//! Lanes of AVX2 vectors: loading, storing, asking ahead, reducing, and `e^x`. What the kernels with AVX2 share.
+//! Lanes of AVX2 vectors: loading, storing, prefetching, reducing, and `e^x`. What the kernels with AVX2 share.
 
 use std::arch::x86_64::*;
 
@@ -10,11 +10,11 @@ pub(super) fn load(bytes: &[u8], at: usize) -> __m256i {
     unsafe { _mm256_loadu_si256(s.as_ptr().cast()) }
 }
 
-/// How far ahead of its use a weight is asked for. Too near or too far costs a third of the speed; a unit's worth of
+/// How far ahead of its use a weight is prefetched. Too near or too far costs a third of the speed; a unit's worth of
 /// requests at a time is what the line buffers hold.
 const AHEAD: usize = 2560;
 
-/// Asks for the `lines` cache lines that lie [`AHEAD`] behind the start of `at` (mapped or not: a request never faults).
+/// Prefetches the `lines` cache lines that lie [`AHEAD`] bytes after the start of `at` (mapped or not: a prefetch never faults).
 #[inline]
 #[target_feature(enable = "avx2")]
 pub(super) fn prefetch(at: *const u8, lines: usize) {

@@ -24,6 +24,7 @@ mod avx2_float;
 #[cfg(target_arch = "x86_64")]
 #[allow(clippy::needless_range_loop)] // as above
 mod avx512;
+mod bandwidth;
 mod buffer;
 mod cache;
 #[cfg(test)]
@@ -38,15 +39,14 @@ mod neon;
 mod operands;
 mod pack;
 mod pool;
-mod roof;
 mod scalar;
 mod share;
 
+pub use bandwidth::read_bandwidth;
 pub use cache::Kv;
 pub use head::Head;
 pub use kernels::Isa;
 pub use pack::Packed;
-pub use roof::read_bandwidth;
 
 use buffer::Buffer;
 use kernels::Kernels;

@@ -36,7 +36,7 @@ pub struct Packed {
     pub(crate) rows: usize,
     pub(crate) cols: usize,
     codes: Buffer<u8>,
-    /// A factor for each row (`[tiles · 16]`, zero behind the last row): the tensor's scale where there are no groups.
+    /// A factor for each row (`[tiles · 16]`, zero past the last row): the tensor's scale where there are no groups.
     row_scale: Vec<f32>,
     groups: Option<GroupScales>,
 }

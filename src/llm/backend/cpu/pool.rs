@@ -1,10 +1,10 @@
 //! Worker threads that share one job at a time.
 //!
 //! The caller takes part in every job. Work is cut into chunks that threads claim one by one, and a job ends when its
-//! chunks are done: a worker that has not come to run yet (another process has its core) is not waited for. Workers
+//! chunks are done: a worker that has not started yet (another process has its core) is not waited for. Workers
 //! spin for a tenth of a millisecond after a job, because the next one usually follows, and then sleep. Once a worker was
-//! put aside within a chunk they spin hardly at all for a while: who spins uses up the share of the processor that the next
-//! chunk would need, is put aside in it, and the caller waits for a whole turn of the other process.
+//! preempted within a chunk they hardly spin at all for a while: a spinning thread uses up the CPU share that the next
+//! chunk needs, is then preempted in it, and the caller waits for the other process's whole time slice.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -14,19 +14,19 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Kind, Result};
 
-/// How long a thread looks for what it waits for before it sleeps: longer than anything the caller does alone between two
-/// jobs of a token, since to be woken takes as long again.
+/// How long a thread spins before it sleeps: longer than anything the caller does alone between two
+/// jobs of a token, since being woken takes as long again.
 const SPIN: Duration = Duration::from_micros(100);
 
 /// The same while another process wants the cores.
 const SHORT_SPIN: Duration = Duration::from_micros(2);
 /// A caller that waited this long for a chunk to end waited for another process: chunks are shorter, or so long that a worker
 /// that has to be woken for the next does not matter.
-const PUT_ASIDE: Duration = Duration::from_millis(1);
-/// How long the cores then count as wanted.
+const PREEMPTED: Duration = Duration::from_millis(1);
+/// How long the cores then count as contended.
 const CROWDED: Duration = Duration::from_millis(100);
 
-/// One thread's wait, counted from its first turn. By the clock: what a `pause` takes differs tenfold between processors.
+/// One thread's wait, counted from its first spin. By the clock, because the cost of a `pause` differs tenfold between processors.
 struct Spin {
     turns: u32,
     limit: Duration,
@@ -87,12 +87,12 @@ struct Shared {
     crowded_until_us: AtomicU64,
 }
 
-/// `threads` threads including whoever calls [`Pool::run`].
+/// `threads` threads including the caller of [`Pool::run`].
 pub(crate) struct Pool {
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// One job at a time; sessions on other threads wait here.
-    turn: Mutex<()>,
+    /// The decode lock: one job at a time; sessions on other threads wait here.
+    decode_lock: Mutex<()>,
 }
 
 impl Pool {
@@ -113,7 +113,7 @@ impl Pool {
             made: Instant::now(),
             crowded_until_us: AtomicU64::new(0),
         });
-        let mut pool = Self { shared, workers: Vec::new(), turn: Mutex::new(()) };
+        let mut pool = Self { shared, workers: Vec::new(), decode_lock: Mutex::new(()) };
         for i in 0..n {
             let shared = pool.shared.clone();
             let spawned = std::thread::Builder::new().name(format!("llm-{}", i + 1)).spawn(move || shared.work(i));
@@ -138,7 +138,7 @@ impl Pool {
             (0..chunks).for_each(job);
             return;
         }
-        let _turn = lock(&self.turn);
+        let _job = lock(&self.decode_lock);
         let shared = &*self.shared;
         // SAFETY: only the lifetime changes. `End` below closes the job and waits for every worker that joined it before
         // this function returns or unwinds, so no thread uses the pointer after `job` is gone.
@@ -200,7 +200,7 @@ impl Drop for End<'_> {
         }
         shared.caller_waits.store(false, Ordering::SeqCst);
         *lock(&shared.waiting) = None;
-        if spin.start.is_some_and(|start| start.elapsed() >= PUT_ASIDE) {
+        if spin.start.is_some_and(|start| start.elapsed() >= PREEMPTED) {
             let until = (shared.made.elapsed() + CROWDED).as_micros() as u64;
             shared.crowded_until_us.store(until, Ordering::Relaxed);
         }

@@ -66,7 +66,7 @@ impl<'a> HeadNorms<'a> {
 
 /// Where a layer's attention finds its rows.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
+pub(super) struct AttentionRows<'a> {
     /// f32 `[n, q heads | k heads | v heads]`.
     pub(super) qkv: View<'a>,
     /// f32 `[n, heads · head_dim]`; `None` where nothing is attended.
@@ -76,7 +76,14 @@ pub(super) struct Rows<'a> {
     pub(super) norms: Option<HeadNorms<'a>>,
 }
 
-fn args(kv: &Kv, layer: usize, n: usize, rows: Rows<'_>, partials: Option<&Partials>, splits: usize) -> Result<Args> {
+fn args(
+    kv: &Kv,
+    layer: usize,
+    n: usize,
+    rows: AttentionRows<'_>,
+    partials: Option<&Partials>,
+    splits: usize,
+) -> Result<Args> {
     let s = &kv.shape;
     let at = kv.layer(layer)?;
     let positions = s.kv_heads * s.context;
@@ -112,7 +119,14 @@ fn args(kv: &Kv, layer: usize, n: usize, rows: Rows<'_>, partials: Option<&Parti
 ///
 /// # Errors
 /// [`crate::error::Kind::Internal`] where memory is shorter than the shapes say.
-pub(super) fn rope_append(gpu: &Gpu, stream: &Stream, kv: &Kv, layer: usize, n: usize, rows: Rows<'_>) -> Result<()> {
+pub(super) fn rope_append(
+    gpu: &Gpu,
+    stream: &Stream,
+    kv: &Kv,
+    layer: usize,
+    n: usize,
+    rows: AttentionRows<'_>,
+) -> Result<()> {
     let name = format!("rope_append_{}_{}", kv.element(), kv.shape.head_dim);
     let heads = kv.shape.heads + 2 * kv.shape.kv_heads;
     let launch =
@@ -132,7 +146,7 @@ pub(super) fn attend(
     stream: &Stream,
     (kv, layer): (&Kv, usize),
     (n, fused): (usize, bool),
-    rows: Rows<'_>,
+    rows: AttentionRows<'_>,
     partials: &Partials,
 ) -> Result<()> {
     shape((1..=MAX_ROWS).contains(&n) && (n == 1 || !fused) && rows.out.is_some(), "attend")?;

@@ -203,7 +203,7 @@ impl Bench {
         let qkv = self.cuda.rows(plan.rows, shape.qkv_cols())?;
         let out = self.cuda.rows(plan.rows, shape.out_cols())?;
         let step = self.cuda.stream.zeros(4)?;
-        let rows = attend::Rows { qkv: qkv.view(), out: Some(out.view()), step: step.view(), norms: None };
+        let rows = attend::AttentionRows { qkv: qkv.view(), out: Some(out.view()), step: step.view(), norms: None };
         for depth in [0, plan.depth] {
             self.cuda.stream.upload(&step, 0, &(depth as u32).to_le_bytes())?;
             let bytes = (LAYERS * (depth + 1) * KV_HEADS * shape.head_bytes() * 2) as u64;

@@ -3,7 +3,7 @@
 use super::gpu::Gpu;
 use super::memory::{Buffer, KeepAlive, Pinned, View};
 use super::room::{Block, Memory};
-use super::stream::{Run, Stream};
+use super::stream::{Span, Stream};
 use crate::error::{Error, Kind, Result};
 use crate::llm::backend::{Footprint, KvPrecision, KvShape, shape};
 
@@ -111,12 +111,12 @@ impl Kv {
     }
 
     /// Every run of `len` positions, in pieces that fit the window.
-    fn runs(&self, len: usize) -> Vec<Run<'_>> {
+    fn runs(&self, len: usize) -> Vec<Span<'_>> {
         let mut out = Vec::new();
         let mut push = |buffer, offset: usize, bytes: usize| {
             for from in (0..bytes).step_by(WINDOW_BYTES) {
                 let bytes = WINDOW_BYTES.min(bytes - from);
-                out.push(Run { buffer, offset: (offset + from) as u64, bytes });
+                out.push(Span { buffer, offset: (offset + from) as u64, bytes });
             }
         };
         for head in 0..self.shape.layers * self.shape.kv_heads {
@@ -165,12 +165,12 @@ impl Kv {
     }
 }
 
-fn bytes_of(runs: &[Run<'_>]) -> usize {
+fn bytes_of(runs: &[Span<'_>]) -> usize {
     runs.iter().map(|r| r.bytes).sum()
 }
 
 /// `runs`, each of which fits the window, as many at a time as fit it together.
-fn windows<'a, 'b>(mut runs: &'a [Run<'b>]) -> impl Iterator<Item = &'a [Run<'b>]> {
+fn windows<'a, 'b>(mut runs: &'a [Span<'b>]) -> impl Iterator<Item = &'a [Span<'b>]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
         let fit = runs.iter().take_while(|r| {
@@ -200,7 +200,7 @@ mod tests {
             vec![9; 100_000],
             vec![],
         ] {
-            let runs: Vec<_> = each.iter().map(|&bytes| Run { buffer: &buffer, offset: 0, bytes }).collect();
+            let runs: Vec<_> = each.iter().map(|&bytes| Span { buffer: &buffer, offset: 0, bytes }).collect();
             let parts: Vec<_> = windows(&runs).collect();
             assert!(parts.iter().all(|p| !p.is_empty() && bytes_of(p) <= WINDOW_BYTES), "{}", each.len());
             assert_eq!(parts.concat().iter().map(|r| r.bytes).collect::<Vec<_>>(), each);

@@ -207,7 +207,7 @@ impl Loaded for Resident {
         // The session has a stream of its own: what was cleared in the model's must be there.
         c.stream.wait()?;
         let device = &c.gpu.device;
-        Ok(Box::new(Run {
+        Ok(Box::new(GpuTimeline {
             graphs: HashMap::new(),
             decoder,
             stream: Stream::new(device)?,
@@ -226,7 +226,7 @@ impl Loaded for Resident {
 const HEADER: usize = 64;
 
 /// One session: its cache, its workspace, its stream and what was recorded in it.
-struct Run {
+struct GpuTimeline {
     graphs: HashMap<(usize, bool), Graph>,
     /// All layers of one row at once, where the device and the model allow it.
     decoder: Option<Decoder>,
@@ -242,7 +242,7 @@ struct Run {
     model: Arc<Resident>,
 }
 
-impl Run {
+impl GpuTimeline {
     /// The device to itself for one token where all its layers are one launch; hold it until the stream has been waited for.
     fn decode_lock(&self, tokens: &[TokenId]) -> Option<DecodeLock> {
         (tokens.len() == 1 && self.decoder.is_some()).then(DecodeLock::wait)
@@ -331,10 +331,10 @@ impl Run {
         Ok(())
     }
 
-    fn rows(&self, layer: usize) -> Result<attend::Rows<'_>> {
+    fn rows(&self, layer: usize) -> Result<attend::AttentionRows<'_>> {
         let w = &self.work;
         let (qkv, out, step) = (w.qkv.view(), Some(w.attended.view()), w.step.view());
-        Ok(attend::Rows { qkv, out, step, norms: self.model.head_norms(layer)? })
+        Ok(attend::AttentionRows { qkv, out, step, norms: self.model.head_norms(layer)? })
     }
 
     /// Enqueues layer `i` of one row: five kernels.
@@ -394,7 +394,7 @@ impl Run {
 /// Weights of the next kernel that are asked for early on devices without dependent launch: half of Orin's L2.
 const AHEAD_BYTES: u64 = 1 << 20;
 
-impl Timeline for Run {
+impl Timeline for GpuTimeline {
     fn forward(&mut self, tokens: &[TokenId], start: usize, logits: Option<&mut [f32]>) -> Result<()> {
         let lock = self.decode_lock(tokens);
         self.compute(tokens, start, logits.is_some(), &lock)?;
@@ -410,7 +410,7 @@ impl Timeline for Run {
         self.fetch(logits)
     }
 
-    fn likeliest(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
+    fn argmax(&mut self, tokens: &[TokenId], start: usize) -> Result<Option<TokenId>> {
         let lock = self.decode_lock(tokens);
         self.compute(tokens, start, true, &lock)?;
         self.stream.wait()?;
@@ -443,7 +443,7 @@ impl Timeline for Run {
     }
 }
 
-impl Drop for Run {
+impl Drop for GpuTimeline {
     fn drop(&mut self) {
         // Memory must not go while kernels still use it; what failed has been reported.
         let _ = self.stream.wait();

@@ -274,7 +274,7 @@ impl Backend for Cuda {
         self.with_norm(&both, |at| {
             self.with_step(start, |step| {
                 let norms = norms.map(|n| attend::HeadNorms::of(at, kv.shape.head_dim, n.eps)).transpose()?;
-                let rows = attend::Rows { qkv: qkv.view(), out: None, step, norms };
+                let rows = attend::AttentionRows { qkv: qkv.view(), out: None, step, norms };
                 attend::rope_append(&self.gpu, &self.stream, kv, layer, n, rows)
             })
         })
@@ -288,7 +288,7 @@ impl Backend for Cuda {
             return Ok(());
         }
         self.with_step(start, |step| {
-            let rows = attend::Rows { qkv: qkv.view(), out: Some(out.view()), step, norms: None };
+            let rows = attend::AttentionRows { qkv: qkv.view(), out: Some(out.view()), step, norms: None };
             if n > MAX_ROWS {
                 return prompt_attend::prompt_attend(&self.gpu, &self.stream, kv, layer, n, rows);
             }

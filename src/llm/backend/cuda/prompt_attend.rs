@@ -1,7 +1,7 @@
 //! Launcher of `kernels/prompt_attend.cu`: attention of many rows.
 
 use super::agreed::{Arguments, Source, arguments};
-use super::attend::Rows;
+use super::attend::AttentionRows;
 use super::function::Launch;
 use super::gpu::Gpu;
 use super::kv::Kv;
@@ -50,7 +50,14 @@ pub(super) const SOURCE: Source = Source {
 ///
 /// # Errors
 /// [`crate::error::Kind::Internal`] where memory is shorter than the shapes say.
-pub(super) fn prompt_attend(gpu: &Gpu, stream: &Stream, kv: &Kv, layer: usize, n: usize, rows: Rows<'_>) -> Result<()> {
+pub(super) fn prompt_attend(
+    gpu: &Gpu,
+    stream: &Stream,
+    kv: &Kv,
+    layer: usize,
+    n: usize,
+    rows: AttentionRows<'_>,
+) -> Result<()> {
     let s = &kv.shape;
     shape(n > 0 && rows.out.is_some(), "prompt_attend")?;
     let at = kv.layer(layer)?;

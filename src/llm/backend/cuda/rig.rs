@@ -82,7 +82,7 @@ impl<'a> Rig<'a> {
         cuda.write_rows(&mut some, &floats(FILL * shape.qkv_cols()))?;
         for start in (0..shape.context).step_by(FILL) {
             stream.upload(&rig.step, 0, &(start as u32).to_le_bytes())?;
-            let of = attend::Rows { qkv: some.view(), ..rig.rows() };
+            let of = attend::AttentionRows { qkv: some.view(), ..rig.rows() };
             for layer in 0..layers.len() {
                 attend::rope_append(&cuda.gpu, stream, &rig.kv, layer, FILL.min(shape.context - start), of)?;
             }
@@ -98,9 +98,9 @@ impl<'a> Rig<'a> {
         Ok(rig)
     }
 
-    fn rows(&self) -> attend::Rows<'_> {
+    fn rows(&self) -> attend::AttentionRows<'_> {
         let [qkv, attended, _] = self.room.last();
-        attend::Rows { qkv: qkv.view(), out: Some(attended.view()), step: self.step.view(), norms: None }
+        attend::AttentionRows { qkv: qkv.view(), out: Some(attended.view()), step: self.step.view(), norms: None }
     }
 
     /// The FFN's inner row.

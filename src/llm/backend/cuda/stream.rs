@@ -28,7 +28,7 @@ unsafe impl Sync for Stream {}
 
 /// `bytes` bytes of a buffer from `offset` on.
 #[derive(Clone, Copy)]
-pub(super) struct Run<'a> {
+pub(super) struct Span<'a> {
     pub(super) buffer: &'a Buffer,
     pub(super) offset: u64,
     pub(super) bytes: usize,
@@ -134,7 +134,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Kind::Internal`] where a run is not within its buffer, or `to` is too small.
-    pub(super) fn download_all(&self, runs: &[Run<'_>], to: &mut Pinned) -> Result<()> {
+    pub(super) fn download_all(&self, runs: &[Span<'_>], to: &mut Pinned) -> Result<()> {
         self.device.bind()?;
         let mut rest: &mut [u8] = to;
         let enqueued = runs.iter().try_for_each(|run| {
@@ -155,7 +155,7 @@ impl Stream {
     ///
     /// # Errors
     /// [`Kind::Internal`] where a run is not within its buffer, or `from` is too small.
-    pub(super) fn upload_all(&self, from: &Pinned, runs: &[Run<'_>]) -> Result<()> {
+    pub(super) fn upload_all(&self, from: &Pinned, runs: &[Span<'_>]) -> Result<()> {
         self.device.bind()?;
         let mut rest: &[u8] = from;
         let enqueued = runs.iter().try_for_each(|run| {

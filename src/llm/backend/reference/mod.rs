@@ -1,4 +1,4 @@
-//! The truth: every operation written the plain way, one loop a sum. Slow, single-threaded, used by tests and by
+//! The reference: every operation written plainly, one loop per sum. Slow, single-threaded, used by tests and by
 //! `--backend reference`.
 
 use half::f16;

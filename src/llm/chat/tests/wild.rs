@@ -1,4 +1,4 @@
-//! Templates of the wild: what they make of a conversation here is what transformers makes of it.
+//! Templates found in the wild: a conversation renders here as it does in transformers.
 
 use minijinja::{Value, context};
 use serde_json::Value as Json;
@@ -68,7 +68,7 @@ fn what_a_template_cannot_write_is_told_before_anybody_speaks() {
     }
 }
 
-/// Whatever grows is paid for, however it grows.
+/// Anything that grows is charged, however it grows.
 #[test]
 fn growth_is_bounded() {
     let grow = |by: &str| {
@@ -84,7 +84,7 @@ fn growth_is_bounded() {
         "{{ 'x'.rjust(999999999) }}",
     ] {
         let e = chat(&grow(by)).and_then(|c| c.render(pocket(), &[], false)).expect_err(by);
-        assert!(e.to_string().contains("come to an end"), "{by}: {e}");
+        assert!(e.to_string().contains("does not come to an end"), "{by}: {e}");
     }
     assert!(chat("{{ [1] | chain([2]) }}").and_then(|c| c.render(pocket(), &[], false)).is_err());
 }

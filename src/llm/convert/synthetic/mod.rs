@@ -1,5 +1,5 @@
-//! Models of known shape with random weights: they compute exactly what a real checkpoint of that shape does, as fast,
-//! and say nothing. Same seed, same file.
+//! Models of known shape with random weights: they do exactly the computation of a real checkpoint of that shape, at the
+//! same speed, and their output is meaningless. Same seed, same file.
 
 use std::fs::File;
 use std::path::Path;
@@ -189,7 +189,7 @@ impl Plan {
         self.fill(path, |bytes| Output::create(path, bytes), watch).map(drop)
     }
 
-    /// Writes a file in `folder` that has no name: it goes with whoever has it open, whatever ends the process.
+    /// Writes a file in `folder` that has no name: it disappears with the process, however that ends.
     ///
     /// # Errors
     /// As [`Plan::write`].
@@ -285,7 +285,7 @@ impl Plan {
         let arch = p.architecture.name();
         d.text("general.architecture", arch);
         d.text("general.name", format!("{} {}", p.title, self.ty.name()));
-        d.text("general.description", "random weights, for measuring speed; what it writes means nothing");
+        d.text("general.description", "random weights, for measuring speed; its output is meaningless");
         for (key, value) in [
             ("block_count", self.layers),
             ("context_length", p.context),

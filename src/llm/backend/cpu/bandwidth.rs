@@ -1,4 +1,4 @@
-//! The roof: how fast this machine's threads read memory when they do nothing else with it.
+//! Memory bandwidth: how fast this machine's threads read memory, the roofline of decoding.
 
 use std::time::{Duration, Instant};
 
@@ -32,20 +32,20 @@ pub fn read_bandwidth(threads: usize, rounds: u32) -> Result<f64> {
 fn read(part: &[u64]) -> u64 {
     let mut sums = [0u64; 8];
     for line in part.chunks_exact(8) {
-        ask_ahead(line);
+        prefetch(line);
         sums.iter_mut().zip(line).for_each(|(s, v)| *s ^= v);
     }
     sums.iter().fold(0, |a, b| a ^ b)
 }
 
 #[inline]
-fn ask_ahead(line: &[u64]) {
+fn prefetch(line: &[u64]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // As far as the kernels ask.
+        // As far ahead as the kernels prefetch.
         const AHEAD: usize = 2560;
-        // SAFETY: SSE is part of every x86-64 processor, and a request never faults, whatever the address.
+        // SAFETY: SSE is part of every x86-64 processor, and a prefetch never faults, whatever the address.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast::<i8>().wrapping_add(AHEAD)) };
     }
     #[cfg(not(target_arch = "x86_64"))]
