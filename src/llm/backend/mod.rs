@@ -26,6 +26,7 @@ pub(crate) mod conformance;
 pub mod cpu;
 pub mod cuda;
 pub mod reference;
+pub(crate) mod shapes;
 pub mod timed;
 
 /// How keys and values are kept.
@@ -145,13 +146,6 @@ pub struct QkNorm {
     /// `[head_dim]`, in the order of the rotated pairs.
     pub k: Vec<f32>,
     pub eps: f32,
-}
-
-impl QkNorm {
-    /// Whether both fit heads of `head_dim`.
-    pub(crate) fn fits(&self, head_dim: usize) -> bool {
-        self.q.len() == head_dim && self.k.len() == head_dim
-    }
 }
 
 /// A ternary matrix on its way into a backend, with a factor for its output (1 unless the file has a `.scale` tensor).
@@ -346,11 +340,6 @@ pub trait Backend: Send + Sync + 'static {
         row: usize,
         logits: &mut [f32],
     ) -> Result<()>;
-}
-
-/// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not fit.
-pub(crate) fn shape(ok: bool, op: &str) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not fit each other"))) }
 }
 
 /// Smallest `max|x|` a row is quantized with.

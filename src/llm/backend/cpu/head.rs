@@ -12,6 +12,7 @@ use super::pack::{Int4, Packed, TILE};
 use super::pool::Pool;
 use super::share::Disjoint;
 use super::{Backend, Cpu, Error, Footprint, Kind, Part, Result, TOGETHER, TensorType, Ternary, quant};
+use crate::llm::backend::shapes::Size;
 use crate::llm::backend::{HEAD_BLOCK, Once};
 
 /// The output matrix `[rows, cols]`.
@@ -72,13 +73,13 @@ impl Head {
         }))
     }
 
-    /// Rows, columns.
-    pub(super) fn shape(&self) -> (usize, usize) {
-        match &self.0 {
+    pub(super) fn size(&self) -> Size {
+        let (rows, cols) = match &self.0 {
             Layout::Int4(w) => (w.rows, w.cols),
             Layout::Q8 { rows, cols, .. } | Layout::Dense { rows, cols, .. } => (*rows, *cols),
             Layout::Ternary(w) => (w.rows, w.cols),
-        }
+        };
+        Size { rows, cols }
     }
 }
 
