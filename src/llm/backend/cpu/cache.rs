@@ -2,6 +2,8 @@
 //!
 //! Keys: layer, KV head, block of 8 positions, dimension, position in the block. Values: layer, KV head, position,
 //! dimension. Of fp16 or of int8; int8's scales: layer, KV head, position.
+//!
+//! Source: the formulas of RoPE and of int8 are [`super::Backend::rope_append`]'s; the layout is tercet's own.
 
 use std::ops::Range;
 
@@ -268,7 +270,8 @@ impl PlaneWriter<'_> {
 const MAX_HEAD_DIM: usize = 1024;
 
 impl Writer<'_> {
-    /// Rotates a row `[q heads | k heads | v heads]` for `position` and stores its keys and values.
+    /// Rotates a row `[q heads | k heads | v heads]` for `position` and stores its keys and values. Source: RoPE,
+    /// arXiv:2104.09864.
     ///
     /// # Safety
     /// No two calls at the same time for the same position.

@@ -1,4 +1,5 @@
-//! The KV cache, the plain way: `[layer, position, kv head, dim]`.
+//! The KV cache, the plain way: `[layer, position, kv head, dim]`, fp16, or int8 with an f32 scale a head. Source of int8:
+//! the contract's quantizer (see [`crate::llm::backend`]), a head at a position being a row.
 
 use half::f16;
 

@@ -1,5 +1,7 @@
 //! The truth: every operation written the plain way, one loop a sum. Slow, single-threaded, used by tests and by
 //! `--backend reference`.
+//!
+//! Formulas, shapes and sources are [`Backend`]'s, operation by operation.
 
 use half::f16;
 
@@ -157,7 +159,8 @@ impl Linear {
         self.rows += w.rows();
     }
 
-    /// Row `r` times a quantized row, without the row's and the activation's scale.
+    /// Row `r` times a quantized row (int8 `[cols]`), without the row's and the activation's scale: integer sums, exact in
+    /// 32 bits. Source: the contract's.
     fn dot(&self, r: usize, x: &[i8]) -> f32 {
         let row = &self.trits[r * self.cols..(r + 1) * self.cols];
         let groups = self.cols / self.group;
@@ -182,7 +185,9 @@ impl Linear {
     }
 }
 
-/// The contract's quantizer; returns the scale.
+/// The contract's quantizer: `x` (f32 `[cols]`) to `q` (int8 `[cols]`); returns the scale, `max(|x|, 1e-5) / 127`.
+///
+/// Source: `activation_quant`, see [`super`].
 fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
     let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
     let s = 127.0 / absmax;
@@ -192,13 +197,17 @@ fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
     absmax / 127.0
 }
 
+/// `x · weight / √(mean(x²) + eps)`, all `[cols]`. Source: Zhang and Sennrich, 2019, arXiv:1910.07467.
 fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mean = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / x.len() as f64;
     let r = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
     x.iter().zip(weight).map(|(&v, &w)| v * r * w).collect()
 }
 
-/// int8 with a scale per 32, as the head wants its input.
+/// `x` (`[cols]`) as int8 `[cols]` with a scale per 32 (`[cols / 32]`), as the head wants its input.
+///
+/// Source: `quantize_row_q8_0_ref` of ggml-org/llama.cpp, ggml/src/ggml-quants.c at 36491e4, which rounds half away from zero
+/// where this rounds to even.
 fn quantize_blocks(x: &[f32]) -> (Vec<i8>, Vec<f32>) {
     let (mut q, mut d) = (Vec::new(), Vec::new());
     for block in x.chunks(HEAD_BLOCK) {
