@@ -131,7 +131,7 @@ impl Rope {
     }
 
     /// The table for `context` positions of pairs that turn by `frequencies` (`[pairs]`, radians a position), cosine and
-    /// sine times `magnitude`. Angles are f64, rounded to f32 once.
+    /// sine times `magnitude`; computed in f64 and rounded to f32 once.
     pub fn scaled(context: usize, frequencies: &[f64], magnitude: f64) -> Self {
         let table = (0..context)
             .flat_map(|p| frequencies.iter().map(move |f| (p as f64 * f).sin_cos()))

@@ -277,8 +277,11 @@ impl Decoder {
         let grid = grid(gpu, layers);
         shapes::shape(takes(layers, s, grid), || {
             let sizes = layers.first().map(|first| first.map(|w| (w.rows, w.cols)));
-            let of = (s.heads, s.kv_heads, s.head_dim);
-            format!("decode: {} layers whose matrices are {sizes:?}, heads {of:?}, on {grid} blocks", layers.len())
+            let (layers, heads, kv_heads, head_dim) = (layers.len(), s.heads, s.kv_heads, s.head_dim);
+            format!(
+                "decode: the kernel does not take {layers} layers of matrices {sizes:?} with {heads} query heads and \
+                 {kv_heads} KV heads of {head_dim} on {grid} blocks"
+            )
         })?;
         let [qkv, _, gate_up, _] = layers[0];
         let mut table: Vec<Layer> = Vec::with_capacity(layers.len());
@@ -357,7 +360,7 @@ impl Decoder {
         shapes::shape(fits, || {
             let (position, context, width) = (token.position, self.context, self.args.width);
             format!(
-                "decode: position {position} of a context of {context}, {width} columns of {} in {} bytes",
+                "decode: position {position} of a context of {context}; a row of {width} columns of {} in {} bytes",
                 token.ty, token.row_bytes
             )
         })?;

@@ -64,7 +64,7 @@ pub(super) fn embed(
     publish: Option<Publish<'_>>,
 ) -> Result<()> {
     shape(of.ty.row_bytes(of.cols).is_some_and(|b| b <= of.row_bytes), || {
-        format!("rows of the embedding: {} columns of {} in {} bytes", of.cols, of.ty, of.row_bytes)
+        format!("embed: {} columns of {} do not fit rows of {} bytes", of.cols, of.ty, of.row_bytes)
     })?;
     // Of a whole table only the caller knows which rows are read.
     let table = if of.ids.is_some() { of.row_bytes } else { n * of.row_bytes };

@@ -90,7 +90,7 @@ pub(super) fn ternary(gpu: &Gpu, stream: &Stream, from: &Stored<'_>, to: &Place<
         )
     })?;
     shape(from.ty.row_bytes(from.cols).is_some_and(|b| b <= from.row_bytes), || {
-        format!("repack: a stored row: {} columns of {} in {} bytes", from.cols, from.ty, from.row_bytes)
+        format!("repack: {} columns of {} do not fit rows of {} bytes", from.cols, from.ty, from.row_bytes)
     })?;
     let tiles = to.tiles * to.strips;
     let args = TernaryArgs {
