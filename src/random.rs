@@ -3,7 +3,8 @@
 /// The increment of the state.
 const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014).
+/// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014,
+/// doi:10.1145/2660193.2660195), with the constants of Vigna's splitmix64.c (prng.di.unimi.it).
 #[derive(Debug, Clone)]
 pub struct SplitMix64(u64);
 
@@ -24,7 +25,7 @@ impl SplitMix64 {
         mix(self.0)
     }
 
-    /// Uniform in [0, 1), in steps of 2⁻⁵³.
+    /// Uniform in [0, 1), in steps of 2⁻⁵³: the upper 53 bits, as Vigna's page on generators has it.
     pub fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }

@@ -1,4 +1,7 @@
 //! How samples are written in WAV files, and what they are as numbers in [−1, 1].
+//!
+//! Source: ITU-T G.711 (1988) for A-law and µ-law; "Multimedia Programming Interface and Data Specifications 1.0" (IBM and
+//! Microsoft, 1991) for integers: one byte without a sign, more with one.
 
 /// How one sample is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

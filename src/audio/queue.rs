@@ -274,7 +274,8 @@ impl Output for Queue {
     }
 }
 
-/// Amplitude for a volume: half the percentage sounds about half as loud.
+/// Amplitude (0 to 1) for a volume in percent: half the percentage is a quarter of the amplitude, −12 dB, and sounds about
+/// half as loud. Source: ten decibels for half the loudness, Stevens, "The measurement of loudness", 1955.
 fn amplitude(percent: u8) -> f32 {
     let x = f32::from(percent.min(100)) / 100.0;
     x * x

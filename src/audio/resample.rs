@@ -1,4 +1,7 @@
 //! From one sample rate to another: FFT resampling with the filter's delay taken out, so that lengths and times agree.
+//!
+//! Source: the crate rubato 5.0.1, `Fft` (overlap-add, windowed-sinc filter); its window is the square of Blackman-Harris
+//! (Harris, "On the use of windows for harmonic analysis with the discrete Fourier transform", 1978).
 
 use audioadapter_buffers::direct::SequentialSlice;
 use rubato::{Fft, FixedSync, Resampler as _, WindowFunction};

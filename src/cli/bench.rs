@@ -333,6 +333,7 @@ fn measure(session: &mut Session, test: Test, depth: usize, repeat: u32) -> Resu
     Ok(mean_and_deviation(&speeds))
 }
 
+/// Mean and sample standard deviation (over n − 1; 0 of a single number), in the unit of `xs`.
 pub(super) fn mean_and_deviation(xs: &[f64]) -> (f64, f64) {
     let n = xs.len() as f64;
     let mean = xs.iter().sum::<f64>() / n;

@@ -212,7 +212,8 @@ impl Test {
     }
 }
 
-/// Level and peak in dB of full scale.
+/// Peak and level (RMS) of samples in [−1, 1], in dB of full scale: `20·log10`, at least −120. A full square wave is 0 dB, a
+/// full sine −3: not the dBFS of AES17, in which the sine is 0.
 fn levels(pcm: &[f32]) -> (f32, f32) {
     let db = |x: f32| (20.0 * x.max(1e-6).log10()).max(-120.0);
     let peak = pcm.iter().fold(0f32, |m, x| m.max(x.abs()));

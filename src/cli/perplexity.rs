@@ -128,7 +128,10 @@ fn score(
     Ok(())
 }
 
-/// −ln of the softmax of `logits` at `token`.
+/// −ln of the softmax of `logits` (`[vocabulary]`) at `token`, in nats; the sum is f64.
+///
+/// Source: Jelinek et al., "Perplexity: a measure of the difficulty of speech recognition tasks", 1977; windows whose second
+/// half is scored as in llama.cpp's tools/perplexity (the revision in llama-cpp-python 0.3.36).
 fn surprise(logits: &[f32], token: TokenId) -> f64 {
     let max = logits.iter().fold(f32::NEG_INFINITY, |m, &v| m.max(v));
     let sum: f64 = logits.iter().map(|&v| f64::from(v - max).exp()).sum();

@@ -408,7 +408,8 @@ impl Ears {
         self.next_turn(self.vad_at, 0);
     }
 
-    /// Where the wake word detected at `heard` most likely ended: the quietest moment around there.
+    /// Where the wake word detected at `heard` (a sample) most likely ended: the quietest moment around there, by the mean
+    /// square of 20 ms at a time, every 10 ms. Tercet's own.
     fn word_end(&self, heard: u64) -> u64 {
         const STEP: u64 = samples_in_ms(10);
         let energy = |at: u64| {

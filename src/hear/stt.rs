@@ -275,6 +275,10 @@ impl Stt {
 }
 
 /// Whether somebody said this, where it is no loop: the text, Whisper's own doubts and the VAD's evidence taken together.
+///
+/// Source: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, arXiv:2212.04356, section
+/// 4.5, and `no_speech_thold` (0.6) and `logprob_thold` (−1.0) of whisper.cpp 1.8.3, which are those of openai/whisper,
+/// whisper/transcribe.py; −0.5 together with a doubt, and the VAD's evidence, are tercet's own.
 fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
     if heard.text.is_empty() || heard.logprob < settings.min_logprob {
         return false;
@@ -288,6 +292,9 @@ fn is_speech(heard: &Transcript, speech_ms: u32, settings: &Settings) -> bool {
 }
 
 /// Positions of the audio context for so many samples: what they fill and a second and a quarter, in steps of 64.
+///
+/// Source: 50 positions a second, 1500 in 30 s, arXiv:2212.04356, section 2.2; `audio_ctx` of whisper.cpp 1.8.3. The margins
+/// were measured.
 fn audio_context(samples: usize) -> usize {
     let filled = (samples * 50).div_ceil(RATE);
     (filled + 64).next_multiple_of(64).clamp(MIN_CONTEXT, FULL_CONTEXT)

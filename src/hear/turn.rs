@@ -62,7 +62,7 @@ pub trait EndOfTurn: Send {
 }
 
 /// A turn ends after `silence_ms` of silence, or, when the speaker has gone on after a pause, after half as much again
-/// as that pause: who hesitates once hesitates twice.
+/// as that pause: who hesitates once hesitates twice. The rule is tercet's own.
 #[derive(Debug, Clone)]
 pub struct SilenceEnd {
     silence_ms: u32,

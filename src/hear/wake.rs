@@ -2,6 +2,10 @@
 //!
 //! Every 80 ms: 1280 new samples and 480 old ones → 8 mel frames → a window of 76 mel frames → one embedding of 96
 //! values → a window of 16 embeddings → one score per word.
+//!
+//! Source: `AudioFeatures` and `Model.predict` of openWakeWord 0.4.0 (dscripka/openWakeWord, openwakeword/utils.py and
+//! model.py), whose scores the goldens are (`tests/golden/wake_scores.py`); the embedding is Google's speech_embedding
+//! (Lin et al., 2020, arXiv:2002.01322).
 
 use std::path::{Path, PathBuf};
 
@@ -212,6 +216,7 @@ fn embeddings_wanted(session: &Session) -> Option<usize> {
     }
 }
 
+/// The score (0 to 1) of a window of `[frames, 96]` embeddings.
 fn classify(session: &mut Session, window: &[f32], frames: usize) -> ort::Result<f32> {
     let outputs = session.run(ort::inputs![TensorRef::from_array_view(([1usize, frames, EMBEDDING], window))?])?;
     let (_, score) = outputs[0].try_extract_tensor::<f32>()?;
@@ -280,14 +285,16 @@ impl FrontEnd {
     }
 }
 
+/// Appends the mel frames (`[n, 32]`) of `samples` (16 kHz, in 16-bit values): `samples / 160 − 3` of them.
 fn append_mels(session: &mut Session, samples: &[f32], mels: &mut Vec<f32>) -> ort::Result<()> {
     let outputs = session.run(ort::inputs![TensorRef::from_array_view(([1usize, samples.len()], samples))?])?;
     let (_, m) = outputs[0].try_extract_tensor::<f32>()?;
-    // The embedding model was trained on another mel scale; this maps onto it.
+    // The embedding model was trained on another mel scale; this maps onto it (`melspec_transform` of openWakeWord).
     mels.extend(m.iter().map(|v| v / 10.0 + 2.0));
     Ok(())
 }
 
+/// The embedding (`[96]`) of a window of mel frames (`[76, 32]`).
 fn embed(session: &mut Session, mels: &[f32]) -> ort::Result<Vec<f32>> {
     let outputs = session.run(ort::inputs![TensorRef::from_array_view(([1usize, MEL_WINDOW, MEL_BINS, 1], mels))?])?;
     let (_, e) = outputs[0].try_extract_tensor::<f32>()?;

@@ -1,4 +1,9 @@
 //! From logits to a token.
+//!
+//! Sources: top-k, Fan et al., 2018, arXiv:1805.04833; top-p (nucleus), Holtzman et al., 2020, arXiv:1904.09751; min-p,
+//! Nguyen et al., 2024, arXiv:2407.01082; repetition penalty, Keskar et al. (CTRL), 2019, arXiv:1909.05858, multiplied
+//! where a logit is negative as `RepetitionPenaltyLogitsProcessor` of huggingface/transformers 5.23.0 does. Each is applied once
+//! to a token, however often it was said.
 
 use serde::{Deserialize, Serialize};
 
@@ -148,6 +153,8 @@ fn penalise(candidates: &mut [(f32, u32)], recent: &[TokenId], by: f32) {
     }
 }
 
+/// Draws from `candidates` (logit, id) at `u` in [0, 1): softmax of logits over the temperature after top-k, min-p and
+/// top-p, inverted at `u`; sums are f64. `s.temperature` is above 0. Sources at the top.
 fn draw(candidates: &mut Vec<(f32, u32)>, s: &Sampling, u: f64) -> TokenId {
     let likelier = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if s.top_k > 0 && s.top_k < candidates.len() {

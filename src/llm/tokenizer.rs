@@ -3,6 +3,10 @@
 //! Text becomes tokens in two steps: a regular expression cuts it into words, and each word's bytes are merged pair by
 //! pair in the order of the file's merge list. Special tokens (`<|eot_id|>`) are matched by name before the first step,
 //! and only where the caller says so: text that people wrote goes in with [`Specials::AsText`] and can never become one.
+//!
+//! Source: byte pair encoding, Sennrich et al., 2016, arXiv:1508.07909; on bytes, GPT-2 (openai/gpt-2, src/encoder.py); merging
+//! by the crate tokenizers 0.23. Patterns, `ignore_merges` and the names in `tokenizer.ggml.pre` as in src/llama-vocab.cpp of
+//! llama.cpp (the revision in llama-cpp-python 0.3.36, which made the goldens).
 
 use std::collections::HashMap;
 

@@ -1,6 +1,9 @@
 //! Earcons: short soft tones that say "listening", "done", "something went wrong", and ring for timers.
 //!
 //! Computed when needed, so there is no file to miss; each partial is a sine with a soft attack and a bell-like decay.
+//!
+//! Source: pitches of the equal-tempered scale, A4 = 440 Hz (ISO 16:1975), in Hz; the envelopes, and which tones say what, are
+//! tercet's own.
 
 use std::f32::consts::TAU;
 
@@ -64,7 +67,9 @@ pub fn render(kind: Kind) -> Pcm {
     pcm
 }
 
-/// Adds a note: fundamental, a soft octave and a trace of the third harmonic, decaying.
+/// Adds a note: fundamental, a soft octave and a trace of the third harmonic (1 : 0.25 : 0.08), under
+/// `smoothstep(attack) · e^(−3t) · (1 − t)`, `t` from 0 at its start to 1 at its end. What falls behind
+/// `samples` is left out.
 fn add(samples: &mut [f32], note: &Note) {
     let start = RATE.samples_in_ms(note.at_ms);
     let len = RATE.samples_in_ms(note.ms);

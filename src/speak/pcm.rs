@@ -35,6 +35,8 @@ impl Pcm {
     }
 
     /// Removes the silence at both ends but for a few milliseconds, and ramps the ends. Silence becomes nothing.
+    ///
+    /// What is silence is judged by the RMS, `√mean(x²)`, of windows of 5 ms; thresholds are tercet's own.
     pub(super) fn trim(&mut self) {
         let window = self.rate.samples_in_ms(WINDOW_MS).max(1);
         let rms: Vec<f32> = self
@@ -55,7 +57,7 @@ impl Pcm {
         self.fade_ends(FADE_MS);
     }
 
-    /// Raised-cosine ramps over `ms` at both ends.
+    /// Raised-cosine ramps over `ms` at both ends: half a Hann window (Blackman and Tukey, 1958).
     pub(super) fn fade_ends(&mut self, ms: u64) {
         let n = self.rate.samples_in_ms(ms).min(self.samples.len() / 2);
         let len = self.samples.len();

@@ -3,6 +3,8 @@
 //! Layout, little-endian: u32 version, string specification, u32 revision, u32 count, then for each variable
 //! string name, u8 rank, u32 dims, u8 element type, u32 byte count, bytes; then u32 count of aliases, each two
 //! strings. A string is a u16 length and so many bytes, the last a NUL.
+//!
+//! Source: `_serialize` of OpenNMT/CTranslate2, python/ctranslate2/specs/model_spec.py, and src/models/model.cc, which reads it.
 
 use std::collections::HashMap;
 

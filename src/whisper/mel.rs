@@ -1,4 +1,7 @@
 //! The mel filterbank that Whisper was trained with: triangles on Slaney's mel scale, normalised to equal area.
+//!
+//! Source: Slaney, "Auditory Toolbox", Interval Research technical report 1998-010, as `librosa.filters.mel(sr=16000, n_fft=400)`
+//! computes it, of which openai/whisper, whisper/assets/mel_filters.npz, is the output (Radford et al., 2022, arXiv:2212.04356).
 
 /// Bins of the spectrum: 400 samples at 16 kHz give 201.
 pub(super) const BINS: usize = 201;
@@ -14,10 +17,12 @@ fn log_step() -> f64 {
     6.4f64.ln() / 27.0
 }
 
+/// Slaney's mels of a frequency in Hz.
 fn to_mel(hz: f64) -> f64 {
     if hz < KNEE_HZ { hz / HZ_PER_MEL } else { KNEE_MEL + (hz / KNEE_HZ).ln() / log_step() }
 }
 
+/// The frequency in Hz of Slaney's mels; undoes [`to_mel`].
 fn to_hz(mel: f64) -> f64 {
     if mel < KNEE_MEL { mel * HZ_PER_MEL } else { KNEE_HZ * (log_step() * (mel - KNEE_MEL)).exp() }
 }

@@ -3,6 +3,9 @@
 //! Tensors keep their values but not their names and order: CTranslate2 fuses the query, key and value projections,
 //! which whisper.cpp wants apart, and drops the mel filterbank, which is computed again. The same input gives the
 //! same bytes on every machine, so the manifest can hold the sha256 of the result.
+//!
+//! Source: the file as `whisper_model_load` of whisper.cpp 1.8.3, src/whisper.cpp, reads it; names as the specifications
+//! of OpenNMT/CTranslate2, python/ctranslate2/specs, give them (model versions 4 to 6).
 
 use serde::Deserialize;
 

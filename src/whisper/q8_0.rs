@@ -1,4 +1,6 @@
 //! ggml's Q8_0: blocks of 32 weights, an fp16 scale and 32 signed bytes; `w = q · d`.
+//!
+//! Source: `quantize_row_q8_0_ref` of the ggml in whisper.cpp 1.8.3, ggml/src/ggml-quants.c.
 
 use half::f16;
 

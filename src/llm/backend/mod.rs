@@ -10,6 +10,10 @@
 //! A row `x` is quantized as `s = 127 / max(|x|, 1e-5)`, `q = clamp(round_half_even(x·s), −128, 127)`; its scale is `1/s`,
 //! computed as `max(|x|, 1e-5) / 127`. A ternary linear is the exact integer dot of `q` with its codes, scaled once per
 //! group. Everything else is f32; where sums are f64 it says so.
+//!
+//! Source: Ma et al., "The Era of 1-bit LLMs" (BitNet b1.58), 2024, arXiv:2402.17764; `activation_quant`
+//! of huggingface/transformers 5.23.0, src/transformers/integrations/bitnet.py (the same 1e-5, the same clamp; PyTorch's
+//! `round` is half to even). A scale a group is Q2_0's of Ternary-Bonsai (PrismML).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +30,7 @@ pub(crate) mod conformance;
 pub mod cpu;
 pub mod cuda;
 pub mod reference;
+pub(crate) mod shapes;
 pub mod timed;
 
 /// Precision of the KV cache.
@@ -95,6 +100,10 @@ impl KvShape {
 }
 
 /// Rotary embedding of adjacent pairs: cosine and sine for every position and pair.
+///
+/// Source: Su et al., "RoFormer" (RoPE), 2021, arXiv:2104.09864, section 3.4, whose pairs are adjacent, as are Llama's in
+/// GGUF. GPT-NeoX and Hugging Face rotate halves, `(i, i + pairs)`: such heads are reordered when they are loaded
+/// ([`super::quant::Halves`]), which changes no dot product.
 #[derive(Debug)]
 pub struct Rope {
     /// Rotated pairs of a head; dimensions from `2·pairs` on are left as they are.
@@ -104,12 +113,15 @@ pub struct Rope {
 }
 
 impl Rope {
-    /// The table for `context` positions; `factors` (one per pair) divide the frequencies, as Llama 3.1 does.
+    /// The table for `context` positions; `factors` (`[pairs]`) divide the frequencies, as Llama 3.1 does.
+    ///
+    /// Source of the factors: `_compute_llama3_parameters` of huggingface/transformers 5.23.0, modeling_rope_utils.py, which
+    /// llama.cpp's converter writes as `rope_freqs.weight`.
     pub fn new(context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Self {
         Self::scaled(context, &Self::frequencies(pairs, base, factors), 1.0)
     }
 
-    /// Radians a position, for each pair.
+    /// Radians a position, for each pair: `base^(−i / pairs)`, divided by `factors[i]` where there are any (`[pairs]`).
     pub fn frequencies(pairs: usize, base: f64, factors: Option<&[f32]>) -> Vec<f64> {
         let frequency = |i: usize| {
             let f = base.powf(-(i as f64) / pairs as f64);
@@ -118,7 +130,8 @@ impl Rope {
         (0..pairs).map(frequency).collect()
     }
 
-    /// The table for `context` positions of pairs that turn by `frequencies`, cosine and sine times `magnitude`.
+    /// The table for `context` positions of pairs that turn by `frequencies` (`[pairs]`, radians a position), cosine and
+    /// sine times `magnitude`; computed in f64 and rounded to f32 once.
     pub fn scaled(context: usize, frequencies: &[f64], magnitude: f64) -> Self {
         let table = (0..context)
             .flat_map(|p| frequencies.iter().map(move |f| (p as f64 * f).sin_cos()))
@@ -127,7 +140,7 @@ impl Rope {
         Self { pairs: frequencies.len(), table }
     }
 
-    /// The pairs of `position`.
+    /// The pairs of `position` (`[pairs]`), which is below the table's `context`.
     pub fn at(&self, position: usize) -> &[(f32, f32)] {
         &self.table[position * self.pairs..(position + 1) * self.pairs]
     }
@@ -138,6 +151,9 @@ impl Rope {
 }
 
 /// RMSNorm of every head of a layer's queries and keys, before they are rotated (Qwen3).
+///
+/// Source: Henry et al., "Query-Key Normalization for Transformers", 2020, arXiv:2010.04245, with RMSNorm as in the Qwen3
+/// Technical Report, 2025, arXiv:2505.09388; modeling_qwen3.py of huggingface/transformers 5.23.0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct QkNorm {
     /// `[head_dim]`, in the order of the rotated pairs.
@@ -145,13 +161,6 @@ pub struct QkNorm {
     /// `[head_dim]`, in the order of the rotated pairs.
     pub k: Vec<f32>,
     pub eps: f32,
-}
-
-impl QkNorm {
-    /// Whether both fit heads of `head_dim`.
-    pub(crate) fn fits(&self, head_dim: usize) -> bool {
-        self.q.len() == head_dim && self.k.len() == head_dim
-    }
 }
 
 /// A ternary matrix on its way into a backend, with a factor for its output (1 unless the file has a `.scale` tensor).
@@ -287,17 +296,25 @@ pub trait Backend: Send + Sync + 'static {
 
     // ---- operations ----
 
-    /// `x[i] = table[tokens[i]]`.
+    /// `x[i] = table[tokens[i]]`, for `[tokens]` rows of `x`; decoded as [`super::quant::decode`] says.
+    ///
+    /// # Errors
+    /// As [`Backend`], and for a token outside the vocabulary; [`Kind::Device`] where the file was changed.
     fn embed(&self, table: &Self::Embedding, tokens: &[TokenId], x: &mut Self::Rows) -> Result<()>;
 
-    /// `out = quantize(x · r · weight)`, `r = 1/√(mean(x²) + eps)` with the mean in f64; `weight` is `[cols]`.
+    /// `out = quantize(x · r · weight)`, `r = 1/√(mean(x²) + eps)` with the mean in f64; `x` and `out` are `[n, cols]`,
+    /// `weight` is `[cols]`.
+    ///
+    /// Source: RMSNorm, Zhang and Sennrich, 2019, arXiv:1910.07467; with eps inside the root, as `LlamaRMSNorm`.
     fn norm_quantize(&self, x: &Self::Rows, n: usize, weight: &[f32], eps: f32, out: &mut Self::Quant) -> Result<()>;
 
-    /// `out = quantize(x)`.
+    /// `out = quantize(x)`, both `[n, cols]`. Source: the contract's.
     fn quantize(&self, x: &Self::Rows, n: usize, out: &mut Self::Quant) -> Result<()>;
 
     /// `y = W x`: for one scale a tensor `y = dot · (row_scale · x_scale)`, for groups
     /// `y = (Σ_g d_g · dot_g) · (row_scale · x_scale)`, groups summed in order. `W` is `[out, in]`, `x` `[n, in]`, `y` `[n, out]`.
+    ///
+    /// Source: the contract's; the scales stand outside the integer sum, as `BitLinear` of transformers has them.
     fn linear_into(&self, w: &Self::Linear, x: &Self::Quant, n: usize, y: &mut Self::Rows) -> Result<()>;
 
     /// `y += W x`, as [`Backend::linear_into`].
@@ -308,6 +325,8 @@ pub trait Backend: Send + Sync + 'static {
     /// by head as [`KvPrecision`] says. An adjacent pair `(a, b)` becomes `(a·cos − b·sin, a·sin + b·cos)`. Where there are
     /// `norms`, every head of the queries and keys is normed first: `x · r · weight` with `r` as in
     /// [`Backend::norm_quantize`], over `head_dim`.
+    ///
+    /// Source: [`Rope`], [`QkNorm`]; int8 keys and values are the contract's quantizer, a head at a position being a row.
     fn rope_append(
         &self,
         qkv: &mut Self::Rows,
@@ -321,6 +340,10 @@ pub trait Backend: Send + Sync + 'static {
     /// Causal attention of rows `0..n` at positions `start..start + n` over the cache's positions up to their own:
     /// `out = softmax(q·kᵀ / √head_dim) · v`; query head `h` reads KV head `h / (heads / kv_heads)`. `out` is `[n, heads·head_dim]`.
     /// Keys and values are what the cache holds: fp16, or integers times their scale.
+    ///
+    /// Source: Vaswani et al., 2017, arXiv:1706.03762; query heads that share a KV head, Ainslie et al., 2023,
+    /// arXiv:2305.13245. The largest score is subtracted before `exp`; a backend may keep a running maximum instead (Milakov
+    /// and Gimelshein, 2018, arXiv:1805.02867; FlashAttention, Dao et al., 2022, arXiv:2205.14135), which is the same sum.
     fn attend(
         &self,
         qkv: &Self::Rows,
@@ -331,12 +354,18 @@ pub trait Backend: Send + Sync + 'static {
         out: &mut Self::Rows,
     ) -> Result<()>;
 
-    /// `out = quantize(g / (1 + e^−g) · u)` for rows `[g | u]` of `gate_up` (`[n, 2·cols]`).
+    /// `out = quantize(g / (1 + e^−g) · u)` for rows `[g | u]` of `gate_up` (`[n, 2·cols]`); `out` is `[n, cols]`.
+    ///
+    /// Source: SwiGLU, Shazeer, "GLU Variants Improve Transformer", 2020, arXiv:2002.05202.
     fn swiglu_quantize(&self, gate_up: &Self::Rows, n: usize, out: &mut Self::Quant) -> Result<()>;
 
     /// `logits = H · rmsnorm(x[row])`. Where `H` is Q4_0 or Q8_0 the normed row is quantized to int8 with a scale per 32
     /// (`d = max|x|/127` rounded to fp16, `q = round_half_even(x·127/max|x|)`) and `logit = Σ_block dot · (d_w · d_x)`, blocks
-    /// in order; where it is ternary, as [`Backend::linear_into`]; else the product is f32.
+    /// in order; where it is ternary, as [`Backend::linear_into`]; else the product is f32. `H` is `[vocabulary, cols]`, `weight`
+    /// `[cols]`, `logits` `[vocabulary]`.
+    ///
+    /// Source: Q8_0's scale and its dot product with Q4_0 and Q8_0 in ggml-org/llama.cpp, ggml/src/ggml-quants.c at 36491e4,
+    /// but for rounding half to even.
     fn logits(
         &self,
         head: &Self::Head,
@@ -348,13 +377,8 @@ pub trait Backend: Send + Sync + 'static {
     ) -> Result<()>;
 }
 
-/// An [`Kind::Internal`] error unless `ok`: a caller gave an operation shapes that do not fit.
-pub(crate) fn shape(ok: bool, op: &str) -> Result<()> {
-    if ok { Ok(()) } else { Err(Error::new(Kind::Internal, format!("{op}: the shapes do not fit each other"))) }
-}
-
-/// Smallest `max|x|` a row is quantized with.
+/// Smallest `max|x|` a row is quantized with (`clamp(min=1e-5)` of `activation_quant`).
 pub const MIN_ABSMAX: f32 = 1e-5;
 
-/// Int8 rows' scale per this many columns, where the head wants finer scales.
+/// Int8 rows' scale per this many columns, where the head wants finer scales (ggml's `QK8_0`).
 pub const HEAD_BLOCK: usize = 32;

@@ -1,4 +1,7 @@
 //! Linears of a checkpoint, row by row as ternary codes.
+//!
+//! Source: `pack_weights` (two bits for each quarter of the rows) and `WeightQuant` (absmean: `s = 1 / max(mean|w|, 1e-5)`,
+//! `round(w·s)` clamped to ±1) of huggingface/transformers 5.23.0, src/transformers/integrations/bitnet.py; arXiv:2402.17764.
 
 use half::f16;
 
@@ -190,6 +193,10 @@ pub(super) fn scale_of(
     }
 }
 
+/// `mean|w|` of all `total` numbers, summed in f64.
+///
+/// # Errors
+/// What reading says; where it is interrupted.
 fn mean_magnitude(tensor: &Tensor<'_>, total: usize, watch: &mut Watch<'_>) -> Result<f32> {
     let (mut raw, mut floats) = (Vec::new(), Vec::new());
     let mut sum = 0f64;
@@ -202,6 +209,10 @@ fn mean_magnitude(tensor: &Tensor<'_>, total: usize, watch: &mut Watch<'_>) -> R
     Ok((sum / total as f64) as f32)
 }
 
+/// The one number in `name.weight_scale`.
+///
+/// # Errors
+/// [`Kind::Corrupt`] where it is missing or is more than one number.
 fn packed_scale(shards: &Shards, name: &str) -> Result<f32> {
     let tensor = shards.require(&format!("{name}.weight_scale"))?;
     let mut scale = [0f32];

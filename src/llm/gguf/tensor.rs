@@ -1,4 +1,6 @@
 //! Tensor infos: types, sizes, and where each tensor lies.
+//!
+//! Source: docs/gguf.md of ggml-org/ggml; the types' numbers are `enum ggml_type` of ggml.h, blocks ggml-common.h's.
 
 use std::fmt;
 use std::ops::Range;

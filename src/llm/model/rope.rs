@@ -8,13 +8,16 @@ use crate::llm::gguf::Gguf;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum RopeScaling {
     None,
-    /// Every frequency divided by the factor.
+    /// Every frequency divided by the factor (position interpolation, Chen et al., 2023, arXiv:2306.15595).
     Linear(f64),
     Yarn(Yarn),
 }
 
 /// YaRN: frequencies that turn often within the original context stay, those that turn seldom are divided by `factor`,
 /// those between are blended; cosine and sine grow by `attention · (1 + 0.1·ln factor)`.
+///
+/// Source: Peng et al., "YaRN", 2023, arXiv:2309.00071, section 3; `_compute_yarn_parameters` of huggingface/transformers
+/// 5.23.0, src/transformers/modeling_rope_utils.py, whose rounding of the bounds this follows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Yarn {
     pub factor: f64,
@@ -62,7 +65,7 @@ impl RopeScaling {
     }
 
     /// The table for `context` positions of heads that turn in `pairs` pairs; `factors` (`[pairs]`) is the file's
-    /// `rope_freqs.weight`.
+    /// `rope_freqs.weight`. `base` is `rope_theta`; sources at [`RopeScaling`] and [`Rope`].
     pub(super) fn table(&self, context: usize, pairs: usize, base: f64, factors: Option<&[f32]>) -> Rope {
         let mut frequencies = Rope::frequencies(pairs, base, factors);
         let magnitude = match self {
@@ -81,11 +84,12 @@ impl RopeScaling {
 }
 
 impl Yarn {
-    /// The pair that turns `turns` times within the original context.
+    /// The pair that turns `turns` times within the original context (`find_correction_dim`).
     fn pair_of(&self, turns: f64, pairs: usize, base: f64) -> f64 {
         pairs as f64 * (self.original / (turns * std::f64::consts::TAU)).ln() / base.ln()
     }
 
+    /// Stretches `frequencies` (`[pairs]`, radians a position) in place.
     fn scale(&self, frequencies: &mut [f64], base: f64) {
         let pairs = frequencies.len();
         let low = self.pair_of(self.beta_fast, pairs, base).floor().max(0.0);

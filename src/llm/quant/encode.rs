@@ -1,4 +1,7 @@
 //! Numbers to stored blocks, bit for bit as ggml writes them.
+//!
+//! Source: `quantize_row_q8_0_ref`, `quantize_row_q4_0_ref`, `quantize_row_tq1_0_ref` and `quantize_row_tq2_0_ref` of
+//! ggml-org/llama.cpp, ggml/src/ggml-quants.c at 36491e4; Q2_0 as the GGUFs of Ternary-Bonsai (PrismML) have it.
 
 use half::{bf16, f16};
 
@@ -68,6 +71,7 @@ fn whole(ty: TensorType, n: usize) -> Result<()> {
     }
 }
 
+/// 32 numbers; `quantize_row_q8_0_ref`.
 fn q8_0(x: &[f32], out: &mut Vec<u8>) {
     let d = x.iter().fold(0f32, |m, v| m.max(v.abs())) / 127.0;
     let inverse = if d > 0.0 { 1.0 / d } else { 0.0 };
@@ -75,6 +79,7 @@ fn q8_0(x: &[f32], out: &mut Vec<u8>) {
     out.extend(x.iter().map(|v| (v * inverse).round() as i8 as u8));
 }
 
+/// 32 numbers; `quantize_row_q4_0_ref`.
 fn q4_0(x: &[f32], out: &mut Vec<u8>) {
     // The first of those with the largest magnitude, with its sign.
     let largest = x.iter().fold(0f32, |m, &v| if v.abs() > m.abs() { v } else { m });
@@ -85,12 +90,14 @@ fn q4_0(x: &[f32], out: &mut Vec<u8>) {
     out.extend((0..16).map(|i| code(x[i]) | code(x[i + 16]) << 4));
 }
 
+/// 256 codes; `quantize_row_tq2_0_ref`.
 fn tq2_0(codes: &[u8], out: &mut Vec<u8>) {
     for half in codes.chunks_exact(128) {
         out.extend((0..32).map(|i| half[i] | half[i + 32] << 2 | half[i + 64] << 4 | half[i + 96] << 6));
     }
 }
 
+/// 256 codes; `quantize_row_tq1_0_ref`.
 fn tq1_0(codes: &[u8], out: &mut Vec<u8>) {
     let (five, rest) = codes.split_at(160);
     let (sixteen, four) = rest.split_at(80);

@@ -1,4 +1,7 @@
 //! The two K-quants that embeddings and heads of ternary models are found in.
+//!
+//! Source: `block_q4_K` and `block_q6_K`, `dequantize_row_q4_K` and `dequantize_row_q6_K` of ggml-org/llama.cpp,
+//! ggml/src/ggml-quants.c at 36491e4.
 
 use super::f16_at;
 
@@ -19,6 +22,7 @@ pub(super) fn q4_k(b: &[u8], out: &mut [f32]) {
 }
 
 /// Scale and minimum of sub-block `j`: 6 bits each, the upper two bits of the last four kept in the first eight bytes.
+/// Source: `get_scale_min_k4`, as above.
 fn scale_and_min(p: &[u8], j: usize) -> (u8, u8) {
     if j < 4 {
         (p[j] & 63, p[j + 4] & 63)

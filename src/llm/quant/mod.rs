@@ -2,6 +2,10 @@
 //!
 //! [`decode`] turns any supported type into f32, exactly as ggml does; [`Ternary`] gives ternary matrices as codes and
 //! scales, which is what the kernels multiply with. All layouts are little-endian, blocks run along a row.
+//!
+//! Source: `block_q4_0` … `block_tq2_0` of ggml-org/llama.cpp, ggml/src/ggml-common.h, and the functions
+//! `dequantize_row_*` and `quantize_row_*_ref` of ggml/src/ggml-quants.c at 36491e4; Q2_0 as the GGUFs of Ternary-Bonsai
+//! (PrismML) have it. The goldens are from the Python package gguf (`tests/golden/quant.py`).
 
 use half::{bf16, f16};
 
@@ -66,6 +70,7 @@ fn f16_at(b: &[u8], at: usize) -> f32 {
 }
 
 /// 32 weights, 18 bytes: fp16 d, 16 bytes; low nibbles are the first 16 weights, high nibbles the second.
+/// Source: `dequantize_row_q4_0`.
 fn q4_0(b: &[u8], out: &mut [f32]) {
     let d = f16_at(b, 0);
     for (i, &byte) in b[2..18].iter().enumerate() {
@@ -74,7 +79,7 @@ fn q4_0(b: &[u8], out: &mut [f32]) {
     }
 }
 
-/// 32 weights, 34 bytes: fp16 d, 32 signed bytes.
+/// 32 weights, 34 bytes: fp16 d, 32 signed bytes. Source: `dequantize_row_q8_0`.
 fn q8_0(b: &[u8], out: &mut [f32]) {
     let d = f16_at(b, 0);
     for (o, &byte) in out.iter_mut().zip(&b[2..34]) {

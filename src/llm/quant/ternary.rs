@@ -1,4 +1,7 @@
 //! Ternary matrices: 2-bit codes with one scale for the tensor or for each group of columns.
+//!
+//! Source: TQ1_0 and TQ2_0 as `dequantize_row_tq1_0` and `dequantize_row_tq2_0` of ggml-org/llama.cpp,
+//! ggml/src/ggml-quants.c at 36491e4; Q2_0 as the GGUFs of Ternary-Bonsai (PrismML) have it.
 
 use super::{f16_at, unsupported};
 use crate::error::{Error, Kind, Result};
@@ -27,6 +30,9 @@ pub struct Ternary<'a> {
 }
 
 /// Rows of attention heads whose rotated pairs are stored as two halves (NEOX), read as adjacent pairs.
+///
+/// Source: `rotate_half` of huggingface/transformers, modeling_llama.py, and the permutation that undoes it in llama.cpp's
+/// converter (`permute`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Halves {
     /// Rows of a head; at least `2 · pairs`.

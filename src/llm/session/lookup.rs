@@ -3,6 +3,9 @@
 //! Draft tokens are computed together with the token before them, in one pass over the weights, and accepted only where
 //! the sampler then chooses them, so the output is the same as without them. When that does not pay, it stops: time lost
 //! to rejected tokens never exceeds [`STAKE`] of the time spent, plus the [`FIRST_STAKE`] tokens every session may try.
+//!
+//! Source: Saxena, "Prompt Lookup Decoding", 2023 (apoorvumang/prompt-lookup-decoding), a kind of speculative decoding
+//! (Leviathan et al., 2022, arXiv:2211.17192). When to stop is tercet's own.
 
 use std::time::Duration;
 

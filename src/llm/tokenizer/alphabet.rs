@@ -2,6 +2,8 @@
 //!
 //! Printable ASCII and Latin-1 bytes stand for themselves; the other 68, in order, are `U+0100` onward
 //! (a space is `Ġ`, a newline `Ċ`).
+//!
+//! Source: `bytes_to_unicode` of openai/gpt-2, src/encoder.py at 1b8a018.
 
 /// The character that stands for `byte`.
 pub(in crate::llm) fn char_of(byte: u8) -> char {

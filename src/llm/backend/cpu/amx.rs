@@ -11,6 +11,9 @@
 //!
 //! Shapes: any number of tokens. With 16 or more the last tile begins 16 before the end and computes some tokens twice;
 //! with fewer the tiles have that many rows. Columns are a multiple of 64. Everything else is [`avx512`]'s.
+//!
+//! Source: the formula is [`super::scalar`]'s; TDPBSSD and its operands as in Intel's Software Developer's Manual, volume 2, and
+//! permission by `arch_prctl` as in Linux's Documentation/arch/x86/xstate.rst.
 
 use std::arch::asm;
 use std::arch::x86_64::{__m512, _mm512_add_ps, _mm512_cvtepi32_ps, _mm512_mul_ps};

@@ -8,6 +8,9 @@
 //! a code is at most 3 and |q| at most 128, so a pair is at most 768. The fields of a packed byte are not all
 //! shifted down: fields 1 and 3 stay scaled by 4 (pairs of at most 3,072) in an accumulator of their own, which is
 //! divided, exactly, after each unit of 64 columns. The 16-bit sums are at most 24,576 before they are widened.
+//!
+//! Source: the formulas are [`super::scalar`]'s; unsigned codes with the offset taken out through `Σ q` as in
+//! `ggml_vec_dot_tq2_0_q8_K` of ggml-org/llama.cpp; `maddubs` is VPMADDUBSW of Intel's Software Developer's Manual, volume 2.
 
 use std::arch::x86_64::*;
 

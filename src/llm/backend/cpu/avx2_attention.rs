@@ -2,6 +2,9 @@
 //!
 //! One call: one KV head and the query heads that read it. Keys lie in blocks `[dimension, 8 positions]`: a lane is a
 //! position. Values lie `[position, dimension]`: a lane is a dimension. Nothing is summed across lanes.
+//!
+//! Formula: `Σ_p softmax_p(q·k_p / √head_dim) · v_p`, queries and output `[heads, head_dim]`. Source: arXiv:1706.03762
+//! with the query heads of arXiv:2305.13245; the largest score is subtracted before `exp`.
 
 use std::arch::x86_64::*;
 

@@ -3,6 +3,7 @@
 //! Formulas: `x·w / √(mean x² + eps)`; `q = round(x · 127 / max|x|)`, ties to even, with the scale `max|x| / 127`;
 //! `gate / (1 + e^−gate) · up`; `Σ w·x`. Layout: rows of f32 side by side; dense weights as the file has them, `[rows, cols]` of
 //! f32, fp16 or bf16. Shapes: any number of columns; what is left of eights is [`super::scalar`]'s.
+//! Sources: RMSNorm arXiv:1910.07467; `activation_quant` of arXiv:2402.17764; SwiGLU arXiv:2002.05202.
 
 use std::arch::x86_64::*;
 

@@ -7,6 +7,8 @@
 //! four fields of a packed byte are masked where they lie; each stays scaled by 1, 4, 16 or 64 in an accumulator of
 //! its own, divided exactly at the end. (The largest, field 3 at 192 · 128 a product, keeps 32 bits for rows of up to
 //! 350,000 columns.) Everything that is not an integer dot is AVX2's.
+//!
+//! Source: the formulas are [`super::scalar`]'s; VPDPBUSD as Intel's Software Developer's Manual, volume 2, defines it.
 
 use std::arch::x86_64::*;
 use std::marker::PhantomData;

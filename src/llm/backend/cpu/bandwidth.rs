@@ -11,6 +11,8 @@ const PART: usize = 256 << 20;
 
 /// Bytes a second that `threads` threads together read from memory, each a stretch of its own, the best of `rounds`.
 ///
+/// Source: as STREAM (McCalpin, 1995), but reading only, as a token does.
+///
 /// # Errors
 /// [`crate::error::Kind::Unavailable`] where the system has no memory or threads to give: 256 MiB a thread are taken.
 pub fn read_bandwidth(threads: usize, rounds: u32) -> Result<f64> {

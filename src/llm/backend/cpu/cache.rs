@@ -2,6 +2,8 @@
 //!
 //! Keys: layer, KV head, block of 8 positions, dimension, position in the block. Values: layer, KV head, position,
 //! dimension. Of fp16 or of int8; int8's scales: layer, KV head, position.
+//!
+//! Source: the formulas of RoPE and of int8 are [`super::Backend::rope_append`]'s; the layout is tercet's own.
 
 use std::ops::Range;
 
@@ -12,7 +14,7 @@ use super::buffer::Buffer;
 use super::operands::Cells;
 use super::scalar;
 use super::share::Disjoint;
-use super::{Footprint, KvShape, Result, shape};
+use super::{Footprint, KvShape, Result, shapes};
 use crate::llm::backend::KvPrecision;
 
 const BLOCK: usize = 8;
@@ -119,10 +121,6 @@ impl Kv {
         &self.shape
     }
 
-    pub(super) fn fits(&self, layer: usize, start: usize, n: usize) -> bool {
-        layer < self.shape.layers && start + n <= self.shape.context
-    }
-
     /// Cells of one layer's KV head.
     fn head_len(&self) -> usize {
         self.shape.context.next_multiple_of(BLOCK) * self.shape.head_dim
@@ -168,7 +166,7 @@ impl Kv {
 
     /// Every head's keys of the first `len` positions (in whole blocks), then its values.
     pub(super) fn save(&self, len: usize) -> Result<Vec<u8>> {
-        shape(len <= self.shape.context, "save_kv")?;
+        shapes::positions("save_kv", &self.shape, 0, 0, len)?;
         let mut out = Vec::with_capacity(self.saved_bytes(len));
         for head in 0..self.shape.layers * self.shape.kv_heads {
             let (keys, values, scales) = self.saved(head, len);
@@ -179,7 +177,8 @@ impl Kv {
     }
 
     pub(super) fn load(&mut self, len: usize, saved: &[u8]) -> Result<()> {
-        shape(len <= self.shape.context && saved.len() == self.saved_bytes(len), "load_kv")?;
+        shapes::positions("load_kv", &self.shape, 0, 0, len)?;
+        shapes::length("load_kv", "what was saved", saved.len(), self.saved_bytes(len))?;
         let mut from = saved;
         for head in 0..self.shape.layers * self.shape.kv_heads {
             let (keys, values, scales) = self.saved(head, len);
@@ -271,7 +270,8 @@ impl PlaneWriter<'_> {
 const MAX_HEAD_DIM: usize = 1024;
 
 impl Writer<'_> {
-    /// Rotates a row `[q heads | k heads | v heads]` for `position` and stores its keys and values.
+    /// Rotates a row `[q heads | k heads | v heads]` for `position` and stores its keys and values. Source: RoPE,
+    /// arXiv:2104.09864.
     ///
     /// # Safety
     /// No two calls at the same time for the same position.

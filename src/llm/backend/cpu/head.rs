@@ -3,6 +3,7 @@
 //! Formula: `logit = Σ_block (Σ w·q) · (d_w · d_x)` over blocks of 32 columns, `x` quantized by the block; dense and ternary heads as
 //! [`super::kernels`] says. Layout: Q4_0 as [`super::pack`]'s int4 tiles, everything else row by row. Shapes: `[vocabulary, width]`,
 //! width a multiple of the stored type's block.
+//! Source: as [`Backend::logits`].
 
 use half::f16;
 
@@ -12,6 +13,7 @@ use super::pack::{Int4, Packed, TILE};
 use super::pool::Pool;
 use super::share::Disjoint;
 use super::{Backend, Cpu, Error, Footprint, Kind, Part, Result, TOGETHER, TensorType, Ternary, quant};
+use crate::llm::backend::shapes::Size;
 use crate::llm::backend::{HEAD_BLOCK, Once};
 
 /// The output matrix `[rows, cols]`.
@@ -72,17 +74,20 @@ impl Head {
         }))
     }
 
-    /// Rows, columns.
-    pub(super) fn shape(&self) -> (usize, usize) {
-        match &self.0 {
+    pub(super) fn size(&self) -> Size {
+        let (rows, cols) = match &self.0 {
             Layout::Int4(w) => (w.rows, w.cols),
             Layout::Q8 { rows, cols, .. } | Layout::Dense { rows, cols, .. } => (*rows, *cols),
             Layout::Ternary(w) => (w.rows, w.cols),
-        }
+        };
+        Size { rows, cols }
     }
 }
 
-/// Decodes row by row into fp16.
+/// Decodes `rows × cols` weights of `ty`, row by row, into fp16 `[rows, cols]`.
+///
+/// # Errors
+/// As [`quant::decode`]; [`Kind::Unavailable`] where there is no memory.
 fn halves(ty: TensorType, rows: usize, cols: usize, bytes: &[u8]) -> Result<Buffer<u8>> {
     let mut own = Buffer::zeroed(rows * cols * 2)?;
     let mut row = vec![0f32; cols];
@@ -105,7 +110,7 @@ impl Footprint for Head {
     }
 }
 
-/// int8 with a scale per 32 (see [`Backend::logits`]).
+/// `x` (`[cols]`) as int8 with a scale and a sum per 32 (`[cols / 32]` each); formula and source at [`Backend::logits`].
 fn quantize_blocks(x: &[f32]) -> HeadRow {
     let mut row = HeadRow::default();
     for block in x.chunks(HEAD_BLOCK) {

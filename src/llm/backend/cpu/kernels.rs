@@ -2,7 +2,7 @@
 //!
 //! [`super::scalar`] says what each entry computes; the other sets compute the same (integers exactly, floats to the
 //! tolerances of the conformance suite). An entry may only be called on a processor with its set's features, which
-//! [`Isa::detect`] and [`Kernels::of`] see to.
+//! [`Isa::detect`] and [`Kernels::of`] see to. Sources are named at [`super::scalar`].
 
 #[cfg(target_arch = "aarch64")]
 use super::neon;

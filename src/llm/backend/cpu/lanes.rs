@@ -70,6 +70,8 @@ const LN2_HIGH: f32 = 355.0 / 512.0;
 /// `e^x`, relative error below 2e-7; arguments are clamped to ±87, where e^x is a normal number.
 ///
 /// x = n·ln 2 + r with |r| ≤ ln 2 / 2; e^r by its Taylor polynomial of degree 7, 2ⁿ through the exponent.
+///
+/// Source: Cody and Waite, "Software Manual for the Elementary Functions", 1980, chapter 6, whose ln 2 in two parts this is.
 #[inline]
 #[target_feature(enable = "avx2,fma")]
 pub(super) fn exp(x: __m256) -> __m256 {

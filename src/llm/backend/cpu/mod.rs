@@ -4,7 +4,8 @@
 //! that is too small to share runs on the caller alone; linears, the head and attention are cut into chunks of tiles
 //! or heads that the threads of [`pool`] claim.
 
-use super::{Backend, FileRows, Footprint, KvShape, Once, Part, QkNorm, shape};
+use super::shapes::Size;
+use super::{Backend, FileRows, Footprint, KvShape, Once, Part, QkNorm, shapes};
 use crate::error::{Error, Kind, Result};
 use crate::llm::gguf::TensorType;
 use crate::llm::quant::{self, Ternary};
@@ -178,7 +179,8 @@ impl Cpu {
         y: &mut Rows,
         put: impl Fn(&mut f32, f32) + Sync,
     ) -> Result<()> {
-        shape(w.cols == x.cols && w.rows == y.cols && x.holds(n) && y.holds(n), op)?;
+        shapes::holds(op, "x", x.size(), n, w.cols)?;
+        shapes::holds(op, "y", y.size(), n, w.rows)?;
         let rows: Vec<QuantRow<'_>> = (0..n).map(|i| x.row(i)).collect();
         let cols = y.cols;
         let out = Disjoint::new(&mut y.data);
@@ -247,8 +249,8 @@ impl Rows {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
-    fn holds(&self, n: usize) -> bool {
-        n * self.cols <= self.data.len()
+    fn size(&self) -> Size {
+        Size::of(self.data.len(), self.cols)
     }
 }
 
@@ -259,8 +261,8 @@ impl Quant {
         cols + CACHE_LINE
     }
 
-    fn holds(&self, n: usize) -> bool {
-        n <= self.scale.len()
+    fn size(&self) -> Size {
+        Size { rows: self.scale.len(), cols: self.cols }
     }
 
     fn row(&self, i: usize) -> QuantRow<'_> {
@@ -328,7 +330,7 @@ impl Backend for Cpu {
         Kv::new(shape)
     }
     fn linear(&self, parts: &[Part<'_>]) -> Result<Packed> {
-        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        shapes::stack("linear", parts)?;
         Packed::new(parts, &self.pool)
     }
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
@@ -339,16 +341,17 @@ impl Backend for Cpu {
     }
 
     fn write_rows(&self, to: &mut Rows, data: &[f32]) -> Result<()> {
-        shape(data.len() <= to.data.len() && data.len().is_multiple_of(to.cols), "write_rows")?;
+        shapes::whole_rows("write_rows", data.len(), to.size())?;
         to.data[..data.len()].copy_from_slice(data);
         Ok(())
     }
     fn read_rows(&self, from: &Rows, n: usize) -> Result<Vec<f32>> {
-        shape(from.holds(n), "read_rows")?;
+        shapes::holds("read_rows", "the buffer", from.size(), n, from.cols)?;
         Ok(from.data[..n * from.cols].to_vec())
     }
     fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
-        shape(to.holds(scales.len()) && q.len() == scales.len() * to.cols, "write_quant")?;
+        shapes::holds("write_quant", "the buffer", to.size(), scales.len(), to.cols)?;
+        shapes::length("write_quant", "q", q.len(), scales.len() * to.cols)?;
         let rows = to.q.chunks_mut(Quant::stride(to.cols));
         rows.zip(q.chunks_exact(to.cols)).for_each(|(to, q)| to[..q.len()].copy_from_slice(q));
         to.scale[..scales.len()].copy_from_slice(scales);
@@ -359,7 +362,7 @@ impl Backend for Cpu {
         Ok(())
     }
     fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
-        shape(from.holds(n), "read_quant")?;
+        shapes::holds("read_quant", "the buffer", from.size(), n, from.cols)?;
         Ok(((0..n).flat_map(|i| from.row(i).q).copied().collect(), from.scale[..n].to_vec()))
     }
     fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
@@ -370,7 +373,7 @@ impl Backend for Cpu {
     }
 
     fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
-        shape(x.holds(tokens.len()) && table.tensor.cols() == x.cols, "embed")?;
+        shapes::holds("embed", "x", x.size(), tokens.len(), table.tensor.cols())?;
         for (token, row) in tokens.iter().zip(x.data.chunks_exact_mut(x.cols)) {
             table.row(*token, row)?;
         }
@@ -378,14 +381,17 @@ impl Backend for Cpu {
     }
 
     fn norm_quantize(&self, x: &Rows, n: usize, weight: &[f32], eps: f32, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && out.holds(n) && x.cols == out.cols && weight.len() == x.cols, "norm_quantize")?;
+        shapes::holds("norm_quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("norm_quantize", "out", out.size(), n, out.cols)?;
+        shapes::length("norm_quantize", "the norm's weight", weight.len(), out.cols)?;
         // SAFETY: the table holds kernels of a set this processor has.
         self.quantize_rows(n, out, |i, row| unsafe { (self.kernels.norm)(x.row(i), weight, eps, row) });
         Ok(())
     }
 
     fn quantize(&self, x: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && out.holds(n) && x.cols == out.cols, "quantize")?;
+        shapes::holds("quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("quantize", "out", out.size(), n, out.cols)?;
         self.quantize_rows(n, out, |i, row| row.copy_from_slice(x.row(i)));
         Ok(())
     }
@@ -407,9 +413,11 @@ impl Backend for Cpu {
         norms: Option<&QkNorm>,
         kv: &mut Kv,
     ) -> Result<()> {
-        shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
-        let (heads, kv_heads, head_dim) = (kv.shape().heads, kv.shape().kv_heads, kv.shape().head_dim);
-        shape(norms.is_none_or(|by| by.fits(head_dim)), "rope_append")?;
+        let s = kv.shape();
+        shapes::qkv("rope_append", s, qkv.size(), n)?;
+        shapes::positions("rope_append", s, layer, start, n)?;
+        shapes::head_norms("rope_append", norms, s.head_dim)?;
+        let (heads, kv_heads, head_dim) = (s.heads, s.kv_heads, s.head_dim);
         let cols = qkv.cols;
         let rows = Disjoint::new(&mut qkv.data);
         let kv = kv.writer(layer);
@@ -429,8 +437,9 @@ impl Backend for Cpu {
 
     fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
         let s = kv.shape();
-        let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
-        shape(fit && kv.fits(layer, start, n), "attend")?;
+        shapes::qkv("attend", s, qkv.size(), n)?;
+        shapes::positions("attend", s, layer, start, n)?;
+        shapes::holds("attend", "out", out.size(), n, s.out_cols())?;
         let group = s.heads / s.kv_heads * s.head_dim;
         let cols = out.cols;
         let to = Disjoint::new(&mut out.data);
@@ -448,7 +457,8 @@ impl Backend for Cpu {
     }
 
     fn swiglu_quantize(&self, gate_up: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(gate_up.cols == 2 * out.cols && gate_up.holds(n) && out.holds(n), "swiglu_quantize")?;
+        shapes::holds("swiglu_quantize", "gate_up", gate_up.size(), n, 2 * out.cols)?;
+        shapes::holds("swiglu_quantize", "out", out.size(), n, out.cols)?;
         let cols = out.cols;
         self.quantize_rows(n, out, |i, row| {
             let (gate, up) = gate_up.row(i).split_at(cols);
@@ -459,7 +469,7 @@ impl Backend for Cpu {
     }
 
     fn logits(&self, head: &Head, weight: &[f32], eps: f32, x: &Rows, row: usize, logits: &mut [f32]) -> Result<()> {
-        shape(x.holds(row + 1) && weight.len() == x.cols && head.shape() == (logits.len(), x.cols), "logits")?;
+        shapes::logits(head.size(), weight.len(), x.size(), row, logits.len())?;
         let mut normed = vec![0f32; x.cols];
         // SAFETY: the table holds kernels of a set this processor has.
         unsafe { (self.kernels.norm)(x.row(row), weight, eps, &mut normed) };

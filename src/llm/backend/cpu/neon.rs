@@ -8,6 +8,8 @@
 //! is at most 48, so it is no negative byte; field 3 would be and is shifted down, which masks it too).
 //!
 //! Shapes: columns in units of 64, any number of rows and tokens. Floats are [`scalar`]'s, which the compiler makes NEON of.
+//!
+//! Source: the formulas are [`super::scalar`]'s; SDOT by element as in Arm's Architecture Reference Manual (FEAT_DotProd).
 
 use std::arch::aarch64::*;
 use std::arch::asm;

@@ -8,6 +8,8 @@
 //! column `64·unit + 16·v + 4·f + j` in bits `2f` and `2f + 1`, for `f` in 0..4.
 //! **Int4**, 4 bits a weight: tile, then 32-column block, then 4 vectors; byte `4·row + j` of vector `v` has the code
 //! (weight + 8) of column `32·block + 8·v + j` in its low and of column `32·block + 8·v + 4 + j` in its high nibble.
+//!
+//! Source: the layouts are tercet's own; what they are made from is [`crate::llm::quant`]'s.
 
 use half::f16;
 

@@ -8,6 +8,9 @@
 //!
 //! Layout: [`super::pack`]'s tiles and [`super::cache`]'s keys and values. Shapes: any number of rows, tokens and positions; columns
 //! in units of 64 (int4: 32).
+//!
+//! Sources are those of the operations in [`crate::llm::backend::Backend`]: BitNet b1.58 (arXiv:2402.17764), RMSNorm
+//! (arXiv:1910.07467), SwiGLU (arXiv:2002.05202), attention (arXiv:1706.03762), ggml's Q4_0 and Q8_0.
 
 use half::{bf16, f16};
 
@@ -15,7 +18,7 @@ use super::operands::{Cells, Float, HeadGroup, HeadRow, QuantRow};
 use super::pack::{INT4_BLOCK_BYTES, Int4, Packed, TILE, UNIT_BYTES, sixteen};
 use crate::llm::backend::MIN_ABSMAX;
 
-/// Adds a tile's unit times 64 quantized values: `Σ code·q`.
+/// Adds a tile's unit (`[4 vectors, 16 rows, 4 bytes]`) times 64 quantized values: `Σ code·q` for each of 16 rows.
 fn add_unit(unit: &[u8], q: &[i8], dot: &mut [i32; TILE]) {
     for (vector, q) in unit.chunks_exact(64).zip(q.chunks_exact(16)) {
         for (lane, dot) in dot.iter_mut().enumerate() {
@@ -35,6 +38,7 @@ pub(super) fn ternary_row(w: &Packed, first: usize, x: QuantRow<'_>, out: &mut [
     }
 }
 
+/// A tile's 16 ternary rows times one quantized row. Source: the contract's, with codes 0 to 2 and `Σ q` taken off.
 fn ternary_tile(w: &Packed, tile: usize, x: QuantRow<'_>, out: &mut [f32; TILE]) {
     let codes = w.tile(tile);
     let groups = w.groups(tile);
@@ -72,6 +76,8 @@ pub(super) fn int4_row(w: &Int4, first: usize, x: &HeadRow, out: &mut [[f32; TIL
     }
 }
 
+/// A tile's 16 rows of Q4_0 times `x` (`[cols]`). Source: `ggml_vec_dot_q4_0_q8_0` of llama.cpp, with the offset of 8 taken out
+/// through the sums of `x`.
 fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     let (codes, scales) = w.tile(tile);
     *out = [0.0; TILE];
@@ -92,6 +98,7 @@ fn int4_tile(w: &Int4, tile: usize, x: &HeadRow, out: &mut [f32; TILE]) {
     }
 }
 
+/// A Q8_0 row (`[cols / 32]` blocks of 34 bytes) times `x` (`[cols]`). Source: `ggml_vec_dot_q8_0_q8_0` of llama.cpp.
 pub(super) fn q8_dot(row: &[u8], x: &HeadRow) -> f32 {
     let mut sum = 0.0;
     for (b, block) in row.chunks_exact(34).enumerate() {
@@ -103,6 +110,7 @@ pub(super) fn q8_dot(row: &[u8], x: &HeadRow) -> f32 {
     sum
 }
 
+/// A row of `ty` (little-endian, `[cols]`) times `x` (`[cols]`), in f32.
 pub(super) fn dense_dot(ty: Float, row: &[u8], x: &[f32]) -> f32 {
     let half = |b: &[u8]| u16::from_le_bytes([b[0], b[1]]);
     match ty {
@@ -112,6 +120,7 @@ pub(super) fn dense_dot(ty: Float, row: &[u8], x: &[f32]) -> f32 {
     }
 }
 
+/// `x` (f32 `[cols]`) to `q` (int8 `[cols]`); gives `max(|x|, 1e-5) / 127`. Source: `activation_quant`, as the contract.
 pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
     let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
     let s = 127.0 / absmax;
@@ -121,17 +130,19 @@ pub(super) fn quantize(x: &[f32], q: &mut [i8]) -> f32 {
     absmax / 127.0
 }
 
+/// The sum of each 64 of `q` (`[cols]`) into `sums` (`[⌈cols / 64⌉]`), for undoing the codes' offset of one.
 pub(super) fn sums(q: &[i8], sums: &mut [i32]) {
     for (q, sum) in q.chunks(64).zip(sums) {
         *sum = q.iter().map(|&v| i32::from(v)).sum();
     }
 }
 
-/// `1/√(mean(x²) + eps)`, summed in f64.
+/// `1/√(mean(x²) + eps)` of `n` numbers, summed in f64. Source: RMSNorm, arXiv:1910.07467.
 pub(super) fn inverse_rms(sum_of_squares: f64, n: usize, eps: f32) -> f32 {
     (1.0 / (sum_of_squares / n as f64 + f64::from(eps)).sqrt()) as f32
 }
 
+/// `x · weight / √(mean(x²) + eps)`, all `[cols]`. Source: RMSNorm, arXiv:1910.07467.
 pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     let r = inverse_rms(x.iter().map(|&v| f64::from(v) * f64::from(v)).sum(), x.len(), eps);
     for ((o, v), w) in out.iter_mut().zip(x).zip(weight) {
@@ -139,12 +150,15 @@ pub(super) fn norm(x: &[f32], weight: &[f32], eps: f32, out: &mut [f32]) {
     }
 }
 
+/// `gate / (1 + e^−gate) · up`, all `[cols]`. Source: SwiGLU, arXiv:2002.05202.
 pub(super) fn swiglu(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
         *o = g / (1.0 + (-g).exp()) * u;
     }
 }
 
+/// The query heads of one KV head (`[heads, head_dim]`) over `a.len` positions into `out` of the same shape; `scores` is
+/// scratch. Softmax in two passes, the largest score subtracted. Source: arXiv:1706.03762, arXiv:2305.13245.
 pub(super) fn attend(a: HeadGroup<'_>, scores: &mut Vec<f32>, out: &mut [f32]) {
     match a.cells {
         Cells::F16 { k, v } => {

@@ -8,7 +8,7 @@ use super::memory::{View, or_null};
 use super::partials::{self, GROUP_HEADS, MAX_ROWS, MIN_SPAN, Partials};
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::shape;
 
 arguments! {
     Args as "AttendArgs" {
@@ -149,7 +149,10 @@ pub(super) fn attend(
     rows: AttentionRows<'_>,
     partials: &Partials,
 ) -> Result<()> {
-    shape((1..=MAX_ROWS).contains(&n) && (n == 1 || !fused) && rows.out.is_some(), "attend")?;
+    shape((1..=MAX_ROWS).contains(&n) && (n == 1 || !fused) && rows.out.is_some(), || {
+        let (most, out) = (if fused { 1 } else { MAX_ROWS }, if rows.out.is_some() { "a" } else { "no" });
+        format!("attend: {n} rows and {out} place for the output, but 1 to {most} rows and a place are expected")
+    })?;
     let name = format!("attend_{}{}_{}", if fused { "fused_" } else { "" }, kv.element(), kv.shape.head_dim);
     let groups = partials::head_groups(&kv.shape);
     let splits = partials::splits(gpu.device.multiprocessors, groups, kv.shape.context, n);

@@ -15,7 +15,7 @@ use super::room::{Block, Memory};
 use super::rows::Rows;
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::{Footprint, KvShape};
+use crate::llm::backend::{Footprint, KvShape, shapes};
 use crate::llm::gguf::TensorType;
 
 const WARPS: usize = 16;
@@ -275,7 +275,14 @@ impl Decoder {
     ) -> Result<Self> {
         let s = &kv.shape;
         let grid = grid(gpu, layers);
-        crate::llm::backend::shape(takes(layers, s, grid), "decode")?;
+        shapes::shape(takes(layers, s, grid), || {
+            let sizes = layers.first().map(|first| first.map(|w| (w.rows, w.cols)));
+            let (layers, heads, kv_heads, head_dim) = (layers.len(), s.heads, s.kv_heads, s.head_dim);
+            format!(
+                "decode: the kernel does not take {layers} layers of matrices {sizes:?} with {heads} query heads and \
+                 {kv_heads} KV heads of {head_dim} on {grid} blocks"
+            )
+        })?;
         let [qkv, _, gate_up, _] = layers[0];
         let mut table: Vec<Layer> = Vec::with_capacity(layers.len());
         for w in layers {
@@ -350,7 +357,13 @@ impl Decoder {
     pub(super) fn step(&self, stream: &Stream, token: Token<'_>, _lock: &DecodeLock) -> Result<()> {
         let row_bytes = token.ty.row_bytes(self.args.width as usize);
         let fits = token.position < self.context && row_bytes.is_some_and(|b| b <= token.row_bytes);
-        crate::llm::backend::shape(fits, "a token to decode")?;
+        shapes::shape(fits, || {
+            let (position, context, width) = (token.position, self.context, self.args.width);
+            format!(
+                "decode: position {position} of a context of {context}; a row of {width} columns of {} in {} bytes",
+                token.ty, token.row_bytes
+            )
+        })?;
         // The kernel reads whole words.
         let row = token.row.holding(token.row_bytes.next_multiple_of(4), "a token's row")?;
         let args = Args { row, ty: type_code(token.ty), position: token.position as i32, ..self.args };

@@ -6,7 +6,7 @@ use super::gpu::Gpu;
 use super::memory::{View, or_null};
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::shape;
 use crate::llm::gguf::TensorType;
 
 arguments! {
@@ -63,7 +63,9 @@ pub(super) fn embed(
     x: View<'_>,
     publish: Option<Publish<'_>>,
 ) -> Result<()> {
-    shape(of.ty.row_bytes(of.cols).is_some_and(|b| b <= of.row_bytes), "rows of the embedding")?;
+    shape(of.ty.row_bytes(of.cols).is_some_and(|b| b <= of.row_bytes), || {
+        format!("embed: {} columns of {} do not fit rows of {} bytes", of.cols, of.ty, of.row_bytes)
+    })?;
     // Of a whole table only the caller knows which rows are read.
     let table = if of.ids.is_some() { of.row_bytes } else { n * of.row_bytes };
     let args = Args {

@@ -8,7 +8,7 @@ use super::linear::Linear;
 use super::rows::Quant;
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes;
 
 arguments! {
     Args as "GemmArgs" {
@@ -57,7 +57,7 @@ pub(super) const SOURCE: Source = Source {
 /// # Errors
 /// [`crate::error::Kind::Internal`] where memory is shorter than the shapes say.
 pub(super) fn gemm(gpu: &Gpu, stream: &Stream, w: &Linear, x: &Quant, n: usize, to: To<'_>) -> Result<()> {
-    shape(x.holds(n) && x.cols == w.cols, "gemm")?;
+    shapes::holds("gemm", "x", x.size(), n, w.cols)?;
     let (rows, xscale, xsums) = gemv::quantized(x, n)?;
     let args = Args {
         w: w.weights()?,

@@ -9,7 +9,7 @@ use super::packing::STRIP_ROWS;
 use super::rows::{Quant, Rows};
 use super::stream::Stream;
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::{self, shape};
 
 arguments! {
     Args as "GemvArgs" {
@@ -112,7 +112,10 @@ impl<'a> To<'a> {
     /// [`Kind::Internal`] where they do not fit.
     pub(super) fn address(&self, w: &Linear, n: usize) -> Result<u64> {
         let cols = if self.output == Output::SwiGlu { w.half } else { w.rows };
-        shape(n > 0 && cols <= self.stride && (self.output != Output::SwiGlu || cols > 0), "a product's rows")?;
+        let stride = self.stride;
+        shape(n > 0 && cols <= stride && (self.output != Output::SwiGlu || cols > 0), || {
+            format!("a product: {n} rows of {cols} columns, {stride} apart, of a matrix of {} × {}", w.rows, w.cols)
+        })?;
         self.y.holding(((n - 1) * self.stride + cols) * 4, "a product's rows")
     }
 }
@@ -208,7 +211,8 @@ pub(super) fn gemv(gpu: &Gpu, stream: &Stream, w: &Linear, input: Input<'_>, to:
             (format!("q{}", depth_of_row(w, false).ok_or_else(too_wide)?), 1)
         }
         Input::Quant(q, n) => {
-            shape(n <= MAX_ROWS && q.holds(n) && q.cols == w.cols, "gemv")?;
+            shape(n <= MAX_ROWS, || format!("gemv: {n} rows, but at most {MAX_ROWS} are expected"))?;
+            shapes::holds("gemv", "x", q.size(), n, w.cols)?;
             (args.x, args.xscale, args.xsums) = quantized(q, n)?;
             (args.xstride, args.sums_stride) = (q.stride as i32, q.sums_stride as i32);
             let columns = if n == 1 { 1 } else { MAX_ROWS };

@@ -5,7 +5,7 @@ use super::memory::{Buffer, KeepAlive, Pinned, View};
 use super::room::{Block, Memory};
 use super::stream::{Span, Stream};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, KvPrecision, KvShape, shape};
+use crate::llm::backend::{Footprint, KvPrecision, KvShape, shapes};
 
 /// `[layer, KV head, position, dim]`, fp16, or int8 with an f32 scale for each position and head.
 pub struct Kv<B = Buffer> {
@@ -106,10 +106,6 @@ impl Kv {
         [&self.k, &self.v, &self.rope].into_iter().chain(scales).map(Buffer::owner).collect()
     }
 
-    pub(super) fn fits(&self, layer: usize, start: usize, n: usize) -> bool {
-        layer < self.shape.layers && start + n <= self.shape.context
-    }
-
     /// Every run of `len` positions, in pieces that fit the window.
     fn runs(&self, len: usize) -> Vec<Span<'_>> {
         let mut out = Vec::new();
@@ -133,7 +129,7 @@ impl Kv {
 
     /// Keys and values of positions `0..len` of all layers, as [`Kv::load`] takes them.
     pub(super) fn save(&self, gpu: &Gpu, stream: &Stream, len: usize) -> Result<Vec<u8>> {
-        shape(len <= self.shape.context, "save_kv")?;
+        shapes::positions("save_kv", &self.shape, 0, 0, len)?;
         let runs = self.runs(len);
         let total = bytes_of(&runs);
         let mut window = Pinned::new(&gpu.device, total.min(WINDOW_BYTES))?;
@@ -150,9 +146,10 @@ impl Kv {
     /// # Errors
     /// [`Kind::Internal`] where its length is another.
     pub(super) fn load(&mut self, gpu: &Gpu, stream: &Stream, len: usize, saved: &[u8]) -> Result<()> {
+        shapes::positions("load_kv", &self.shape, 0, 0, len)?;
         let runs = self.runs(len);
         let total = bytes_of(&runs);
-        shape(len <= self.shape.context && saved.len() == total, "load_kv")?;
+        shapes::length("load_kv", "what was saved", saved.len(), total)?;
         let mut window = Pinned::new(&gpu.device, total.min(WINDOW_BYTES))?;
         let mut rest = saved;
         for some in windows(&runs) {

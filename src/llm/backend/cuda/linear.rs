@@ -6,7 +6,7 @@ use super::packing::{Packing, STRIP_ROWS, TILE_BYTES};
 use super::repack;
 use super::stream::Stream;
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Footprint, Once, Part, shape};
+use crate::llm::backend::{Footprint, Once, Part, shapes};
 use crate::llm::quant::Groups;
 
 /// Packed `[rows, cols]`, in strips of 16 rows and tiles of 128 or 160 columns (see `kernels/common.cuh`).
@@ -63,7 +63,7 @@ impl Linear {
     /// [`Kind::Unsupported`] for more than three parts, and for a code of 3 in base 3; [`Kind::Unavailable`] where there is no
     /// memory left.
     pub(super) fn new(loader: &Loader, parts: &[Part<'_>]) -> Result<Self> {
-        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        shapes::stack("linear", parts)?;
         if parts.len() > 3 {
             let what = format!("{} matrices in one; three at most are supported on the GPU", parts.len());
             return Err(Error::new(Kind::Unsupported, what));

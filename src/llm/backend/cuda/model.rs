@@ -26,8 +26,9 @@ use super::stream::{Graph, Stream};
 use super::table::{self, Table};
 use super::topk;
 use super::workspace::{self, FEW, Spec, Workspace};
-use crate::error::Result;
-use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, KvShape, Rope, shape};
+use crate::error::{Error, Kind, Result};
+use crate::llm::backend::shapes::{self, shape};
+use crate::llm::backend::{Backend, FileRows, Footprint, KvPrecision, KvShape, Rope};
 use crate::llm::gguf::TensorInfo;
 use crate::llm::model::{Hyper, Loaded, Model, Sizes, Timeline};
 use crate::units::{Bytes, TokenId};
@@ -114,11 +115,18 @@ impl Resident {
                 head_norms.extend(n.q.iter().chain(&n.k));
                 head_eps = Some(n.eps);
             }
-            shape(l.gate_up.half > 0, "gate and up")?;
+            shape(l.gate_up.half > 0, || format!("gate and up: {} rows that are not paired", l.gate_up.rows))?;
             on_device.push(Layer { qkv: l.qkv, attn_out: l.attn_out, gate_up: l.gate_up, down: l.down });
         }
         norms.extend_from_slice(&out_norm);
-        shape(head_eps.is_none() || head_norms.len() == 2 * on_device.len() * hyper.head_dim, "head norms")?;
+        if head_eps.is_some() {
+            shapes::length(
+                "a model",
+                "the norms of all heads",
+                head_norms.len(),
+                2 * on_device.len() * hyper.head_dim,
+            )?;
+        }
         norms.extend(head_norms);
         let buffer = cuda.loader.keep(size_of_val(norms.as_slice()) as u64)?;
         cuda.stream.upload(&buffer, 0, bytemuck::cast_slice(&norms))?;
@@ -251,10 +259,18 @@ impl GpuTimeline {
     /// Enqueues the computation of `tokens`; the head too, where `head`.
     fn compute(&mut self, tokens: &[TokenId], start: usize, head: bool, lock: &Option<DecodeLock>) -> Result<()> {
         let n = tokens.len();
-        shape(n > 0 && n <= self.model.chunk && start + n <= self.model.context, "forward")?;
+        let (chunk, context) = (self.model.chunk, self.model.context);
+        shape(n > 0 && n <= chunk && start + n <= context, || {
+            format!(
+                "forward: {n} tokens from position {start}, but 1 to {chunk} of a context of {context} are expected"
+            )
+        })?;
         self.from_host[..4].copy_from_slice(&(start as u32).to_le_bytes());
         let (table, embedding) = (&self.model.table, &self.model.embedding);
-        shape(tokens.iter().all(|t| (t.0 as usize) < embedding.tensor.rows()), "a token of the vocabulary")?;
+        let vocabulary = embedding.tensor.rows();
+        if let Some(t) = tokens.iter().find(|t| t.0 as usize >= vocabulary) {
+            return Err(Error::new(Kind::Internal, format!("token {} is outside the vocabulary of {vocabulary}", t.0)));
+        }
         for (to, &t) in self.from_host[HEADER..].chunks_exact_mut(self.model.token_bytes()).zip(tokens) {
             match table {
                 Some(_) => to.copy_from_slice(&t.0.to_le_bytes()),
@@ -324,7 +340,7 @@ impl GpuTimeline {
 
     /// The logits that were computed last.
     fn fetch(&mut self, logits: &mut [f32]) -> Result<()> {
-        shape(logits.len() == self.model.hyper.vocabulary, "logits")?;
+        shapes::length("logits", "the slice", logits.len(), self.model.hyper.vocabulary)?;
         let bytes = size_of_val(logits);
         self.stream.download(&self.work.logits, 0, &mut self.to_host[..bytes])?;
         bytemuck::cast_slice_mut(logits).copy_from_slice(&self.to_host[..bytes]);
@@ -405,7 +421,8 @@ impl Timeline for GpuTimeline {
     }
 
     fn logits(&mut self, row: usize, logits: &mut [f32]) -> Result<()> {
-        shape(row < self.model.chunk, "logits")?;
+        let chunk = self.model.chunk;
+        shape(row < chunk, || format!("logits: row {row} of a chunk of {chunk}"))?;
         self.enqueue_head(row)?;
         self.fetch(logits)
     }

@@ -22,7 +22,8 @@ use super::rows::{Quant, Rows};
 use super::stream::Stream;
 use super::{attend, embed, prompt_attend, quantize};
 use crate::error::{Error, Kind, Result};
-use crate::llm::backend::{Backend, FileRows, KvShape, Once, Part, QkNorm, shape};
+use crate::llm::backend::shapes::Size;
+use crate::llm::backend::{Backend, FileRows, KvShape, Once, Part, QkNorm, shapes};
 use crate::llm::gguf::TensorType;
 use crate::units::TokenId;
 
@@ -114,7 +115,8 @@ impl Cuda {
 
     /// `W x` of `n` rows: the GEMV where they are few, else the GEMM.
     fn multiply(&self, op: &str, w: &Linear, x: &Quant, n: usize, y: &Rows, output: Output) -> Result<()> {
-        shape(w.cols == x.cols && w.rows == y.cols && x.holds(n) && y.holds(n), op)?;
+        shapes::holds(op, "x", x.size(), n, w.cols)?;
+        shapes::holds(op, "y", y.size(), n, w.rows)?;
         if n == 0 {
             return Ok(());
         }
@@ -181,17 +183,18 @@ impl Backend for Cuda {
     }
 
     fn write_rows(&self, to: &mut Rows, data: &[f32]) -> Result<()> {
-        shape(data.len() <= to.capacity * to.cols && data.len().is_multiple_of(to.cols), "write_rows")?;
+        shapes::whole_rows("write_rows", data.len(), to.size())?;
         self.stream.upload(&to.data, 0, bytemuck::cast_slice(data))
     }
     fn read_rows(&self, from: &Rows, n: usize) -> Result<Vec<f32>> {
-        shape(from.holds(n), "read_rows")?;
+        shapes::holds("read_rows", "the buffer", from.size(), n, from.cols)?;
         let mut out = vec![0f32; n * from.cols];
         self.stream.download(&from.data, 0, bytemuck::cast_slice_mut(&mut out))?;
         Ok(out)
     }
     fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
-        shape(to.holds(scales.len()) && q.len() == scales.len() * to.cols, "write_quant")?;
+        shapes::holds("write_quant", "the buffer", to.size(), scales.len(), to.cols)?;
+        shapes::length("write_quant", "q", q.len(), scales.len() * to.cols)?;
         let n = scales.len();
         let (mut rows, mut sums) = (vec![0i8; n * to.stride], vec![0i32; n * to.sums_stride]);
         for (i, row) in q.chunks_exact(to.cols.max(1)).enumerate() {
@@ -207,7 +210,7 @@ impl Backend for Cuda {
         self.stream.upload(&to.sums, 0, bytemuck::cast_slice(&sums))
     }
     fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
-        shape(from.holds(n), "read_quant")?;
+        shapes::holds("read_quant", "the buffer", from.size(), n, from.cols)?;
         let (mut rows, mut scales) = (vec![0i8; n * from.stride], vec![0f32; n]);
         self.stream.download(&from.q, 0, bytemuck::cast_slice_mut(&mut rows))?;
         self.stream.download(&from.scale, 0, bytemuck::cast_slice_mut(&mut scales))?;
@@ -222,7 +225,7 @@ impl Backend for Cuda {
     }
 
     fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
-        shape(x.holds(tokens.len()) && table.tensor.cols() == x.cols, "embed")?;
+        shapes::holds("embed", "x", x.size(), tokens.len(), table.tensor.cols())?;
         if tokens.is_empty() {
             return Ok(());
         }
@@ -239,12 +242,15 @@ impl Backend for Cuda {
     }
 
     fn norm_quantize(&self, x: &Rows, n: usize, weight: &[f32], eps: f32, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && out.holds(n) && x.cols == out.cols && weight.len() == x.cols, "norm_quantize")?;
+        shapes::holds("norm_quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("norm_quantize", "out", out.size(), n, out.cols)?;
+        shapes::length("norm_quantize", "the norm's weight", weight.len(), out.cols)?;
         self.with_norm(weight, |w| self.quantize_with(quantize::What::Norm(w, eps), x, n, out))
     }
 
     fn quantize(&self, x: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && out.holds(n) && x.cols == out.cols, "quantize")?;
+        shapes::holds("quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("quantize", "out", out.size(), n, out.cols)?;
         self.quantize_with(quantize::What::Plain, x, n, out)
     }
 
@@ -265,8 +271,9 @@ impl Backend for Cuda {
         norms: Option<&QkNorm>,
         kv: &mut Kv,
     ) -> Result<()> {
-        let fit = norms.is_none_or(|n| n.fits(kv.shape.head_dim));
-        shape(fit && qkv.cols == kv.shape.qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
+        shapes::qkv("rope_append", &kv.shape, qkv.size(), n)?;
+        shapes::positions("rope_append", &kv.shape, layer, start, n)?;
+        shapes::head_norms("rope_append", norms, kv.shape.head_dim)?;
         if n == 0 {
             return Ok(());
         }
@@ -282,8 +289,9 @@ impl Backend for Cuda {
 
     fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
         let s = &kv.shape;
-        let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
-        shape(fit && kv.fits(layer, start, n), "attend")?;
+        shapes::qkv("attend", s, qkv.size(), n)?;
+        shapes::positions("attend", s, layer, start, n)?;
+        shapes::holds("attend", "out", out.size(), n, s.out_cols())?;
         if n == 0 {
             return Ok(());
         }
@@ -298,13 +306,14 @@ impl Backend for Cuda {
     }
 
     fn swiglu_quantize(&self, gate_up: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(gate_up.cols == 2 * out.cols && gate_up.holds(n) && out.holds(n), "swiglu_quantize")?;
+        shapes::holds("swiglu_quantize", "gate_up", gate_up.size(), n, 2 * out.cols)?;
+        shapes::holds("swiglu_quantize", "out", out.size(), n, out.cols)?;
         self.quantize_with(quantize::What::SwiGlu, gate_up, n, out)
     }
 
     fn logits(&self, head: &Head, weight: &[f32], eps: f32, x: &Rows, row: usize, logits: &mut [f32]) -> Result<()> {
-        let fit = x.holds(row + 1) && weight.len() == x.cols && (head.rows, head.cols) == (logits.len(), x.cols);
-        shape(fit, "logits")?;
+        let size = Size { rows: head.rows, cols: head.cols };
+        shapes::logits(size, weight.len(), x.size(), row, logits.len())?;
         self.with_norm(weight, |norm| {
             // Through buffers of their own.
             let device = Buffer::new(&self.gpu.device, (head.rows * 4) as u64)?;

@@ -8,7 +8,7 @@ use super::kv::Kv;
 use super::memory::or_null;
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::shape;
 
 arguments! {
     Args as "PromptArgs" {
@@ -59,7 +59,10 @@ pub(super) fn prompt_attend(
     rows: AttentionRows<'_>,
 ) -> Result<()> {
     let s = &kv.shape;
-    shape(n > 0 && rows.out.is_some(), "prompt_attend")?;
+    shape(n > 0 && rows.out.is_some(), || {
+        let out = if rows.out.is_some() { "a" } else { "no" };
+        format!("prompt_attend: {n} rows and {out} place for the output, but at least 1 row and a place are expected")
+    })?;
     let at = kv.layer(layer)?;
     let positions = s.kv_heads * s.context;
     let args = Args {

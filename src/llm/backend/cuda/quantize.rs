@@ -7,7 +7,7 @@ use super::memory::View;
 use super::rows::Quant;
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::{self, shape};
 
 arguments! {
     Args as "QuantArgs" {
@@ -59,7 +59,10 @@ pub(super) fn quantize(
     out: &Quant,
 ) -> Result<()> {
     let width = if matches!(what, What::SwiGlu) { 2 * out.cols } else { out.cols };
-    shape(n > 0 && out.holds(n) && out.cols.is_multiple_of(4) && width <= stride, "quantize")?;
+    shapes::holds("quantize", "out", out.size(), n, out.cols)?;
+    shape(n > 0 && out.cols.is_multiple_of(4) && width <= stride, || {
+        format!("quantize: {n} rows of {width} columns, {stride} apart, into {} columns, a multiple of 4", out.cols)
+    })?;
     let (name, norm, eps) = match what {
         What::Plain => ("quantize_plain", 0, 0.0),
         What::Norm(weight, eps) => ("quantize_norm", weight.holding(out.cols * 4, "the norm's weights")?, eps),

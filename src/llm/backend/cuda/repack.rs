@@ -7,7 +7,7 @@ use super::memory::{View, or_null};
 use super::packing::{STRIP_ROWS, TILE_BYTES};
 use super::stream::Stream;
 use crate::error::Result;
-use crate::llm::backend::shape;
+use crate::llm::backend::shapes::shape;
 use crate::llm::gguf::TensorType;
 
 arguments! {
@@ -83,8 +83,15 @@ pub(super) fn ternary(gpu: &Gpu, stream: &Stream, from: &Stored<'_>, to: &Place<
     let last = (to.first + from.rows).saturating_sub(1);
     // Gate and up take turns, eight rows each.
     let last = if to.pair.is_some() { last / 8 * STRIP_ROWS + STRIP_ROWS - 1 } else { last };
-    shape(last < to.strips * STRIP_ROWS, "repacking rows behind the last strip")?;
-    shape(from.ty.row_bytes(from.cols).is_some_and(|b| b <= from.row_bytes), "repacking rows of blocks")?;
+    shape(last < to.strips * STRIP_ROWS, || {
+        format!(
+            "repack: {} rows from {} would end in row {last}, but there are {} strips of {STRIP_ROWS}",
+            from.rows, to.first, to.strips
+        )
+    })?;
+    shape(from.ty.row_bytes(from.cols).is_some_and(|b| b <= from.row_bytes), || {
+        format!("repack: {} columns of {} do not fit rows of {} bytes", from.cols, from.ty, from.row_bytes)
+    })?;
     let tiles = to.tiles * to.strips;
     let args = TernaryArgs {
         from: from.at.holding(from.rows * from.row_bytes, "stored rows")?,
@@ -120,7 +127,7 @@ pub(super) fn blocks(
     (first, rows): (usize, usize),
 ) -> Result<()> {
     let (name, bytes) = if int8 { ("repack_blocks8", 32) } else { ("repack_blocks4", 16) };
-    shape(blocks <= 32 * per_lane, "repacking more blocks than lanes hold")?;
+    shape(blocks <= 32 * per_lane, || format!("{name}: rows of {blocks} blocks, but 32 lanes hold {per_lane} each"))?;
     let args = BlocksArgs {
         from: from.holding(rows * blocks * (bytes + 2), "stored rows")?,
         q: q.holding((first + rows) * blocks * bytes, "a head's integers")?,

@@ -5,6 +5,7 @@ use super::packing::Packing;
 use super::room::{Block, Memory};
 use crate::error::Result;
 use crate::llm::backend::Footprint;
+use crate::llm::backend::shapes::Size;
 
 /// f32 `[capacity, cols]`.
 pub struct Rows<B = Buffer> {
@@ -42,8 +43,8 @@ impl<B> Rows<B> {
         Ok(Self { capacity, cols, data: memory.zeros((capacity * cols * 4) as u64)? })
     }
 
-    pub(super) fn holds(&self, n: usize) -> bool {
-        n <= self.capacity
+    pub(super) fn size(&self) -> Size {
+        Size { rows: self.capacity, cols: self.cols }
     }
 }
 
@@ -89,7 +90,7 @@ impl<B> Quant<B> {
         })
     }
 
-    pub(super) fn holds(&self, n: usize) -> bool {
-        n <= self.capacity
+    pub(super) fn size(&self) -> Size {
+        Size { rows: self.capacity, cols: self.cols }
     }
 }

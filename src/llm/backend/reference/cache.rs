@@ -1,10 +1,11 @@
-//! The KV cache, the plain way: `[layer, position, kv head, dim]`.
+//! The KV cache, the plain way: `[layer, position, kv head, dim]`, fp16, or int8 with an f32 scale a head. Source of int8:
+//! the contract's quantizer (see [`crate::llm::backend`]), a head at a position being a row.
 
 use half::f16;
 
 use super::quantize_row;
 use crate::error::Result;
-use crate::llm::backend::{Footprint, KvPrecision, KvShape, shape};
+use crate::llm::backend::{Footprint, KvPrecision, KvShape, shapes};
 
 /// Keys and values.
 pub struct Kv {
@@ -81,10 +82,6 @@ impl Kv {
         &self.shape
     }
 
-    pub(super) fn fits(&self, layer: usize, start: usize, n: usize) -> bool {
-        layer < self.shape.layers && start + n <= self.shape.context
-    }
-
     fn at(&self, layer: usize, position: usize, head: usize) -> usize {
         (layer * self.shape.context + position) * self.shape.kv_heads + head
     }
@@ -105,7 +102,7 @@ impl Kv {
     }
 
     pub(super) fn save(&self, len: usize) -> Result<Vec<u8>> {
-        shape(len <= self.shape.context, "save_kv")?;
+        shapes::positions("save_kv", &self.shape, 0, 0, len)?;
         let mut out = Vec::new();
         for layer in 0..self.shape.layers {
             let heads = self.at(layer, 0, 0)..self.at(layer, len, 0);
@@ -117,8 +114,9 @@ impl Kv {
 
     pub(super) fn load(&mut self, len: usize, saved: &[u8]) -> Result<()> {
         let s = self.shape.clone();
+        shapes::positions("load_kv", &s, 0, 0, len)?;
         let bytes = 2 * s.layers * len * s.kv_heads * s.head_bytes();
-        shape(len <= s.context && saved.len() == bytes, "load_kv")?;
+        shapes::length("load_kv", "what was saved", saved.len(), bytes)?;
         let mut from = saved;
         for layer in 0..s.layers {
             let heads = self.at(layer, 0, 0)..self.at(layer, len, 0);

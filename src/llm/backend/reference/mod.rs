@@ -1,9 +1,12 @@
 //! The reference: every operation written plainly, one loop per sum. Slow, single-threaded, used by tests and by
 //! `--backend reference`.
+//!
+//! Formulas, shapes and sources are [`Backend`]'s, operation by operation.
 
 use half::f16;
 
-use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Once, Part, QkNorm, shape};
+use super::shapes::Size;
+use super::{Backend, FileRows, Footprint, HEAD_BLOCK, KvShape, MIN_ABSMAX, Once, Part, QkNorm, shapes};
 
 mod cache;
 
@@ -85,9 +88,23 @@ impl Footprint for Head {
     }
 }
 
+impl Head {
+    fn size(&self) -> Size {
+        match self {
+            Head::Blocks { cols, q, .. } => Size::of(q.len(), *cols),
+            Head::Dense { cols, w } => Size::of(w.len(), *cols),
+            Head::Ternary(l) => Size { rows: l.rows, cols: l.cols },
+        }
+    }
+}
+
 impl Quant {
     fn put(&mut self, row: usize, x: &[f32]) {
         self.scale[row] = quantize_row(x, &mut self.q[row * self.cols..]);
+    }
+
+    fn size(&self) -> Size {
+        Size { rows: self.scale.len(), cols: self.cols }
     }
 
     fn row(&self, i: usize) -> &[i8] {
@@ -100,8 +117,8 @@ impl Rows {
         &self.data[i * self.cols..(i + 1) * self.cols]
     }
 
-    fn holds(&self, n: usize) -> bool {
-        n * self.cols <= self.data.len()
+    fn size(&self) -> Size {
+        Size::of(self.data.len(), self.cols)
     }
 }
 
@@ -142,7 +159,8 @@ impl Linear {
         self.rows += w.rows();
     }
 
-    /// Row `r` times a quantized row, without the row's and the activation's scale.
+    /// Row `r` times a quantized row (int8 `[cols]`), without the row's and the activation's scale: integer sums, exact in
+    /// 32 bits. Source: the contract's.
     fn dot(&self, r: usize, x: &[i8]) -> f32 {
         let row = &self.trits[r * self.cols..(r + 1) * self.cols];
         let groups = self.cols / self.group;
@@ -167,7 +185,9 @@ impl Linear {
     }
 }
 
-/// The contract's quantizer; returns the scale.
+/// The contract's quantizer: `x` (f32 `[cols]`) to `q` (int8 `[cols]`); returns the scale, `max(|x|, 1e-5) / 127`.
+///
+/// Source: `activation_quant`, see [`super`].
 fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
     let absmax = x.iter().fold(MIN_ABSMAX, |m, v| m.max(v.abs()));
     let s = 127.0 / absmax;
@@ -177,13 +197,17 @@ fn quantize_row(x: &[f32], q: &mut [i8]) -> f32 {
     absmax / 127.0
 }
 
+/// `x · weight / √(mean(x²) + eps)`, all `[cols]`. Source: Zhang and Sennrich, 2019, arXiv:1910.07467.
 fn rms_norm(x: &[f32], weight: &[f32], eps: f32) -> Vec<f32> {
     let mean = x.iter().map(|&v| f64::from(v) * f64::from(v)).sum::<f64>() / x.len() as f64;
     let r = (1.0 / (mean + f64::from(eps)).sqrt()) as f32;
     x.iter().zip(weight).map(|(&v, &w)| v * r * w).collect()
 }
 
-/// int8 with a scale per 32, as the head wants its input.
+/// `x` (`[cols]`) as int8 `[cols]` with a scale per 32 (`[cols / 32]`), as the head wants its input.
+///
+/// Source: `quantize_row_q8_0_ref` of ggml-org/llama.cpp, ggml/src/ggml-quants.c at 36491e4, which rounds half away from zero
+/// where this rounds to even.
 fn quantize_blocks(x: &[f32]) -> (Vec<i8>, Vec<f32>) {
     let (mut q, mut d) = (Vec::new(), Vec::new());
     for block in x.chunks(HEAD_BLOCK) {
@@ -237,7 +261,7 @@ impl Backend for Reference {
         Ok(Kv::new(shape))
     }
     fn linear(&self, parts: &[Part<'_>]) -> Result<Linear> {
-        shape(!parts.is_empty() && parts.iter().all(|p| p.weights.cols() == parts[0].weights.cols()), "linear")?;
+        shapes::stack("linear", parts)?;
         Ok(Linear::new(parts))
     }
     fn embedding(&self, table: FileRows) -> Result<FileRows> {
@@ -265,22 +289,23 @@ impl Backend for Reference {
     }
 
     fn write_rows(&self, to: &mut Rows, data: &[f32]) -> Result<()> {
-        shape(data.len() <= to.data.len() && data.len().is_multiple_of(to.cols), "write_rows")?;
+        shapes::whole_rows("write_rows", data.len(), to.size())?;
         to.data[..data.len()].copy_from_slice(data);
         Ok(())
     }
     fn read_rows(&self, from: &Rows, n: usize) -> Result<Vec<f32>> {
-        shape(from.holds(n), "read_rows")?;
+        shapes::holds("read_rows", "the buffer", from.size(), n, from.cols)?;
         Ok(from.data[..n * from.cols].to_vec())
     }
     fn write_quant(&self, to: &mut Quant, q: &[i8], scales: &[f32]) -> Result<()> {
-        shape(scales.len() <= to.scale.len() && q.len() == scales.len() * to.cols, "write_quant")?;
+        shapes::holds("write_quant", "the buffer", to.size(), scales.len(), to.cols)?;
+        shapes::length("write_quant", "q", q.len(), scales.len() * to.cols)?;
         to.q[..q.len()].copy_from_slice(q);
         to.scale[..scales.len()].copy_from_slice(scales);
         Ok(())
     }
     fn read_quant(&self, from: &Quant, n: usize) -> Result<(Vec<i8>, Vec<f32>)> {
-        shape(n <= from.scale.len(), "read_quant")?;
+        shapes::holds("read_quant", "the buffer", from.size(), n, from.cols)?;
         Ok((from.q[..n * from.cols].to_vec(), from.scale[..n].to_vec()))
     }
     fn save_kv(&self, kv: &Kv, len: usize) -> Result<Vec<u8>> {
@@ -291,7 +316,7 @@ impl Backend for Reference {
     }
 
     fn embed(&self, table: &FileRows, tokens: &[TokenId], x: &mut Rows) -> Result<()> {
-        shape(x.holds(tokens.len()) && table.tensor.cols() == x.cols, "embed")?;
+        shapes::holds("embed", "x", x.size(), tokens.len(), table.tensor.cols())?;
         for (token, row) in tokens.iter().zip(x.data.chunks_exact_mut(x.cols)) {
             table.row(*token, row)?;
         }
@@ -299,7 +324,9 @@ impl Backend for Reference {
     }
 
     fn norm_quantize(&self, x: &Rows, n: usize, weight: &[f32], eps: f32, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && n <= out.scale.len() && x.cols == out.cols && weight.len() == x.cols, "norm_quantize")?;
+        shapes::holds("norm_quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("norm_quantize", "out", out.size(), n, out.cols)?;
+        shapes::length("norm_quantize", "the norm's weight", weight.len(), out.cols)?;
         for i in 0..n {
             out.put(i, &rms_norm(x.row(i), weight, eps));
         }
@@ -307,7 +334,8 @@ impl Backend for Reference {
     }
 
     fn quantize(&self, x: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(x.holds(n) && n <= out.scale.len() && x.cols == out.cols, "quantize")?;
+        shapes::holds("quantize", "x", x.size(), n, out.cols)?;
+        shapes::holds("quantize", "out", out.size(), n, out.cols)?;
         for i in 0..n {
             out.put(i, x.row(i));
         }
@@ -315,13 +343,15 @@ impl Backend for Reference {
     }
 
     fn linear_into(&self, w: &Linear, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
-        shape(w.cols == x.cols && w.rows == y.cols && n <= x.scale.len() && y.holds(n), "linear_into")?;
+        shapes::holds("linear_into", "x", x.size(), n, w.cols)?;
+        shapes::holds("linear_into", "y", y.size(), n, w.rows)?;
         w.apply(x, n, |i, r, v| y.data[i * y.cols + r] = v);
         Ok(())
     }
 
     fn linear_add(&self, w: &Linear, x: &Quant, n: usize, y: &mut Rows) -> Result<()> {
-        shape(w.cols == x.cols && w.rows == y.cols && n <= x.scale.len() && y.holds(n), "linear_add")?;
+        shapes::holds("linear_add", "x", x.size(), n, w.cols)?;
+        shapes::holds("linear_add", "y", y.size(), n, w.rows)?;
         w.apply(x, n, |i, r, v| y.data[i * y.cols + r] += v);
         Ok(())
     }
@@ -335,9 +365,10 @@ impl Backend for Reference {
         norms: Option<&QkNorm>,
         kv: &mut Kv,
     ) -> Result<()> {
-        shape(qkv.cols == kv.shape().qkv_cols() && qkv.holds(n) && kv.fits(layer, start, n), "rope_append")?;
         let s = kv.shape().clone();
-        shape(norms.is_none_or(|by| by.fits(s.head_dim)), "rope_append")?;
+        shapes::qkv("rope_append", &s, qkv.size(), n)?;
+        shapes::positions("rope_append", &s, layer, start, n)?;
+        shapes::head_norms("rope_append", norms, s.head_dim)?;
         let (q_heads, hd) = (s.heads, s.head_dim);
         for i in 0..n {
             let row = &mut qkv.data[i * qkv.cols..(i + 1) * qkv.cols];
@@ -362,8 +393,9 @@ impl Backend for Reference {
 
     fn attend(&self, qkv: &Rows, n: usize, layer: usize, start: usize, kv: &Kv, out: &mut Rows) -> Result<()> {
         let s = kv.shape();
-        let fit = qkv.cols == s.qkv_cols() && out.cols == s.out_cols() && qkv.holds(n) && out.holds(n);
-        shape(fit && kv.fits(layer, start, n), "attend")?;
+        shapes::qkv("attend", s, qkv.size(), n)?;
+        shapes::positions("attend", s, layer, start, n)?;
+        shapes::holds("attend", "out", out.size(), n, s.out_cols())?;
         let hd = s.head_dim;
         let scale = 1.0 / (hd as f32).sqrt();
         for i in 0..n {
@@ -387,7 +419,8 @@ impl Backend for Reference {
     }
 
     fn swiglu_quantize(&self, gate_up: &Rows, n: usize, out: &mut Quant) -> Result<()> {
-        shape(gate_up.cols == 2 * out.cols && gate_up.holds(n) && n <= out.scale.len(), "swiglu_quantize")?;
+        shapes::holds("swiglu_quantize", "gate_up", gate_up.size(), n, 2 * out.cols)?;
+        shapes::holds("swiglu_quantize", "out", out.size(), n, out.cols)?;
         for i in 0..n {
             let (gate, up) = gate_up.row(i).split_at(out.cols);
             let row: Vec<f32> = gate.iter().zip(up).map(|(&g, &u)| g / (1.0 + (-g).exp()) * u).collect();
@@ -397,11 +430,10 @@ impl Backend for Reference {
     }
 
     fn logits(&self, head: &Head, weight: &[f32], eps: f32, x: &Rows, row: usize, logits: &mut [f32]) -> Result<()> {
-        shape(x.holds(row + 1) && weight.len() == x.cols, "logits")?;
+        shapes::logits(head.size(), weight.len(), x.size(), row, logits.len())?;
         let x = rms_norm(x.row(row), weight, eps);
         match head {
             Head::Blocks { cols, q, d } => {
-                shape(*cols == x.len() && q.len() == cols * logits.len(), "logits")?;
                 let (xq, xd) = quantize_blocks(&x);
                 for (r, logit) in logits.iter_mut().enumerate() {
                     *logit = 0.0;
@@ -414,13 +446,11 @@ impl Backend for Reference {
                 }
             }
             Head::Dense { cols, w } => {
-                shape(*cols == x.len() && w.len() == cols * logits.len(), "logits")?;
                 for (logit, w) in logits.iter_mut().zip(w.chunks_exact(*cols)) {
                     *logit = w.iter().zip(&x).map(|(w, x)| w * x).sum();
                 }
             }
             Head::Ternary(l) => {
-                shape(l.cols == x.len() && l.rows == logits.len(), "logits")?;
                 let mut q = self.quant(1, x.len())?;
                 q.put(0, &x);
                 l.apply(&q, 1, |_, r, v| logits[r] = v);
