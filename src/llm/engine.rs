@@ -97,8 +97,8 @@ impl Engine {
     /// tensor where it is not a sound ternary Llama; `OverBudget` with the numbers; `Unavailable` where the system has no
     /// memory or threads to give.
     pub fn load(path: &Path, options: &Options, budget: &Budget) -> Result<Arc<Engine>> {
-        let (file, hyper, name) = read(path)?;
         let mut chosen = Chosen::new(options)?;
+        let (file, hyper, name) = read(path)?;
         let free = budget.cap().saturating_sub(budget.reserved());
         let sizes = chosen.fit(&file, &hyper, &options.settings, free)?;
         Self::assemble((file, hyper, name), path, (budget, sizes, &options.settings), |file, hyper| {

@@ -82,7 +82,7 @@ impl<'a> Rig<'a> {
         cuda.write_rows(&mut some, &floats(FILL * shape.qkv_cols()))?;
         for start in (0..shape.context).step_by(FILL) {
             stream.upload(&rig.step, 0, &(start as u32).to_le_bytes())?;
-            let of = attend::AttentionRows { qkv: some.view(), ..rig.rows() };
+            let of = attend::AttentionRows { qkv: some.view(), out: None, ..rig.rows() };
             for layer in 0..layers.len() {
                 attend::rope_append(&cuda.gpu, stream, &rig.kv, layer, FILL.min(shape.context - start), of)?;
             }
