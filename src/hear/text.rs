@@ -82,6 +82,34 @@ pub fn counts(text: &str) -> bool {
     circles(text, 4, 3)
 }
 
+/// How often the text says the one word or phrase that it consists of, where that is four times or more.
+pub fn repetitions(text: &str) -> Option<usize> {
+    let said = spoken_words(text);
+    let unit = period(&said);
+    (unit <= 6 && unit > 0 && said.len() / unit >= 4).then(|| said.len() / unit)
+}
+
+/// A text of [`repetitions`], with so many of them.
+pub fn said_times(text: &str, times: usize) -> String {
+    let said = spoken_words(text);
+    let unit = period(&said);
+    if times == 0 || unit == 0 {
+        return text.to_owned();
+    }
+    // "5555", "5, 5, 5, 5", "5-55-5"
+    if said[0].chars().all(|c| c.is_ascii_digit()) && unit == 1 && text.starts_with(|c: char| c.is_ascii_digit()) {
+        let between = if text.contains(", ") { ", " } else { "" };
+        return vec![said[0].as_str(); times].join(between);
+    }
+    let ends = leading_words(text, said.len());
+    let (Some((first, _)), Some((second, _)), Some((last, _))) =
+        (ends.get(unit - 1), ends.get(2 * unit - 1), ends.get(said.len() - 1))
+    else {
+        return text.to_owned();
+    };
+    format!("{}{}{}", &text[..*first], text[*first..*second].repeat(times - 1), &text[*last..])
+}
+
 /// Whether a word comes `words` times in a row, or a phrase of up to six words `phrases` times.
 fn circles(text: &str, words: usize, phrases: usize) -> bool {
     let said = spoken_words(text);
@@ -263,6 +291,26 @@ mod tests {
         assert!(!fits(&stuck, 3000) && fits("", 0));
         for (word, count) in [("stop", 1), ("time", 1), ("seven", 2), ("the", 1), ("alarm", 2), ("americano", 5)] {
             assert_eq!(syllables(word), count, "{word}");
+        }
+    }
+
+    #[test]
+    fn repetitions_are_counted_and_corrected() {
+        assert_eq!(repetitions("Stop, stop, stop, stop."), Some(4));
+        assert_eq!(repetitions("turn it off turn it off turn it off turn it off"), Some(4));
+        assert_eq!(repetitions("5-55-55-55"), Some(7));
+        for none in ["Stop, stop, stop.", "no no no no, not that", "", "one two three four"] {
+            assert_eq!(repetitions(none), None, "{none}");
+        }
+        for (heard, times, said) in [
+            ("Stop, stop, stop, stop, stop.", 6, "Stop, stop, stop, stop, stop, stop."),
+            ("No! No! No! No! No!", 4, "No! No! No! No!"),
+            ("Turn it off. Turn it off. Turn it off. Turn it off.", 2, "Turn it off. Turn it off."),
+            ("777777", 7, "7777777"),
+            ("5, 5, 5, 5", 5, "5, 5, 5, 5, 5"),
+            ("Stop, stop, stop, stop.", 1, "Stop."),
+        ] {
+            assert_eq!(said_times(heard, times), said);
         }
     }
 
