@@ -202,10 +202,12 @@ fn check_library(dylib: &Path) -> Result<()> {
     };
     type GetApiBase = unsafe extern "C" fn() -> *const ort::sys::OrtApiBase;
     // SAFETY: running a shared library's constructors is what the user asked for by installing it.
-    let library = unsafe { Library::new(dylib) }.map_err(|e| not_loadable(e.to_string()))?;
+    let library = unsafe { Library::new(dylib) }.map_err(|e| not_loadable(reason(&e)))?;
     // SAFETY: every ONNX Runtime exports OrtGetApiBase with this signature; it returns a static table or null.
     let version = unsafe {
-        let get_base = library.get::<GetApiBase>(c"OrtGetApiBase").map_err(|e| not_loadable(e.to_string()))?;
+        let get_base = library
+            .get::<GetApiBase>(c"OrtGetApiBase")
+            .map_err(|e| not_loadable(format!("it has no OrtGetApiBase: {}", reason(&e))))?;
         let base = get_base();
         if base.is_null() {
             return Err(not_loadable("it does not offer the API".into()));
@@ -223,6 +225,11 @@ fn check_library(dylib: &Path) -> Result<()> {
         )
         .remedy(fetch)),
     }
+}
+
+/// What the loader said, which an error of `libloading` holds within.
+fn reason(e: &libloading::Error) -> String {
+    std::error::Error::source(e).map_or_else(|| e.to_string(), |inner| format!("{e}: {inner}"))
 }
 
 #[cfg(test)]

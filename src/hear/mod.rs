@@ -11,6 +11,7 @@ use crate::store::{self, Paths};
 
 pub mod ears;
 pub mod recording;
+mod repeats;
 pub mod stt;
 pub mod text;
 pub mod turn;

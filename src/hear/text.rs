@@ -74,11 +74,62 @@ fn period(words: &[String]) -> usize {
 
 /// Whether the text loops: the decoder was stuck, or somebody says one thing many times.
 pub fn is_looping(text: &str) -> bool {
-    let words = words(text);
+    circles(text, 6, 4)
+}
+
+/// Whether a word or phrase comes so often in a row that its count is easily wrong.
+pub fn counts(text: &str) -> bool {
+    circles(text, 4, 3)
+}
+
+/// How often the text says the one word or phrase that it consists of, where that is four times or more.
+pub fn repetitions(text: &str) -> Option<usize> {
+    let said = spoken_words(text);
+    let unit = period(&said);
+    (unit <= 6 && unit > 0 && said.len() / unit >= 4).then(|| said.len() / unit)
+}
+
+/// A text of [`repetitions`], with so many of them.
+pub fn said_times(text: &str, times: usize) -> String {
+    let said = spoken_words(text);
+    let unit = period(&said);
+    if times == 0 || unit == 0 {
+        return text.to_owned();
+    }
+    // "5555", "5, 5, 5, 5", "5-55-5"
+    if said[0].chars().all(|c| c.is_ascii_digit()) && unit == 1 && text.starts_with(|c: char| c.is_ascii_digit()) {
+        let between = if text.contains(", ") { ", " } else { "" };
+        return vec![said[0].as_str(); times].join(between);
+    }
+    let ends = leading_words(text, said.len());
+    let (Some((first, _)), Some((second, _)), Some((last, _))) =
+        (ends.get(unit - 1), ends.get(2 * unit - 1), ends.get(said.len() - 1))
+    else {
+        return text.to_owned();
+    };
+    format!("{}{}{}", &text[..*first], text[*first..*second].repeat(times - 1), &text[*last..])
+}
+
+/// Whether a word comes `words` times in a row, or a phrase of up to six words `phrases` times.
+fn circles(text: &str, words: usize, phrases: usize) -> bool {
+    let said = spoken_words(text);
     (1..=6).any(|n| {
-        let repeats = if n == 1 { 6 } else { 4 };
-        words.windows(n * repeats).any(|w| w.chunks(n).all(|c| c == &w[..n]))
+        let repeats = if n == 1 { words } else { phrases };
+        said.windows(n * repeats).any(|w| w.chunks(n).all(|c| c == &w[..n]))
     })
+}
+
+/// As [`words`], with each digit a word and "five" a digit: "555", "5, 5, 5" and "five five five" are said alike.
+fn spoken_words(text: &str) -> Vec<String> {
+    const DIGITS: [&str; 10] = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
+    words(text)
+        .into_iter()
+        .flat_map(|w| match DIGITS.iter().position(|d| *d == w) {
+            Some(digit) => vec![digit.to_string()],
+            None if w.chars().all(|c| c.is_ascii_digit()) => w.chars().map(String::from).collect(),
+            None => vec![w],
+        })
+        .collect()
 }
 
 /// Whether three words or more are said twice in a row, which a recogniser does more often than people.
@@ -87,11 +138,28 @@ pub fn repeats_itself(text: &str) -> bool {
     (3..=words.len() / 2).any(|n| words.windows(2 * n).any(|w| w[..n] == w[n..]))
 }
 
-/// Whether two transcripts of one utterance say the same, but for a word in eight (one at least): a recogniser that
-/// miscounts a word said six times is not stuck.
+/// Whether two transcripts of one utterance say the same, however often they repeat it, but for a word in eight (one
+/// at least): a recogniser that miscounts a word said six times is not stuck.
 pub fn agree(a: &str, b: &str) -> bool {
-    let (a, b) = (words(a), words(b));
-    strsim::generic_levenshtein(&a, &b) <= (a.len().max(b.len()) / 8).max(1)
+    let (a, b) = (unrepeated(a), unrepeated(b));
+    let differ = strsim::generic_levenshtein(&a, &b);
+    differ <= (a.len().max(b.len()) / 8).max(usize::from(a.len() > 1 && b.len() > 1))
+}
+
+/// The words with what comes several times in a row said once.
+fn unrepeated(text: &str) -> Vec<String> {
+    let mut said = spoken_words(text);
+    for n in 1..=6 {
+        let mut at = n;
+        while at + n <= said.len() {
+            if said[at - n..at] == said[at..at + n] {
+                said.drain(at..at + n);
+            } else {
+                at += 1;
+            }
+        }
+    }
+    said
 }
 
 /// Whether a person can say this in so much time: the fastest repeat about nine syllables a second.
@@ -200,6 +268,8 @@ mod tests {
     fn loops_are_seen_and_lists_are_not() {
         assert!(is_looping("I'm I'm I'm I'm I'm I'm"));
         assert!(is_looping("of the city of the city of the city of the city of"));
+        assert!(is_looping("5555555") && is_looping("seven seven 7 7 7 7"));
+        assert!(counts("no no no no") && counts("turn it off turn it off turn it off") && !counts("no no no, yes"));
         assert!(!is_looping("no no no, not that one"));
         assert!(!is_looping("row row row your boat gently down the stream"));
     }
@@ -225,10 +295,32 @@ mod tests {
     }
 
     #[test]
+    fn repetitions_are_counted_and_corrected() {
+        assert_eq!(repetitions("Stop, stop, stop, stop."), Some(4));
+        assert_eq!(repetitions("turn it off turn it off turn it off turn it off"), Some(4));
+        assert_eq!(repetitions("5-55-55-55"), Some(7));
+        for none in ["Stop, stop, stop.", "no no no no, not that", "", "one two three four"] {
+            assert_eq!(repetitions(none), None, "{none}");
+        }
+        for (heard, times, said) in [
+            ("Stop, stop, stop, stop, stop.", 6, "Stop, stop, stop, stop, stop, stop."),
+            ("No! No! No! No! No!", 4, "No! No! No! No!"),
+            ("Turn it off. Turn it off. Turn it off. Turn it off.", 2, "Turn it off. Turn it off."),
+            ("777777", 7, "7777777"),
+            ("5, 5, 5, 5", 5, "5, 5, 5, 5, 5"),
+            ("Stop, stop, stop, stop.", 1, "Stop."),
+        ] {
+            assert_eq!(said_times(heard, times), said);
+        }
+    }
+
+    #[test]
     fn transcripts_that_differ_in_little_agree() {
         assert!(agree("Stop stop stop stop stop stop.", "stop, stop, stop, stop, stop, stop, stop"));
-        assert!(!agree("no no no no no no", "turn on the light"));
-        assert!(!agree("no no no no no no", "no no no no no no no no no no no no"));
+        assert!(agree("no no no no no no", "No! No! No! No! No! No! No! No! No! No!"));
+        assert!(agree("Turn it off, turn it off, turn it off", "turn it off, turn it off"));
+        assert!(agree("5, 5, 5, 5, 5", "555555") && agree("Call five five five", "Call 5555"));
+        assert!(!agree("no no no no no no", "turn on the light") && !agree("stop stop stop", "so so so"));
     }
 
     #[test]

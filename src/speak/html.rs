@@ -167,7 +167,8 @@ impl Html {
         let doctype = held.starts_with("<!");
         if rest.is_empty() && !doctype {
             let begins = |list: &[&'static str]| list.iter().any(|t| t.starts_with(&name));
-            let known = begins(&BLOCKS)
+            let known = "strike".starts_with(&name)
+                || begins(&BLOCKS)
                 || begins(&INLINE)
                 || begins(&HIDDEN)
                 || begins(&["sub", "sup", "li", "td", "th", "title"]);
@@ -221,6 +222,7 @@ fn meaning(name: &str, closing: bool) -> Option<&'static str> {
         ("li", true) => "\n",
         ("td" | "th", true) => ", ",
         ("td" | "th", false) => "",
+        ("s" | "del" | "strike", _) => "~~",
         ("sup", false) => "^",
         ("sup" | "sub" | "title", _) => "",
         ("p" | "h1" | "h2" | "h3" | "h4" | "h5" | "h6" | "hr" | "br" | "tr" | "div", _) => "\n\n",

@@ -1,8 +1,11 @@
 //! Removes what cannot be spoken: Markdown, emoji, control characters.
 
+use std::borrow::Cow;
+
 /// Emoji and pictographs, with the invisible characters that shape them.
 pub(super) fn is_pictograph(c: char) -> bool {
-    matches!(c,
+    !matches!(c, '♭' | '♮' | '♯' | '★')
+        && matches!(c,
         '\u{1F000}'..='\u{1FAFF}' | '\u{2600}'..='\u{27BF}' | '\u{2B00}'..='\u{2BFF}' | '\u{2300}'..='\u{23FF}'
         | '\u{FE00}'..='\u{FE0F}' | '\u{20E3}' | '\u{E0000}'..='\u{E007F}' | '\u{200B}'..='\u{200F}'
         | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{AD}' | '\u{FFFC}' | '\u{FFFD}')
@@ -18,9 +21,9 @@ fn is_private(c: char) -> bool {
 pub(super) fn strip(text: &str, line_start: bool) -> String {
     let mut lines = Vec::new();
     for (i, line) in text.split('\n').enumerate() {
-        let line = if i > 0 || line_start { without_line_mark(line.trim_start()) } else { Some(line) };
+        let line = if i > 0 || line_start { without_line_mark(line.trim_start()) } else { Some(line.into()) };
         if let Some(line) = line {
-            lines.push(inline(line));
+            lines.push(inline(&line));
         }
     }
     let mut out = String::with_capacity(text.len());
@@ -34,7 +37,7 @@ pub(super) fn strip(text: &str, line_start: bool) -> String {
 }
 
 /// The line without heading, list or quote marks; `None` for fences, rules and the line under a table's head.
-fn without_line_mark(line: &str) -> Option<&str> {
+fn without_line_mark(line: &str) -> Option<Cow<'_, str>> {
     if line.starts_with("```") || line.starts_with("~~~") {
         return None;
     }
@@ -42,23 +45,30 @@ fn without_line_mark(line: &str) -> Option<&str> {
         return None;
     }
     // ">50 %" is no quote
-    let compared = line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || c == '='));
+    let compared =
+        line.strip_prefix('>').is_some_and(|l| l.starts_with(|c: char| c.is_ascii_digit() || "=$€£.-−".contains(c)));
     let unquoted = if compared { line } else { line.trim_start_matches(['>', ' ']) };
     if let Some((name, text)) = definition(unquoted) {
         // A footnote has something to say, the address of a link has not.
-        return name.starts_with('^').then(|| text.trim_start());
+        return name.starts_with('^').then(|| text.trim_start().into());
     }
     let heading = unquoted.trim_start_matches('#');
     if heading.len() < unquoted.len() && heading.starts_with(' ') {
-        return Some(heading.trim_start());
+        return Some(heading.trim_start().into());
     }
     for mark in ["- ", "* ", "+ ", "• ", "– "] {
         if let Some(item) = unquoted.strip_prefix(mark) {
             let item = item.trim_start();
-            return Some(item.strip_prefix("[ ] ").or_else(|| item.strip_prefix("[x] ")).unwrap_or(item));
+            let done = item.strip_prefix("[ ] ").or_else(|| item.strip_prefix("[x] "));
+            return Some(done.unwrap_or(item).into());
         }
     }
-    Some(unquoted)
+    // "1) one"
+    let digits = unquoted.len() - unquoted.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    if (1..=3).contains(&digits) && unquoted[digits..].starts_with(") ") {
+        return Some(format!("{}.{}", &unquoted[..digits], &unquoted[digits + 1..]).into());
+    }
+    Some(unquoted.into())
 }
 
 /// "[name]: what it is", as links and footnotes are defined.
@@ -159,7 +169,18 @@ fn inline(line: &str) -> String {
             '!' if after == Some('[') => {}
             '*' if before.is_some() && is_space(before) && is_space(after) && after.is_some() => out.push('*'),
             '*' if is_digit(before) && is_digit(after) => out.push('*'),
+            // "Dial *67": a key, where no emphasis ends behind it
+            '*' if is_space(before) && is_digit(after) && !chars[i + 1..].contains(&'*') => out.push('*'),
             '*' | '`' => {}
+            // ~~wrong~~: struck out, so not said
+            '~' | '=' if marked(&chars[i..], c, before).is_some() => {
+                let len = marked(&chars[i..], c, before).unwrap_or(2);
+                if c == '=' {
+                    out.extend(&chars[i + 2..i + len - 2]);
+                }
+                i += len;
+                continue;
+            }
             '~' if after == Some('~') || before == Some('~') => {}
             '_' if is_word(before) && is_word(after) => out.push(' '),
             '_' => {}
@@ -176,6 +197,17 @@ fn inline(line: &str) -> String {
         i += 1;
     }
     out
+}
+
+/// The length of "~~text~~" or "==text==" at the start, with its marks.
+fn marked(chars: &[char], mark: char, before: Option<char>) -> Option<usize> {
+    let opens = chars.starts_with(&[mark, mark]) && chars.get(2).is_some_and(|c| !c.is_whitespace() && *c != mark);
+    // "a==b" is a comparison
+    if !opens || (mark == '=' && before.is_some_and(|c| !c.is_whitespace())) {
+        return None;
+    }
+    let end = 2 + chars[2..].windows(2).position(|w| w == [mark, mark])?;
+    (!chars[end - 1].is_whitespace()).then_some(end + 2)
 }
 
 /// Whether a citation is one although a space stands in front: a note, or numbers behind a word.

@@ -57,6 +57,9 @@ const AFTER_CLOCK: [&str; 28] = [
     "CET",
 ];
 
+/// So many of them are days and months.
+const DAYS_AND_MONTHS: usize = 19;
+
 /// Words that start sentences and hardly names: after initials ("the U.S. It …") they show that a sentence ended.
 const STARTERS: [&str; 48] = [
     "The", "A", "An", "It", "Its", "I", "You", "We", "He", "She", "They", "This", "That", "These", "Those", "There",
@@ -189,6 +192,18 @@ impl Next<'_> {
         self.word() == w
     }
 
+    /// "no. 5 left": the sentence ends before a number that counts a word in small letters, or is none at all.
+    fn counts_something(&self) -> Verdict {
+        let number = self.text.len() - self.text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let behind = &self.text[number..];
+        let known = behind.starts_with(' ') && behind.len() > 1 || !behind.is_empty() && !behind.starts_with(' ');
+        match () {
+            () if !self.complete && !known => Verdict::Unknown,
+            () if number == 0 || behind.trim_start().starts_with(char::is_lowercase) => Verdict::Ends,
+            () => Verdict::GoesOn,
+        }
+    }
+
     /// The sentence ends unless the next character (and a one-letter next word) says that it goes on.
     fn unless(&self, goes_on: impl Fn(&Self) -> bool) -> Verdict {
         match () {
@@ -255,7 +270,12 @@ fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdic
             n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || c == '(' || c == '&') || n.quarter()
         };
         let last = before.rsplit(' ').next().unwrap_or_default();
-        let numbered = last.starts_with(|c: char| c.is_ascii_digit() || "½¼¾".contains(c));
+        let numbered = last.starts_with(|c: char| c.is_ascii_digit() || "½¼¾".contains(c))
+            // "5 sq. ft. room"
+            || matches!(last, "sq." | "cu." | "fl." | "sq" | "cu" | "fl");
+        if lower == "no" && !word.starts_with(char::is_uppercase) && answered(last) {
+            return next.counts_something();
+        }
         return match entry.ends {
             Ends::Never => Verdict::GoesOn,
             Ends::UnlessDigit => {
@@ -268,9 +288,61 @@ fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdic
         };
     }
     if is(&shorthand::CALENDAR) {
-        return next.unless(|n| n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || "&-–".contains(c)));
+        // "Mon. Jan. 6"
+        let dated = |n: &Next| {
+            word.starts_with(char::is_uppercase)
+                && (AFTER_CLOCK[..DAYS_AND_MONTHS].contains(&n.word()) || is_calendar(n.word()))
+        };
+        if next.starts(char::is_uppercase) && !next.word_known() {
+            return Verdict::Unknown;
+        }
+        return next.unless(|n| {
+            n.starts(char::is_lowercase) || n.starts(|c| c.is_ascii_digit() || "&-–".contains(c)) || dated(n)
+        });
     }
     Verdict::Ends
+}
+
+/// A day or month cut short, with its capital.
+fn is_calendar(word: &str) -> bool {
+    word.starts_with(char::is_uppercase) && shorthand::CALENDAR.contains(&word.to_lowercase().as_str())
+}
+
+/// Words behind which "no." is an answer rather than "number".
+fn answered(last: &str) -> bool {
+    let last = last.trim_end_matches([',', ':']).to_lowercase();
+    matches!(
+        last.as_str(),
+        "oh" | "is"
+            | "was"
+            | "said"
+            | "say"
+            | "says"
+            | "saying"
+            | "answered"
+            | "no"
+            | "well"
+            | "hell"
+            | "a"
+            | "ah"
+            | "um"
+            | "and"
+            | "or"
+            | "but"
+            | "so"
+            | "definitely"
+            | "absolutely"
+            | "means"
+            | "big"
+            | "um,"
+            | "still"
+            | "just"
+            | "reply"
+            | "that's"
+            | "sadly"
+            | "alas"
+            | "unfortunately"
+    )
 }
 
 /// Whether the newline at `at` ends a sentence: the end of a heading or list item, or a blank line or item after it.

@@ -212,9 +212,11 @@ fn recordings_with_wrong_sizes_are_transcribed_with_a_note_and_from_standard_inp
 #[test]
 fn standard_input_is_read_or_refused_by_whatever_takes_a_file() {
     let d = folder();
-    for args in [&["inspect", "-"][..], &["convert", "-", "-o", "x.gguf"], &["ask", "--model", "-", "Hello"]] {
+    for args in [&["inspect", "-"][..], &["convert", "-", "-o", "x.gguf"]] {
         tercet(d.path(), &[], args).failed(64, &["cannot be read from standard input"]);
     }
+    // A setting, and judged as one.
+    tercet(d.path(), &[], &["ask", "--model", "-", "Hello"]).failed(78, &["flag --model: llm.model", "not \"-\""]);
     piped(d.path(), &[], &["config", "check", "--config", "-"], b"[budget]\ntotl_mb = 9\n")
         .failed(78, &["2: budget.totl_mb: no such key"]);
     piped(d.path(), &[], &["eval", "tools", "-"], b"{}\n").failed(65, &["standard input, line 1: not a conversation"]);

@@ -37,7 +37,9 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
             When::Name => dot == 1 && name_follows,
             When::AfterName => {
                 let bare = matches!(*w, "St" | "Ave" | "Rd" | "Ln") && !name_follows;
-                (dot == 1 || bare) && name_before && !honorific(before)
+                let street = matches!(s.said, "Avenue" | "Road") && next_word(behind) == Some("of");
+                (dot == 1 || bare) && (name_before && (ordinal_before(before) || !honorific(before)) || street)
+                    || s.said == "Company" && dot == 1 && matches!(before, [.., Sym('&'), Space])
             }
             When::Inside => {
                 dot == 1
@@ -103,6 +105,10 @@ pub(super) fn latin(before: &[Token], rest: &[Token]) -> Said {
         [Word("aka"), Space, ..] => Some((1, "also known as".into())),
         [Word("w"), Sym('/'), Word("o"), ..] => Some((3, "without".into())),
         [Word("w"), Sym('/'), Space | Word(_), ..] => Some((2, "with ".into())),
+        [Word("b"), Sym('/'), Word("c"), Space, ..] => Some((3, "because".into())),
+        [Word("est" | "Est"), Sym('.'), Space, Num(y), ..] if super::lexer::parse(y, 4..=4, 1500..=2099).is_some() => {
+            Some((2, "established".into()))
+        }
         [Word("v" | "V"), Num(_), Sym('.'), ..] if at_start(before) => Some((1, "version".into())),
         [Word("v"), Space, next, ..]
             if next.is_capitalized() && matches!(before, [.., last, Space] if last.is_capitalized()) =>

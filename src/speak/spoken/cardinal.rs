@@ -159,6 +159,15 @@ pub(super) fn plain(before: &[Token], rest: &[Token]) -> Said {
         return Some((1, number::whole(n)));
     }
     let amount = read(before, rest)?;
+    // "4.5/5"
+    if let [Sym('/'), Num(of), after @ ..] = &rest[amount.used..]
+        && matches!(*of, "5" | "10" | "100")
+        && amount.used == 3
+        && matches!(rest[1], Sym('.' | ','))
+        && !matches!(after, [Sym('/'), ..] | [Word(_), ..])
+    {
+        return Some((amount.used + 2, format!("{} out of {}", amount.words, number::whole(of))));
+    }
     if let Some((used, power)) = exponent(&rest[amount.used..]) {
         return Some((amount.used + used, format!("{} times ten to the power of {power}", amount.words)));
     }

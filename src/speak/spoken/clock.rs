@@ -83,7 +83,7 @@ pub(super) fn time(before: &[Token], rest: &[Token]) -> Said {
     let (minute, second, used) = match after {
         [Sym(':'), Num(m), Sym(':'), Num(s), ..] => (minutes(m)?, minutes(s)?, 5),
         [Sym(':'), Num(m), ..] => (minutes(m)?, 0, 3),
-        [Sym('.'), Num(m), tail @ ..] if dotted(before, tail) => (minutes(m)?, 0, 3),
+        [Sym('.'), Num(m), tail @ ..] if dotted(before, tail) || next_word(tail) == Some("Uhr") => (minutes(m)?, 0, 3),
         [Word("h" | "H"), Num(m), tail @ ..] if french(before, hour, tail) => (minutes(m)?, 0, 3),
         _ if (1..=24).contains(&hour) => (0, 0, 1),
         _ => return None,

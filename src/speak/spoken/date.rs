@@ -88,13 +88,18 @@ fn year_last(rest: &[Token]) -> Said {
 /// "on 3/4", "due 12/25": only after a word that dates are put behind
 fn month_and_day(before: &[Token], rest: &[Token]) -> Said {
     let [Num(m), Sym('/'), Num(d), after @ ..] = rest else { return None };
-    let dated = matches!(word_before(before)?.as_str(), "on" | "due" | "since" | "until" | "till" | "dated" | "by");
+    let dated = matches!(
+        word_before(before).unwrap_or_default().as_str(),
+        "on" | "due" | "since" | "until" | "till" | "dated" | "by"
+    );
     let (m, d) = (parse(m, 1..=2, 1..=12)?, day(d)?);
     let fraction = match after {
         [Sym('/' | '.' | '-' | '"'), Num(_) | Word(_), ..] | [Sym('"'), ..] => true,
         [Space, Word(w), ..] => !matches!(*w, "at" | "and" | "or" | "in" | "from" | "for" | "to" | "we" | "it" | "is"),
         _ => false,
     };
+    // "01/02" is no fraction
+    let dated = dated || matches!(rest[0], Num(n) if n.len() == 2 && n.starts_with('0'));
     (dated && !fraction).then(|| (3, format!("{} {}", month_name(m), ordinal(d))))
 }
 

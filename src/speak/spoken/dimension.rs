@@ -44,6 +44,8 @@ pub(super) fn dimensions(before: &[Token], rest: &[Token]) -> Said {
             let product = power || spaced && !counted && (sign == '×' || computed(next));
             Some((used + gap, format!("{words} {}", if product { "times" } else { "by" })))
         }
+        // "2 x $5"
+        [Sym('$' | '€' | '£'), Num(_), ..] => Some((used + gap, format!("{words} times"))),
         [Word(_), ..] if gap == 1 && sign == '×' => Some((used + gap, format!("{words} times"))),
         _ => None,
     }

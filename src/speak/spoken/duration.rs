@@ -77,7 +77,9 @@ pub(super) fn compound(before: &[Token], rest: &[Token]) -> Said {
         }
     }
     let alone = match parts.as_slice() {
-        [(n, Part::Minutes)] => rest.get(1) == Some(&Word("m")) && lone_minutes(*n, &rest[used..]),
+        [(n, Part::Minutes)] => {
+            rest.get(1) == Some(&Word("m")) && (lone_minutes(*n, &rest[used..]) || awaited(before, *n))
+        }
         [_] | [] => false,
         // "2m 30s" is a length of time, "5m 3 s" too; "1y 2m" hardly meters
         _ => true,
@@ -89,6 +91,71 @@ pub(super) fn compound(before: &[Token], rest: &[Token]) -> Said {
         matches!(rest.get(used), Some(Sym('.'))) && !super::lexer::sentence_ends(&rest[used + 1..]) && parts.len() > 1,
     );
     Some((used + dot, parts.into_iter().map(|(n, p)| said(n, p)).collect::<Vec<_>>().join(" ")))
+}
+
+/// "be back in 5m", "remind me in 10m", "boil for 8m": what is waited for
+fn awaited(before: &[Token], n: u64) -> bool {
+    let words: Vec<String> = before.iter().rev().filter_map(|t| t.word()).take(4).map(str::to_lowercase).collect();
+    let timed = |w: &String| {
+        matches!(
+            w.as_str(),
+            "back"
+                | "starts"
+                | "start"
+                | "begins"
+                | "ends"
+                | "due"
+                | "done"
+                | "ready"
+                | "leave"
+                | "leaves"
+                | "leaving"
+                | "arrives"
+                | "arrive"
+                | "home"
+                | "here"
+                | "remind"
+                | "wake"
+                | "expires"
+                | "departs"
+                | "closes"
+                | "opens"
+                | "call"
+                | "meeting"
+        )
+    };
+    let cooked = |w: &String| {
+        matches!(
+            w.as_str(),
+            "boil"
+                | "cook"
+                | "bake"
+                | "simmer"
+                | "fry"
+                | "steep"
+                | "wait"
+                | "rest"
+                | "snooze"
+                | "pause"
+                | "timer"
+                | "knead"
+                | "microwave"
+                | "nap"
+                | "meditate"
+                | "marinate"
+                | "chill"
+                | "soak"
+                | "grill"
+                | "roast"
+        )
+    };
+    let waited = match words.split_first() {
+        Some((w, more)) if w == "in" => more.iter().any(timed),
+        Some((w, more)) if w == "for" => more.iter().any(cooked),
+        Some((w, _)) => matches!(w.as_str(), "wait" | "snooze" | "pause"),
+        None => false,
+    };
+    waited && n <= 180
 }
 
 /// "15m left", "5m ago", "a 10m timer"
@@ -126,6 +193,16 @@ pub(super) fn span(before: &[Token], rest: &[Token]) -> Said {
             }
             let parts = [(small(h)?, Part::Hours), (below_sixty(m)?, Part::Minutes), (below_sixty(s)?, Part::Seconds)];
             Some((5, words(&parts)))
+        }
+        // "a lap of 1:23.45"
+        [Num(m), Sym(':'), Num(s), Sym('.'), Num(part), after @ ..]
+            if part.len() <= 3 && super::clock::half_of_day(after).is_none() =>
+        {
+            let minutes = small(m)?;
+            below_sixty(s)?;
+            let seconds = format!("{} seconds", super::number::decimal(s.strip_prefix('0').unwrap_or(s), part));
+            let minutes = if minutes == 0 { String::new() } else { said(minutes, Part::Minutes) + " " };
+            Some((5, minutes + &seconds))
         }
         [Num(m), Sym(':'), Num(s), after @ ..] => {
             let (minutes, seconds) = (small(m)?, below_sixty(s)?);

@@ -86,6 +86,8 @@ pub(super) fn fraction(before: &[Token], rest: &[Token]) -> Option<Amount> {
         (n, d) if n == d && n >= 10 => format!("{} {}", cardinal(n), cardinal(d)),
         (80, 20) | (60, 40) | (70, 30) | (90, 10) | (20, 40) => format!("{} {}", cardinal(n), cardinal(d)),
         (n, d) if n <= d && scored(&rest[used..]) => format!("{} out of {}", cardinal(n), cardinal(d)),
+        // "01/02" is no part of anything
+        _ if matches!(rest, [Num(n), ..] if n.len() == 2 && n.starts_with('0')) => return None,
         (n, 10) if n <= 10 => format!("{} out of ten", cardinal(n)),
         _ => match part_name(n, d) {
             Some(part) => format!("{} {part}", cardinal(n)),

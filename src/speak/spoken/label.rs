@@ -5,7 +5,8 @@ use super::number;
 use Token::{Num, Space, Sym, Word};
 
 /// What has a number for a name.
-const LABELS: [&str; 16] = [
+const LABELS: [&str; 17] = [
+    "porsche",
     "room",
     "flight",
     "highway",

@@ -127,12 +127,32 @@ pub(super) fn unify(text: &str) -> String {
                     _ => out.extend(std::iter::once('^').chain(power.chars())),
                 }
             }
+            // 5^th: an ordinal whose ending is raised
+            '^' if out.ends_with(|c: char| c.is_ascii_digit()) && raised_ending(chars.clone()) => {}
+            'ᵗ' if out.ends_with(|c: char| c.is_ascii_digit()) => out.push('t'),
+            'ʳ' | 'ˢ' | 'ⁿ' if out.ends_with(|c: char| c.is_ascii_digit()) => {
+                out.push(match c {
+                    'ʳ' => 'r',
+                    'ˢ' => 's',
+                    _ => 'n',
+                });
+            }
+            'ᵈ' if out.ends_with(['r', 'n']) => out.push('d'),
+            'ᵗ' if out.ends_with('s') => out.push('t'),
+            'ʰ' if out.ends_with('t') => out.push('h'),
             c if c.is_whitespace() => out.push(' '),
             c if c.is_control() => {}
             c => out.push(c),
         }
     }
     out
+}
+
+/// Whether the ending of an ordinal comes, and nothing of the word behind it.
+fn raised_ending(mut chars: impl Iterator<Item = char>) -> bool {
+    let ending = [chars.next(), chars.next()];
+    matches!(ending, [Some('s'), Some('t')] | [Some('n' | 'r'), Some('d')] | [Some('t'), Some('h')])
+        && chars.next().is_none_or(|c| !c.is_alphanumeric())
 }
 
 /// The plain character of a superscript one.

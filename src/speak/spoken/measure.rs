@@ -108,14 +108,70 @@ fn modifies(before: &[Token], after: &[Token]) -> bool {
         Some("a" | "an" | "the" | "this" | "that" | "each" | "every" | "per" | "by" | "x" | "another" | "one")
     ) || matches!(before, [.., Sym('×') | Word("x"), Space | Num(_)] | [.., Sym('×') | Word("x")]);
     let noun = next_word(after).is_some_and(|w| MEASURED.contains(&w.strip_suffix('s').unwrap_or(w)));
-    noun || article && next_word(after).is_some_and(|w| w.starts_with(char::is_lowercase) && !follows(w))
+    // "a 5 m tall tree", but not "it is 5 m tall"
+    let sized = match after {
+        [Space, Word("tall" | "wide" | "long" | "deep" | "high" | "thick"), more @ ..] => next_word(more),
+        _ => None,
+    };
+    let small = |w: &str| w.starts_with(char::is_lowercase) && !follows(w);
+    noun || article && (next_word(after).is_some_and(small) || sized.is_some_and(small))
 }
 
 /// Things that are named with their measure, with an article or without: "12 volt battery".
-const MEASURED: [&str; 30] = [
-    "battery", "batterie", "bulb", "bag", "tablet", "pill", "capsule", "camera", "speaker", "fuse", "plug", "motor",
-    "charger", "adapter", "engine", "bottle", "screen", "monitor", "drive", "turn", "angle", "weight", "dumbbell",
-    "race", "run", "walk", "radius", "hike", "resistor", "jack",
+const MEASURED: [&str; 53] = [
+    "microwave",
+    "heater",
+    "lamp",
+    "tv",
+    "pool",
+    "rug",
+    "rope",
+    "cable",
+    "hose",
+    "pipe",
+    "ladder",
+    "board",
+    "steak",
+    "burger",
+    "tank",
+    "limit",
+    "dash",
+    "sprint",
+    "pan",
+    "skillet",
+    "pizza",
+    "ruler",
+    "dose",
+    "battery",
+    "batterie",
+    "bulb",
+    "bag",
+    "tablet",
+    "pill",
+    "capsule",
+    "camera",
+    "speaker",
+    "fuse",
+    "plug",
+    "motor",
+    "charger",
+    "adapter",
+    "engine",
+    "bottle",
+    "screen",
+    "monitor",
+    "drive",
+    "turn",
+    "angle",
+    "weight",
+    "dumbbell",
+    "race",
+    "run",
+    "walk",
+    "radius",
+    "hike",
+    "resistor",
+    "jack",
 ];
 
 /// Words behind a quantity that are no noun it measures.
@@ -223,6 +279,12 @@ fn inches(before: &[Token], space: usize, after: &[Token]) -> bool {
         }
         [Sym(',' | ')' | '×'), ..] | [] => true,
         [Space, Sym('×'), ..] => true,
+        // "a 12 in pizza"
+        _ if matches!(word_before(before).as_deref(), Some("a" | "an" | "the" | "one" | "two"))
+            && next_word(after).is_some_and(|w| MEASURED.contains(&w.strip_suffix('s').unwrap_or(w))) =>
+        {
+            true
+        }
         _ => next_word(after).is_some_and(measured),
     }
 }

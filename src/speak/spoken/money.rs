@@ -39,6 +39,8 @@ const NEW_ZEALAND: Currency = currency("New Zealand dollar", "New Zealand dollar
 const HONG_KONG: Currency = currency("Hong Kong dollar", "Hong Kong dollars", CENTS);
 const SINGAPORE: Currency = currency("Singapore dollar", "Singapore dollars", CENTS);
 const FRANC: Currency = currency("Swiss franc", "Swiss francs", Some(("centime", "centimes")));
+/// Written out, whosever francs they are.
+const FRANC_WORD: Currency = currency("franc", "francs", Some(("centime", "centimes")));
 const KRONA: Currency = currency("krona", "kronor", None);
 const KRONE: Currency = currency("krone", "kroner", None);
 const ZLOTY: Currency = currency("zloty", "zloty", None);
@@ -153,7 +155,8 @@ fn marked_first(before: &[Token], rest: &[Token]) -> Said {
     let sign = if minus == 1 { "minus " } else { "" };
     let start = marked + minus;
     let d = money_digits(&rest[start..], currency)?;
-    let used = start + d.used;
+    // "€ 12,-"
+    let used = start + d.used + no_cents(&rest[start + d.used..]);
     // $5-10, but not $5-$10, whose ends are said in full
     if let Some(gap) = dash(&rest[used..])
         && let Some(to) = money_digits(&rest[used + gap..], currency)
@@ -205,6 +208,13 @@ fn money_digits<'a>(rest: &[Token<'a>], currency: &Currency) -> Option<Digits<'a
     Some(d)
 }
 
+/// The ",-" that says that there are no cents: tokens of it.
+fn no_cents(rest: &[Token]) -> usize {
+    let closed =
+        matches!(rest, [Sym(',' | '.'), Sym('-' | '–' | '—'), after @ ..] if !matches!(after, [Num(_) | Word(_), ..]));
+    if closed { 2 } else { 0 }
+}
+
 /// 20 €, 5–10 €, 20 USD, 50¢, 20p, 50 kr, 2 bn €
 fn number_first(before: &[Token], rest: &[Token]) -> Said {
     let d = read_digits(rest).filter(|_| at_start(before) && matches!(rest.first(), Some(Num(_) | Sym('.'))))?;
@@ -216,7 +226,7 @@ fn number_first(before: &[Token], rest: &[Token]) -> Said {
         _ => scale(&rest[d.used..]),
     }
     .unwrap_or_default();
-    let end = d.used + scaled;
+    let end = d.used + scaled + no_cents(&rest[d.used + scaled..]);
     let space = usize::from(matches!(rest.get(end), Some(Space)));
     let used = end + space + 1;
     let cents = |one, many| Some((used, format!("{} {}", d.words(), if d.is_one() { one } else { many })));
@@ -229,6 +239,11 @@ fn number_first(before: &[Token], rest: &[Token]) -> Said {
         Word("c") if space == 0 && d.frac.is_none() && d.int.len() <= 2 => return cents("cent", "cents"),
         // "5 $10 notes" is no five dollars
         Sym(c) if !matches!(rest.get(used), Some(Num(_))) => by_sign(*c)?,
+        // "12.50 dollars"
+        Word("dollar" | "dollars") if d.frac.is_some_and(|f| f.len() == 2) && space == 1 && scaled == 0 => &DOLLAR,
+        Word("euro" | "euros") if d.frac.is_some_and(|f| f.len() == 2) && space == 1 && scaled == 0 => &EURO,
+        Word("francs") if d.frac.is_some_and(|f| f.len() == 2) && space == 1 && scaled == 0 => &FRANC_WORD,
+        Word("Fr") if space == 1 => &FRANC,
         Word(w) => by_code(w)?,
         _ => return None,
     };

@@ -104,6 +104,16 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
     match c {
         '-' if *after == [Sym('-')] || matches!(after, [Sym('-'), Space | Word(_), ..]) => Some((2, ", ".into())),
         '-' | '–' if sides.operands() && spaced && calculation() => say("minus"),
+        // "7-3=4"
+        '-' | '–'
+            if tight && sides.numbers() && matches!(after, [Num(_), Sym('='), ..] | [Num(_), Space, Sym('='), ..]) =>
+        {
+            say(" minus ")
+        }
+        // "1-2-3", "50-50"
+        '-' if sides.numbers() && (counted(before, after) || even(before, after)) => say(" "),
+        // "T-10 minutes"
+        '-' if matches!((before, after), ([.., Word("T")], [Num(_), ..])) => say(" minus "),
         '-' | '–' | '—' if tight && quantity_follows(after) && after_amount(before) => say(" to "),
         '-' if tight && matches!((before, after), ([.., Word(_), Num(_)] | [.., Num(_), Word(_)], [Num(_), ..])) => {
             say(" ")
@@ -160,6 +170,19 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         },
         '€' => say(" euros "),
         '£' => say(" pounds "),
+        '★' if matches!(before.last(), Some(Num(_))) => say(
+            if super::lexer::next_word(after).is_some_and(|w| {
+                matches!(w, "hotel" | "hotels" | "rating" | "review" | "reviews" | "restaurant" | "general")
+            }) {
+                " star"
+            } else {
+                " stars"
+            },
+        ),
+        '★' => say(" "),
+        '♭' => say(" flat"),
+        '♯' => say(" sharp"),
+        '♮' => say(" natural"),
         '∞' => say(" infinity "),
         '√' => say(" the square root of "),
         '§' if sides.amount_right => say("section "),
@@ -182,6 +205,10 @@ fn comparison(before: &[Token], rest: &[Token]) -> Said {
         && super::units::unit(w).is_none()
     {
         return Some((2, "love".into()));
+    }
+    // a tag that is meant literally
+    if named(before, rest) {
+        return Some((1, " ".into()));
     }
     let (used, sign) = match rest {
         [Sym('<'), Sym('-'), Sym('>'), ..] | [Sym('<'), Sym('='), Sym('>'), ..] => {
@@ -232,6 +259,21 @@ fn comparison(before: &[Token], rest: &[Token]) -> Said {
         '>' if menu => Some((used, ", ".into())),
         '<' | '>' => Some((used, " ".into())),
         _ => Some((used, format!(" {verb}{relation} "))),
+    }
+}
+
+/// Whether this "<" or ">" stands around a name: <b>, </b>, <Enter>.
+fn named(before: &[Token], rest: &[Token]) -> bool {
+    match rest {
+        [Sym('<'), Word(_), Sym('>'), ..] | [Sym('<'), Sym('/'), Word(_), Sym('>'), ..] => true,
+        [Sym('<'), Word(w), Num(_), Sym('>'), ..] => w.len() == 1,
+        [Sym('>'), ..] => {
+            matches!(
+                before,
+                [.., Sym('<'), Word(_)] | [.., Sym('<'), Sym('/'), Word(_)] | [.., Sym('<'), Word(_), Num(_)]
+            )
+        }
+        _ => false,
     }
 }
 
@@ -314,6 +356,20 @@ fn quantity_follows(after: &[Token]) -> bool {
             | [Sym('-'), Sym('$' | '€' | '£'), ..]
             | [Sym('½' | '¼' | '¾' | '⅓' | '⅔'), ..]
     )
+}
+
+/// "1-2-3", a record of "10-5-2": three or more short numbers with hyphens are counted, not ranges.
+fn counted(before: &[Token], after: &[Token]) -> bool {
+    let chained = |t: &Token| matches!(t, Sym('-')) || matches!(t, Num(n) if n.len() <= 2);
+    let left = before.iter().rev().take_while(|t| chained(t)).count();
+    let right = after.iter().take_while(|t| chained(t)).count();
+    left + right >= 4 && after.get(right).is_none_or(|t| !matches!(t, Word(_) | Sym('/' | ':' | '%' | '°')))
+}
+
+/// "a 50-50 chance"
+fn even(before: &[Token], after: &[Token]) -> bool {
+    let same = matches!((before.last(), after.first()), (Some(Num(a)), Some(Num(b))) if a == b);
+    same && matches!(before.last(), Some(Num("50" | "20")))
 }
 
 /// Whether the last thing said was a number with or without its unit, so that a dash makes a range.

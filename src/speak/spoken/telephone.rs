@@ -106,6 +106,31 @@ fn groups<'a>(rest: &[Token<'a>]) -> Groups<'a> {
 }
 
 pub(super) fn number(before: &[Token], rest: &[Token]) -> Said {
+    keys(before, rest).or_else(|| grouped(before, rest))
+}
+
+/// *67, *#06#, #31#: what is dialed with the keys beside zero
+fn keys(before: &[Token], rest: &[Token]) -> Said {
+    let used = rest.iter().take_while(|t| matches!(t, Num(_) | Sym('*' | '#'))).count();
+    let chain = &rest[..used];
+    let fits = match chain {
+        [Sym('*'), Num(n)] => called(before) || n.len() == 2,
+        [Sym('*' | '#'), .., Sym('#')] => chain.iter().any(|t| matches!(t, Num(_))),
+        [Num(_), .., Sym('#')] => called(before),
+        _ => false,
+    };
+    if !fits || !at_start(before) || matches!(rest.get(used), Some(Word(_))) {
+        return None;
+    }
+    let said = chain.iter().map(|t| match t {
+        Num(n) => digits(n),
+        Sym('*') => "star".into(),
+        _ => "pound".into(),
+    });
+    Some((used, said.collect::<Vec<_>>().join(" ")))
+}
+
+fn grouped(before: &[Token], rest: &[Token]) -> Said {
     if !at_start(before) || !matches!(rest.first(), Some(Num(_) | Sym('+' | '('))) {
         return None;
     }
