@@ -260,8 +260,9 @@ mod tests {
             ("{{ a + b }}", "{{ __sum(a , b) }}"),
             ("{{ a+b+c }}", "{{ __sum(__sum(a,b),c) }}"),
             ("{{ (a + b) + (c ~ '+') }}", "{{ __sum((__sum(a , b)) , (c ~ '+')) }}"),
-            ("{{ -1 + +2 }}", "{{ __sum(-1 , +2) }}"),
-            ("{% if é + 'ü' == x[a + 1] %}{% endif %}", "{% if __sum(é , 'ü') == x[__sum(a , 1)] %}{% endif %}"),
+            ("{{ -1 + -b }}", "{{ __sum(-1 , -b) }}"),
+            ("{% if a + 'ü' == x[a + 1] %}{% endif %}", "{% if __sum(a , 'ü') == x[__sum(a , 1)] %}{% endif %}"),
+            ("é{{ 'ü' + x }}ß", "é{{ __sum('ü' , x) }}ß"),
             (
                 "{% set x = m['+'] +\n n.o(p + q, r=s + t) %}",
                 "{% set x = __sum(m['+'] ,\n n.o(__sum(p , q), r=__sum(s , t))) %}",
@@ -272,12 +273,8 @@ mod tests {
                 "{% for x in y if __sum(x , z) %}{% break %}{% endfor %}",
             ),
         ] {
-            if t.contains('é') {
-                continue; // Names are ASCII here; the text below has others.
-            }
             assert_eq!(of(t), wanted, "{t}");
         }
-        assert_eq!(of("é{{ 'ü' + x }}ß"), "é{{ __sum('ü' , x) }}ß");
         assert!(prepare("{% include 'x' %}", SyntaxConfig::default()).is_err());
         assert!(prepare("{{ a +", SyntaxConfig::default()).is_err());
     }
