@@ -48,6 +48,9 @@ struct Inspected<'a> {
     runs: bool,
     /// Why not.
     problem: Option<String>,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remedy: Option<String>,
     /// Why it runs without tools, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     tools_problem: Option<String>,
@@ -110,6 +113,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
             tensors: args.tensors.then(|| file.tensors().iter().map(Tensor::of).collect()),
             runs: estimate.is_ok(),
             problem: estimate.as_ref().err().map(ToString::to_string),
+            remedy: estimate.as_ref().err().and_then(|e| e.remedy_text()).map(ToOwned::to_owned),
             tools_problem: tools_problem.map(|e| e.to_string()),
             estimate: estimate.ok(),
         });
@@ -134,7 +138,10 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
             ))?;
             problem.map_or(Ok(()), |e| out::line(format!("but not with tools: {e}")))
         }
-        (Err(e), _) => out::line(format!("\ntercet does not run it: {e}")),
+        (Err(e), _) => {
+            out::line(format!("\ntercet does not run it: {e}"))?;
+            e.remedy_text().map_or(Ok(()), |hint| out::line(format!("  hint: {hint}")))
+        }
     }
 }
 

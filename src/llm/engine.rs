@@ -62,9 +62,10 @@ pub struct Engine {
 fn read(path: &Path) -> Result<(Arc<Gguf>, Hyper, String)> {
     let file = Arc::new(Gguf::open(path)?);
     let hyper = Hyper::read(&file)?;
-    let name = match file.str("general.name")? {
-        Some(name) => name.to_owned(),
-        None => path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
+    // The name is only shown: one that cannot be read does not keep the model from running.
+    let name = match file.str("general.name") {
+        Ok(Some(name)) => name.to_owned(),
+        _ => path.file_stem().map_or_else(String::new, |s| s.to_string_lossy().into_owned()),
     };
     Ok((file, hyper, name))
 }

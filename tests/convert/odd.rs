@@ -93,11 +93,27 @@ fn inspect_tries_the_template() {
     for (template, why) in [
         ("{{ raise_exception('System role not supported') }}", "System role not supported"),
         ("{% for m in messages %}{{ m.content }", "does not compile"),
-        ("{% for i in range(100000000) %}x{% endfor %}", "does not come to an end"),
+        ("{% for i in range(100000000) %}x{% endfor %}", "range has too many elements"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "does not come to an end"),
         ("{{ messages[0].content }}", "leaves out"),
     ] {
         let v = inspect(template);
         assert!(v["runs"] == false && v["problem"].as_str().expect("one").contains(why), "{template}: {v}");
+        assert!(v["remedy"].as_str().is_some_and(|r| !r.is_empty()), "{template}: {v}");
+    }
+    assert!(succeeds(&["inspect", utf8(&file)]).contains("\n  hint: "));
+}
+
+#[test]
+fn a_name_that_cannot_be_read_is_no_reason_not_to_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join("model.gguf");
+    let model = std::fs::read(repository("models/pocket.gguf")).expect("reads");
+    let key = "general.name";
+    for (ty, value) in [(8, vec![3, 0, 0, 0, 0, 0, 0, 0, b'a', 0xff, 0xfe]), (4, vec![1, 0, 0, 0])] {
+        std::fs::write(&file, with_metadata(&model, &[key], &[(key, ty, value)])).expect("written");
+        let v = json(&["inspect", utf8(&file), "--json"]);
+        assert!(v["runs"] == true && v["estimate"]["model"] == "model", "{v}");
     }
 }
 

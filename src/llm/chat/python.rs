@@ -13,6 +13,7 @@ pub(super) fn teach(env: &mut Environment<'static>) {
     env.add_filter("sum", sum_of_all);
     env.remove_filter("chain");
     env.add_function(source::SUM, sum);
+    env.add_function(source::FORMAT, format);
     env.add_function("strftime_now", strftime_now);
     env.add_function("raise_exception", raise_exception);
     env.set_unknown_method_callback(methods::call);
@@ -51,6 +52,16 @@ fn sum(state: &State<'_, '_>, a: &Value, b: &Value) -> Result<Value, Error> {
     }
     let what = format!("{} and {} cannot be added", a.kind(), b.kind());
     Err(Error::new(ErrorKind::InvalidOperation, what))
+}
+
+/// `text % with`: of a tuple, each of its items.
+fn format(state: &mut State<'_, '_>, text: &Value, with: &Value) -> Result<Value, Error> {
+    let mut args = vec![text.clone()];
+    match with.is_tuple() {
+        true => args.extend(with.try_iter()?),
+        false => args.push(with.clone()),
+    }
+    state.apply_filter("format", &args)
 }
 
 /// Jinja's filter: everything added to `start`; of objects, one attribute.

@@ -4,6 +4,7 @@
 //! - `{% generation %}` marks what the model is trained to write and changes nothing that is written: it becomes `{% if true %}`.
 //! - `a + b` becomes a call of [`SUM`]. The engine's own sum of lists stays unevaluated and is unfolded without being counted as
 //!   work, so that thirty doublings of a list would be a billion items.
+//! - `'…' % a` becomes a call of [`FORMAT`]: the engine knows `%` between numbers only.
 //!
 //! What would bring in another template is refused.
 
@@ -14,6 +15,8 @@ use minijinja::{Error, ErrorKind};
 
 /// The function that adds.
 pub(super) const SUM: &str = "__sum";
+/// The function that fills what follows into a text.
+pub(super) const FORMAT: &str = "__format";
 
 /// Rewrites `source`.
 ///
@@ -90,20 +93,22 @@ struct Edits<'s> {
     failed: Option<u16>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Insert {
     Close,
-    Open,
+    /// A call of this function.
+    Open(&'static str),
 }
 
 impl Edits<'_> {
-    fn sum(&mut self, b: &BinOp<'_>, whole: (usize, usize), line: u16) {
+    /// `b`, whose sign is `sign`, becomes a call of `function`.
+    fn call(&mut self, b: &BinOp<'_>, (sign, function): (char, &'static str), whole: (usize, usize), line: u16) {
         let (from, to) = (b.left.span().end_offset as usize, b.right.span().start_offset as usize);
         // Between the two stand the sign, white space and the parentheses of either.
-        let sign = self.source.get(from..to).and_then(|between| between.find('+'));
-        match sign.map(|at| from + at) {
+        let found = self.source.get(from..to).and_then(|between| between.find(sign));
+        match found.map(|at| from + at) {
             Some(at) if self.source[from..at].chars().all(|c| c == ')' || c.is_whitespace()) => {
-                self.inserted.extend([(whole.0, Insert::Open), (whole.1, Insert::Close)]);
+                self.inserted.extend([(whole.0, Insert::Open(function)), (whole.1, Insert::Close)]);
                 self.replaced.push(at);
             }
             _ => self.failed = Some(line),
@@ -112,9 +117,13 @@ impl Edits<'_> {
 
     fn apply(mut self) -> Result<String, Error> {
         if let Some(line) = self.failed {
-            return Err(Error::new(ErrorKind::InvalidOperation, format!("line {line}: a sum that cannot be read")));
+            return Err(Error::new(
+                ErrorKind::InvalidOperation,
+                format!("line {line}: a sum or a format that cannot be read"),
+            ));
         }
-        self.inserted.sort_unstable();
+        // Of calls that open at one place the outer one was found first.
+        self.inserted.sort_by_key(|(at, insert)| (*at, *insert != Insert::Close));
         self.replaced.sort_unstable();
         let mut out = String::with_capacity(self.source.len() + 8 * self.inserted.len());
         let (mut inserted, mut replaced) = (self.inserted.into_iter().peekable(), self.replaced.into_iter().peekable());
@@ -122,8 +131,8 @@ impl Edits<'_> {
             while let Some((_, insert)) = inserted.next_if(|(to, _)| *to == at) {
                 match insert {
                     Insert::Close => out.push(')'),
-                    Insert::Open => {
-                        out.push_str(SUM);
+                    Insert::Open(function) => {
+                        out.push_str(function);
                         out.push('(');
                     }
                 }
@@ -204,8 +213,15 @@ fn call(c: &Call<'_>, see: &mut Edits<'_>) {
 fn expression(e: &Expr<'_>, see: &mut Edits<'_>) {
     let span = e.span();
     match e {
-        Expr::BinOp(b) if matches!(b.op, BinOpKind::Add) => {
-            see.sum(b, (span.start_offset as usize, span.end_offset as usize), span.start_line);
+        Expr::BinOp(b) => {
+            let function = match (&b.op, &b.left) {
+                (BinOpKind::Add, _) => Some(('+', SUM)),
+                (BinOpKind::Rem, Expr::Const(text)) if text.value.as_str().is_some() => Some(('%', FORMAT)),
+                _ => None,
+            };
+            if let Some(function) = function {
+                see.call(b, function, (span.start_offset as usize, span.end_offset as usize), span.start_line);
+            }
         }
         Expr::Call(c) => return call(c, see),
         _ => {}
@@ -260,8 +276,11 @@ mod tests {
             ("{{ a + b }}", "{{ __sum(a , b) }}"),
             ("{{ a+b+c }}", "{{ __sum(__sum(a,b),c) }}"),
             ("{{ (a + b) + (c ~ '+') }}", "{{ __sum((__sum(a , b)) , (c ~ '+')) }}"),
-            ("{{ -1 + +2 }}", "{{ __sum(-1 , +2) }}"),
-            ("{% if é + 'ü' == x[a + 1] %}{% endif %}", "{% if __sum(é , 'ü') == x[__sum(a , 1)] %}{% endif %}"),
+            ("{{ -1 + -b }}", "{{ __sum(-1 , -b) }}"),
+            ("{% if a + 'ü' == x[a + 1] %}{% endif %}", "{% if __sum(a , 'ü') == x[__sum(a , 1)] %}{% endif %}"),
+            ("{{ 'a %s %%' % b + c }}", "{{ __sum(__format('a %s %%' , b) , c) }}"),
+            ("{{ ('%s%s') % (a + b, c % 2) }}", "{{ __format(('%s%s') , (__sum(a , b), c % 2)) }}"),
+            ("é{{ 'ü' + x }}ß", "é{{ __sum('ü' , x) }}ß"),
             (
                 "{% set x = m['+'] +\n n.o(p + q, r=s + t) %}",
                 "{% set x = __sum(m['+'] ,\n n.o(__sum(p , q), r=__sum(s , t))) %}",
@@ -272,12 +291,8 @@ mod tests {
                 "{% for x in y if __sum(x , z) %}{% break %}{% endfor %}",
             ),
         ] {
-            if t.contains('é') {
-                continue; // Names are ASCII here; the text below has others.
-            }
             assert_eq!(of(t), wanted, "{t}");
         }
-        assert_eq!(of("é{{ 'ü' + x }}ß"), "é{{ __sum('ü' , x) }}ß");
         assert!(prepare("{% include 'x' %}", SyntaxConfig::default()).is_err());
         assert!(prepare("{{ a +", SyntaxConfig::default()).is_err());
     }

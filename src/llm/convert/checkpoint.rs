@@ -222,7 +222,12 @@ impl Conversion {
         }
         self.vector("output_norm".into(), "model.norm.weight".into(), c.width)?;
         if !c.tied {
-            self.table_item("output.weight", "lm_head.weight")?;
+            self.table_item("output.weight", "lm_head.weight").map_err(|e| match e.kind() {
+                Kind::Corrupt if self.shards.get("lm_head.weight").is_none() => e.remedy(
+                    "download the checkpoint again; where its head is the embedding, set \"tie_word_embeddings\": true in config.json",
+                ),
+                _ => e,
+            })?;
         }
         Ok(())
     }

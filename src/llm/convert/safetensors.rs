@@ -211,11 +211,19 @@ impl Shards {
     }
 
     /// # Errors
-    /// [`Kind::Corrupt`] where there is no such tensor.
+    /// [`Kind::Corrupt`] where there is no such tensor; [`Kind::Unsupported`] where it is one of a larger model.
     pub(super) fn require(&self, name: &str) -> Result<Tensor<'_>> {
         self.get(name).ok_or_else(|| {
             let path = self.files.first().map_or(Path::new("the checkpoint"), |(p, _)| p);
-            corrupt(path, &format!("tensor {name} is missing"))
+            let within = self.names().find(|n| n.strip_suffix(name).is_some_and(|before| before.ends_with('.')));
+            match within {
+                Some(within) => Error::new(
+                    Kind::Unsupported,
+                    format!("{}: tensor {name} is missing; there is {within}", path.display()),
+                )
+                .remedy("use a checkpoint of the language model alone: this one has a model of several parts"),
+                None => corrupt(path, &format!("tensor {name} is missing")),
+            }
         })
     }
 }

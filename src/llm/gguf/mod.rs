@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 
 mod cursor;
 mod fingerprint;
+mod foreign;
 mod guard;
 mod meta;
 mod tensor;
@@ -385,22 +386,28 @@ struct Header {
 pub(crate) struct Problem {
     kind: Kind,
     what: String,
+    /// Where it is not the usual one for its kind.
+    remedy: Option<&'static str>,
 }
 
 impl Problem {
     fn corrupt(what: impl Into<String>) -> Self {
-        Self { kind: Kind::Corrupt, what: what.into() }
+        Self { kind: Kind::Corrupt, what: what.into(), remedy: None }
     }
 
     fn unsupported(what: impl Into<String>) -> Self {
-        Self { kind: Kind::Unsupported, what: what.into() }
+        Self { kind: Kind::Unsupported, what: what.into(), remedy: None }
     }
 
     fn into_error(self, path: &Path) -> Error {
-        match self.kind {
+        let error = match self.kind {
             Kind::Corrupt => corrupt(path, &self.what),
             kind => Error::new(kind, format!("{}: {}", path.display(), self.what))
                 .remedy("convert the model to a little-endian GGUF of version 2 or 3"),
+        };
+        match self.remedy {
+            Some(remedy) => error.remedy(remedy),
+            None => error,
         }
     }
 }
@@ -409,7 +416,8 @@ impl Header {
     fn parse(bytes: &[u8]) -> Result<Self, Problem> {
         let mut c = Cursor::new(bytes, 0..bytes.len());
         if c.take(4, "magic")? != MAGIC {
-            return Err(Problem::corrupt("is not a GGUF file (the magic is wrong)"));
+            let (what, remedy) = foreign::told(bytes);
+            return Err(Problem { remedy, ..Problem::corrupt(what) });
         }
         let version = c.u32("version")?;
         match version {

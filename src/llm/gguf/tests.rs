@@ -183,9 +183,11 @@ fn q2_0_groups_are_told_by_size() {
 
 #[test]
 fn unknown_tensor_types_are_listed_but_have_no_layout() {
-    let h = header(&Writer::new(3, 1, 0).tensor("t", &[256], 16, 0).data(66).bytes).unwrap();
-    assert_eq!(h.tensors[0].ty, TensorType::Other(16));
-    assert_eq!(h.tensors[0].ty.to_string(), "type 16");
+    for (id, name) in [(16, "IQ2_XXS"), (36, "I2_S (of bitnet.cpp)"), (99, "type 99")] {
+        let h = header(&Writer::new(3, 1, 0).tensor("t", &[256], id, 0).data(66).bytes).unwrap();
+        assert_eq!(h.tensors[0].ty, TensorType::Other(id));
+        assert_eq!(h.tensors[0].ty.to_string(), name);
+    }
 }
 
 #[test]

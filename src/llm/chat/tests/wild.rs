@@ -81,6 +81,8 @@ fn growth_is_bounded() {
         "{% set ns.x = ns.x.join([ns.x, ns.x]) %}",
         "{% set ns.l = [ns.l, ns.l] | sum(start=[]) %}",
         "{% set ns.x = '{0}{0}'.format(ns.x) %}",
+        "{% set ns.x = '%s%s' % (ns.x, ns.x) %}",
+        "{{ '%999999999s' % 'x' }}",
         "{{ 'x'.rjust(999999999) }}",
     ] {
         let e = chat(&grow(by)).and_then(|c| c.render(pocket(), &[], false)).expect_err(by);
