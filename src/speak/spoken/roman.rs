@@ -194,7 +194,10 @@ pub(super) fn numeral(before: &[Token], rest: &[Token]) -> Said {
         "WWII" => return Some((1, "World War two".into())),
         _ => {}
     }
-    if let Some(n) = ["st", "nd", "rd", "th"].iter().find_map(|s| value(word.strip_suffix(s)?)) {
+    if let Some(n) = ["st", "nd", "rd", "th"].iter().find_map(|s| value(word.strip_suffix(s)?))
+        // "2 Mrd.": no thousandth
+        && !word.starts_with(['M', 'C', 'D'])
+    {
         return word.starts_with(char::is_uppercase).then(|| (1, ordinal(n)));
     }
     let (letters, owner) = match word.strip_suffix("'s") {

@@ -182,6 +182,7 @@ const LIST: &[Short] = &[
     short("pp", "pages", UnlessLower, Dotted),
     short("fig", "figure", UnlessDigit, Number),
     short("figs", "figures", UnlessDigit, Number),
+    short("tab", "table", UnlessDigit, Number),
     short("vol", "volume", UnlessDigit, Number),
     short("vols", "volumes", UnlessDigit, Number),
     short("ch", "chapter", UnlessDigit, Number),
@@ -195,6 +196,9 @@ const LIST: &[Short] = &[
     short("ext", "extension", UnlessLower, Dotted),
     short("est", "estimated", UnlessDigit, Number),
     short("tel", "telephone", UnlessDigit, Number),
+    short("mio", "million", Never, Dotted),
+    short("mrd", "billion", Never, Dotted),
+    short("deg", "degrees", Never, Dotted),
     // shortened words
     short("max", "maximum", UnlessLower, Inside),
     short("min", "minimum", UnlessLower, Inside),

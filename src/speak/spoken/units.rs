@@ -246,6 +246,7 @@ pub(super) fn read_unit(rest: &[Token]) -> Option<(usize, String, String)> {
     if let [Word(w), ..] = rest
         && DOTTED.contains(w)
         && matches!(rest.get(used), Some(Sym('.')))
+        && rest.get(used + 1) != Some(&Sym('.'))
         && !sentence_ends(&rest[used + 1..])
     {
         used += 1;
