@@ -124,7 +124,10 @@ fn modifies(before: &[Token], after: &[Token]) -> bool {
 }
 
 /// Things that are named with their measure, with an article or without: "12 volt battery".
-const MEASURED: [&str; 53] = [
+const MEASURED: [&str; 56] = [
+    "wind",
+    "movie",
+    "video",
     "microwave",
     "heater",
     "lamp",

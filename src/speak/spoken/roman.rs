@@ -9,7 +9,8 @@ use super::number::{cardinal, ordinal, year};
 use Token::{Num, Space, Sym, Word};
 
 /// What stands in front of a numeral that counts.
-const LABELS: [&str; 56] = [
+const LABELS: [&str; 57] = [
+    "number",
     "chapter",
     "ch",
     "chap",
