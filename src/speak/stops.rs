@@ -26,7 +26,7 @@ use super::spoken::shorthand::{self, Ends};
 const MARKS: [char; 4] = ['.', '!', '?', '…'];
 
 /// What may follow "7 p.m." with a capital letter within the same sentence.
-const AFTER_CLOCK: [&str; 28] = [
+const AFTER_CLOCK: [&str; 35] = [
     "Monday",
     "Tuesday",
     "Wednesday",
@@ -55,6 +55,13 @@ const AFTER_CLOCK: [&str; 28] = [
     "EST",
     "PST",
     "CET",
+    "ET",
+    "PT",
+    "CT",
+    "MT",
+    "EDT",
+    "PDT",
+    "BST",
 ];
 
 /// So many of them are days and months.

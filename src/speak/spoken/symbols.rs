@@ -185,6 +185,7 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '♮' => say(" natural"),
         '∞' => say(" infinity "),
         '√' => say(" the square root of "),
+        '§' if after.first() == Some(&Sym('§')) => Some((2, "sections ".into())),
         '§' if sides.amount_right => say("section "),
         '©' => say("copyright "),
         ':' if tight && sides.numbers() => say(" to "),
@@ -356,6 +357,7 @@ fn quantity_follows(after: &[Token]) -> bool {
             | [Sym('-'), Sym('$' | '€' | '£'), ..]
             | [Sym('½' | '¼' | '¾' | '⅓' | '⅔'), ..]
             | [Word("noon" | "midnight"), ..]
+            | [Word("AD"), Space, Num(_), ..]
     )
 }
 
