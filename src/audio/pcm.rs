@@ -98,7 +98,7 @@ mod tests {
         let want = [0.5, -1.0, -1.0 / 256.0];
         for bytes in 2..=4 {
             let shift = 8 * bytes - 8;
-            let words: Vec<i32> = [64, -128, -1i32].iter().map(|x| (x << shift) * 1).collect();
+            let words: Vec<i32> = [64, -128, -1i32].iter().map(|x| x << shift).collect();
             let (mut little, mut big) = (Vec::new(), Vec::new());
             for w in words {
                 let le = w.to_le_bytes();

@@ -202,11 +202,11 @@ impl Walk {
     /// Where the chunk after one that ends at `end` begins: chunks of an odd size are padded with a byte, which some
     /// programs forget.
     fn next<R: Read>(&self, front: &mut Front<R>, end: usize) -> Result<usize, Fault> {
-        if end % 2 == 0 {
+        if end.is_multiple_of(2) {
             return Ok(end);
         }
-        let padded = front.at(end + 1, 4)?.is_some_and(|id| is_id(id));
-        let unpadded = front.at(end, 4)?.is_some_and(|id| is_id(id));
+        let padded = front.at(end + 1, 4)?.is_some_and(is_id);
+        let unpadded = front.at(end, 4)?.is_some_and(is_id);
         Ok(if unpadded && !padded { end } else { end + 1 })
     }
 

@@ -26,7 +26,7 @@ use super::spoken::shorthand::{self, Ends};
 const MARKS: [char; 4] = ['.', '!', '?', '…'];
 
 /// What may follow "7 p.m." with a capital letter within the same sentence.
-const AFTER_CLOCK: [&str; 28] = [
+const AFTER_CLOCK: [&str; 35] = [
     "Monday",
     "Tuesday",
     "Wednesday",
@@ -55,6 +55,13 @@ const AFTER_CLOCK: [&str; 28] = [
     "EST",
     "PST",
     "CET",
+    "ET",
+    "PT",
+    "CT",
+    "MT",
+    "EDT",
+    "PDT",
+    "BST",
 ];
 
 /// So many of them are days and months.
@@ -232,6 +239,13 @@ impl Next<'_> {
 
 /// Whether the dot after `word` ends a sentence, when white space follows it.
 fn after_word(word: &str, before: &str, line_start: bool, next: &Next) -> Verdict {
+    // "a 20-min. walk", "the $5/mo. plan"
+    let (before, word) = match word.split_once(['-', '/']) {
+        Some((n, unit)) if n.ends_with(|c: char| c.is_ascii_digit()) && !unit.contains(['-', '/']) => {
+            (n.trim_start_matches(['$', '€', '£']), unit)
+        }
+        _ => (before, word),
+    };
     let lower = word.to_lowercase();
     let is = |list: &[&str]| list.contains(&lower.as_str());
     let digits = !word.is_empty() && word.chars().all(|c| c.is_ascii_digit());

@@ -26,12 +26,15 @@ fn said(err: &str, key: &str) -> String {
     line.split(&format!("{key}: ")).nth(1).unwrap_or_else(|| panic!("nothing is said of {key}:\n{err}")).to_owned()
 }
 
+/// A flag, the value tried, and what is said of it.
+type Flag = (&'static str, &'static str, &'static str);
+
 #[test]
 fn every_flag_for_a_setting_is_judged_as_the_setting_is() {
     let d = folder();
     let cases = std::path::absolute("tests/data/tools_eval.jsonl").expect("a path");
     let cases = cases.to_str().expect("UTF-8");
-    let mut commands: Vec<(Vec<&str>, Vec<(&str, &str, &str)>)> = vec![
+    let mut commands: Vec<(Vec<&str>, Vec<Flag>)> = vec![
         (vec!["ask", "Hello."], [&LLM[..], &TALK[..]].concat()),
         (vec!["chat"], [&LLM[..], &TALK[..]].concat()),
         (vec!["eval", "tools", cases], LLM.to_vec()),

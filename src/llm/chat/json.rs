@@ -25,13 +25,10 @@ pub(super) fn to_json(
     let (ascii, indent) = (is(option(0, "ensure_ascii")?), option(1, "indent")?);
     let (separators, sorted) = (option(2, "separators")?, is(option(3, "sort_keys")?));
     args.assert_all_used()?;
-    let indent = match indent {
-        None => None,
-        Some(v) => Some(match v.as_str() {
-            Some(s) => s.chars().take(MAX_INDENT).collect(),
-            None => " ".repeat(v.as_usize().unwrap_or(0).min(MAX_INDENT)),
-        }),
-    };
+    let indent: Option<String> = indent.map(|v| match v.as_str() {
+        Some(s) => s.chars().take(MAX_INDENT).collect(),
+        None => " ".repeat(v.as_usize().unwrap_or(0).min(MAX_INDENT)),
+    });
     let mut style = Style {
         between: if indent.is_some() { "," } else { ", " }.to_owned(),
         colon: ": ".to_owned(),

@@ -11,8 +11,11 @@ use crate::units::WorkId;
 /// An event of a made-up dialog: its actions, each of which may raise another event.
 type Steps = Vec<Vec<Option<usize>>>;
 
+/// An event and one of its actions.
+type Step = (usize, usize);
+
 /// What the steps gave and what was carried out, as (event, action).
-fn drained(steps: &Steps, first: &[usize]) -> (Vec<(usize, usize)>, Vec<(usize, usize)>) {
+fn drained(steps: &Steps, first: &[usize]) -> (Vec<Step>, Vec<Step>) {
     let mut events = Events::new();
     first.iter().for_each(|e| events.push(*e));
     let (mut given, mut carried_out) = (Vec::new(), Vec::new());

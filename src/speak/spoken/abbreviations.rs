@@ -45,7 +45,7 @@ pub(super) fn shorthand(before: &[Token], rest: &[Token]) -> Said {
                 dot == 1
                     && !sentence_ends(behind)
                     && !matches!(word_before(before).as_deref(), Some("mr" | "ask"))
-                    && !acts(behind)
+                    && (!capital || !acts(behind))
             }
             When::Bare => true,
             When::BareName => name_follows,

@@ -57,7 +57,8 @@ pub(super) fn read_digits<'a>(rest: &[Token<'a>]) -> Option<Digits<'a>> {
         // "1.2.3" is a version, read elsewhere
         [Sym('.'), Num(f), more @ ..] if !matches!(more, [Sym(','), Num(g), ..] if g.len() == 3) => (Some(*f), false),
         [Sym(','), Num(f), more @ ..] => {
-            let listed = matches!(more, [Sym(',' | '.' | '-' | ':' | '/'), Num(_), ..]);
+            // "1,5-2 kg" is measured
+            let listed = matches!(more, [Sym(',' | '.' | '-' | ':' | '/'), Num(_), ..]) && !measured_range(more);
             let grouped = used > 1;
             let decimals =
                 if grouped { after.first() != Some(&Sym(',')) } else { f.len() != 3 || first.starts_with('0') };
@@ -66,6 +67,20 @@ pub(super) fn read_digits<'a>(rest: &[Token<'a>]) -> Option<Digits<'a>> {
         _ => (None, false),
     };
     Some(Digits { used: used + 2 * usize::from(frac.is_some()), int, frac, comma })
+}
+
+/// "-2 kg", "-2,5 €": the other end of a range that has a unit
+fn measured_range(rest: &[Token]) -> bool {
+    let [Sym('-' | '–'), Num(_), tail @ ..] = rest else { return false };
+    let tail = match tail {
+        [Sym(','), Num(_), tail @ ..] | tail => tail,
+    };
+    match tail {
+        [Space, t, ..] | [t, ..] => {
+            matches!(t, Sym('€' | '%' | '°')) || matches!(t, Word(w) if super::units::unit(w).is_some())
+        }
+        [] => false,
+    }
 }
 
 /// The whole part with its groups: tokens read, digits.

@@ -102,7 +102,10 @@ pub(super) fn time(before: &[Token], rest: &[Token]) -> Said {
         return Some((used + 1, said + " U T C"));
     }
     // "19:30 Uhr": the word is in the reading already
-    if matches!(&rest[used..], [Space, Word("Uhr"), ..]) {
+    // and so it is in "at 14:30 hours"
+    if matches!(&rest[used..], [Space, Word("Uhr"), ..])
+        || used == 3 && matches!(&rest[used..], [Space, Word("hours" | "hrs"), ..])
+    {
         used += 2;
     }
     Some((used, said + stop))

@@ -99,7 +99,9 @@ fn month_and_day(before: &[Token], rest: &[Token]) -> Said {
         _ => false,
     };
     // "01/02" is no fraction
-    let dated = dated || matches!(rest[0], Num(n) if n.len() == 2 && n.starts_with('0'));
+    let day_before =
+        matches!(before, [.., Word(w), Space] | [.., Word(w), Sym('.' | ','), Space] if weekday(w).is_some());
+    let dated = dated || day_before || matches!(rest[0], Num(n) if n.len() == 2 && n.starts_with('0'));
     (dated && !fraction).then(|| (3, format!("{} {}", month_name(m), ordinal(d))))
 }
 

@@ -204,6 +204,17 @@ pub(super) fn span(before: &[Token], rest: &[Token]) -> Said {
             let minutes = if minutes == 0 { String::new() } else { said(minutes, Part::Minutes) + " " };
             Some((5, minutes + &seconds))
         }
+        // "3:05 min", "1:30 h"
+        [Num(a), Sym(':'), Num(b), Space, Word(w), ..] if matches!(*w, "min" | "mins" | "minutes") => {
+            Some((5, words(&[(small(a)?, Part::Minutes), (below_sixty(b)?, Part::Seconds)])))
+        }
+        [Num(a), Sym(':'), Num(b), Space, Word(w), ..]
+            if matches!(*w, "h" | "hr" | "hrs" | "hours")
+                && *b != "00"
+                && !matches!(word, "at" | "by" | "until" | "till" | "from" | "since" | "after" | "before" | "to") =>
+        {
+            Some((5, words(&[(small(a)?, Part::Hours), (below_sixty(b)?, Part::Minutes)])))
+        }
         [Num(m), Sym(':'), Num(s), after @ ..] => {
             let (minutes, seconds) = (small(m)?, below_sixty(s)?);
             let long = minutes > 24 && m.len() == 2;

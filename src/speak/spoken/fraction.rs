@@ -75,6 +75,12 @@ fn scored(after: &[Token]) -> bool {
     next_word(after).is_some_and(|w| matches!(w, "stars" | "points" | "marks"))
 }
 
+/// "rated 4/5", "a score of 3/5"
+fn rated(before: &[Token]) -> bool {
+    let rating = |w: &str| matches!(w, "rate" | "rated" | "rating" | "score" | "scored" | "scores" | "grade" | "marks");
+    before.iter().rev().filter_map(|t| t.word()).take(3).any(|w| rating(&w.to_lowercase()))
+}
+
 /// 1/2, ¾, 8/10, 24/7, 50/50, 20/20
 pub(super) fn fraction(before: &[Token], rest: &[Token]) -> Option<Amount> {
     if matches!(before.last(), Some(Sym('/'))) {
@@ -85,7 +91,9 @@ pub(super) fn fraction(before: &[Token], rest: &[Token]) -> Option<Amount> {
         (24, 7) | (9, 11) => format!("{} {}", cardinal(n), cardinal(d)),
         (n, d) if n == d && n >= 10 => format!("{} {}", cardinal(n), cardinal(d)),
         (80, 20) | (60, 40) | (70, 30) | (90, 10) | (20, 40) => format!("{} {}", cardinal(n), cardinal(d)),
-        (n, d) if n <= d && scored(&rest[used..]) => format!("{} out of {}", cardinal(n), cardinal(d)),
+        (n, d) if n <= d && (scored(&rest[used..]) || rated(before)) => {
+            format!("{} out of {}", cardinal(n), cardinal(d))
+        }
         // "01/02" is no part of anything
         _ if matches!(rest, [Num(n), ..] if n.len() == 2 && n.starts_with('0')) => return None,
         (n, 10) if n <= 10 => format!("{} out of ten", cardinal(n)),

@@ -77,6 +77,12 @@ pub(super) fn with_unit(before: &[Token], rest: &[Token]) -> Said {
             let scale = if tail[0] == Word("C") { "Celsius" } else { "Fahrenheit" };
             return said(space + 1, &format!("{} {scale}", if amount.one { "degree" } else { "degrees" }));
         }
+        [Word("deg"), Sym('.'), Space, Word(s @ ("C" | "F")), ..] => {
+            return said(space + 4, if *s == "C" { "degrees Celsius" } else { "degrees Fahrenheit" });
+        }
+        [Word("deg"), Space, Word(s @ ("C" | "F")), ..] => {
+            return said(space + 3, if *s == "C" { "degrees Celsius" } else { "degrees Fahrenheit" });
+        }
         [Word("pt"), Space, Word("font" | "type" | "text" | "size"), ..] => return said(space + 1, "point"),
         [Word("c"), Sym('.'), Space, next, ..] if next.is_lower() => {
             return said(space + 2, if amount.one { "cup" } else { "cups" });
@@ -118,7 +124,10 @@ fn modifies(before: &[Token], after: &[Token]) -> bool {
 }
 
 /// Things that are named with their measure, with an article or without: "12 volt battery".
-const MEASURED: [&str; 53] = [
+const MEASURED: [&str; 56] = [
+    "wind",
+    "movie",
+    "video",
     "microwave",
     "heater",
     "lamp",

@@ -273,6 +273,8 @@ fn scale(rest: &[Token]) -> Option<(usize, String)> {
         [Sym('-'), Word(w @ ("million" | "billion" | "trillion")), ..] => Some((2, format!(" {w}"))),
         [Word("k" | "K"), ..] => Some((1, " thousand".into())),
         [Word("M" | "m" | "mn" | "MM" | "mm" | "mln" | "mil"), ..] => Some((1, " million".into())),
+        [Space, Word("Mio"), Sym('.'), ..] => Some((3, " million".into())),
+        [Space, Word("Mrd"), Sym('.'), ..] => Some((3, " billion".into())),
         [Space, Word("mn" | "mln"), ..] => Some((2, " million".into())),
         [Word("B" | "b" | "bn" | "BN" | "Bn"), ..] => Some((1, " billion".into())),
         [Space, Word("bn"), ..] => Some((2, " billion".into())),

@@ -9,7 +9,8 @@ use super::number::{cardinal, ordinal, year};
 use Token::{Num, Space, Sym, Word};
 
 /// What stands in front of a numeral that counts.
-const LABELS: [&str; 56] = [
+const LABELS: [&str; 57] = [
+    "number",
     "chapter",
     "ch",
     "chap",
@@ -194,7 +195,10 @@ pub(super) fn numeral(before: &[Token], rest: &[Token]) -> Said {
         "WWII" => return Some((1, "World War two".into())),
         _ => {}
     }
-    if let Some(n) = ["st", "nd", "rd", "th"].iter().find_map(|s| value(word.strip_suffix(s)?)) {
+    if let Some(n) = ["st", "nd", "rd", "th"].iter().find_map(|s| value(word.strip_suffix(s)?))
+        // "2 Mrd.": no thousandth
+        && !word.starts_with(['M', 'C', 'D'])
+    {
         return word.starts_with(char::is_uppercase).then(|| (1, ordinal(n)));
     }
     let (letters, owner) = match word.strip_suffix("'s") {

@@ -141,7 +141,7 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '–' => say("-"),
         '→' | '⇒' | '⟶' | '➜' => say(" to "),
         '←' => say(" from "),
-        '/' if matches!(before, [.., Num(_), Space, Word(w)] if w.len() > 1 && w.starts_with(char::is_lowercase)) => {
+        '/' if matches!(before, [.., Num(_), Space, Word(w)] if w.len() > 1 && *w != "and" && w.starts_with(char::is_lowercase)) => {
             match super::units::per(rest) {
                 Some(said) => Some(said),
                 None => say(" "),
@@ -185,6 +185,7 @@ pub(super) fn symbol(before: &[Token], rest: &[Token]) -> Said {
         '♮' => say(" natural"),
         '∞' => say(" infinity "),
         '√' => say(" the square root of "),
+        '§' if after.first() == Some(&Sym('§')) => Some((2, "sections ".into())),
         '§' if sides.amount_right => say("section "),
         '©' => say("copyright "),
         ':' if tight && sides.numbers() => say(" to "),
@@ -355,6 +356,8 @@ fn quantity_follows(after: &[Token]) -> bool {
             | [Sym('$' | '€' | '£' | '¥' | '-' | '.' | '~'), Num(_), ..]
             | [Sym('-'), Sym('$' | '€' | '£'), ..]
             | [Sym('½' | '¼' | '¾' | '⅓' | '⅔'), ..]
+            | [Word("noon" | "midnight"), ..]
+            | [Word("AD"), Space, Num(_), ..]
     )
 }
 

@@ -246,6 +246,7 @@ pub(super) fn read_unit(rest: &[Token]) -> Option<(usize, String, String)> {
     if let [Word(w), ..] = rest
         && DOTTED.contains(w)
         && matches!(rest.get(used), Some(Sym('.')))
+        && rest.get(used + 1) != Some(&Sym('.'))
         && !sentence_ends(&rest[used + 1..])
     {
         used += 1;
@@ -293,7 +294,14 @@ pub(super) fn per(rest: &[Token]) -> Said {
             if matches!(rest.get(1 + used), Some(Sym('/'))) {
                 return None;
             }
-            Some((1 + used, format!(" per {each}")))
+            // "$5/mo. plan"
+            let dot = usize::from(
+                DOTTED.contains(w)
+                    && matches!(rest.get(1 + used), Some(Sym('.')))
+                    && rest.get(2 + used) != Some(&Sym('.'))
+                    && !sentence_ends(&rest[2 + used..]),
+            );
+            Some((1 + used + dot, format!(" per {each}")))
         }
         _ => None,
     }
