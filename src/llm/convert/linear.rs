@@ -107,7 +107,7 @@ impl<'a> Linear<'a> {
 
     fn not_ternary(&self, r: usize, block: usize) -> Error {
         let what =
-            format!("tensor {}, row {r}: the weights of {block} columns are not all −s, 0 or s", self.tensor.name);
+            format!("tensor {}, row {r}: the weights within {block} columns are not all −s, 0 or s", self.tensor.name);
         Error::new(Kind::Unsupported, what).remedy(
             "convert with --type q2_0, or ternarize again with --ternarize absmean (which needs training afterwards)",
         )
