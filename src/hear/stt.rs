@@ -211,14 +211,16 @@ impl Stt {
             (heard, ended) = (again, ended_again);
         }
         // A decoder that is stuck goes on until it is stopped, writes other things at another context, and more than can
-        // be said in the time. What is repeated and is none of these was said so.
-        let repeated = ended && agreed && text::fits(&heard.text, speech_ms);
-        if !repeated {
-            heard.text = text::once(&heard.text).to_owned();
-        } else if let Some(times) = text::repetitions(&heard.text)
-            && let Some(counted) = repeats::count(samples, times)
-        {
-            heard.text = text::said_times(&heard.text, counted);
+        // be said in the time. What is repeated and is none of these was said so; the sound, which comes back with every
+        // word, is as good a witness as another decoding.
+        let times = text::repetitions(&heard.text);
+        let counted = times.and_then(|times| repeats::count(samples, times));
+        let heard_again = times.zip(counted).is_some_and(|(times, counted)| times.abs_diff(counted) <= 1);
+        let repeated = ended && (agreed || heard_again) && text::fits(&heard.text, speech_ms);
+        match counted {
+            _ if !repeated => heard.text = text::once(&heard.text).to_owned(),
+            Some(counted) => heard.text = text::said_times(&heard.text, counted),
+            None => {}
         }
         for phrase in &self.phrases {
             heard.text = text::without_phrase(&heard.text, phrase);

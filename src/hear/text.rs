@@ -79,7 +79,7 @@ pub fn is_looping(text: &str) -> bool {
 
 /// Whether a word or phrase comes so often in a row that its count is easily wrong.
 pub fn counts(text: &str) -> bool {
-    circles(text, 4, 3)
+    circles(text, 3, 3)
 }
 
 /// How often the text says the one word or phrase that it consists of, where that is four times or more.
@@ -269,7 +269,7 @@ mod tests {
         assert!(is_looping("I'm I'm I'm I'm I'm I'm"));
         assert!(is_looping("of the city of the city of the city of the city of"));
         assert!(is_looping("5555555") && is_looping("seven seven 7 7 7 7"));
-        assert!(counts("no no no no") && counts("turn it off turn it off turn it off") && !counts("no no no, yes"));
+        assert!(counts("no no no no") && counts("turn it off turn it off turn it off") && !counts("no no, yes"));
         assert!(!is_looping("no no no, not that one"));
         assert!(!is_looping("row row row your boat gently down the stream"));
     }
