@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::pulse::Pulse;
-use crate::support::{models_ready, skip};
+use crate::support::user::{room, user_says};
 
 /// Questions the default model is known to answer, and a word that the answer must contain.
 const KNOWN: &str = include_str!("data/known_questions.tsv");
@@ -120,26 +120,6 @@ impl Drop for Daemon {
 
 fn cache() -> PathBuf {
     tercet::store::Paths::from_env().cache_dir().to_owned()
-}
-
-/// A sound card and the user's voice; `None`, with the skip printed, where something is missing.
-fn room(test: &str) -> Option<Pulse> {
-    if !models_ready(test) {
-        return None;
-    }
-    if Command::new("flite").arg("--version").output().is_err() {
-        skip(test, "flite is not installed");
-        return None;
-    }
-    Pulse::start(test)
-}
-
-/// The user's voice: `text` spoken by flite.
-fn user_says(pulse: &Pulse, text: &str) {
-    let wav = pulse.dir().join("user.wav");
-    let done = Command::new("flite").args(["-voice", "slt", "-t", text, "-o"]).arg(&wav).status().expect("flite runs");
-    assert!(done.success());
-    pulse.speak_file_into_mic(&wav);
 }
 
 /// What a recording says, in lower case, without punctuation.

@@ -68,11 +68,6 @@ impl Paths {
         &self.kernels
     }
 
-    /// The prefix cache (see [`super::PrefixCache`]).
-    pub fn prefix_dir(&self) -> PathBuf {
-        self.state.join("kv")
-    }
-
     /// Downloaded wheels, where the user asked to keep them.
     pub fn wheels_dir(&self) -> PathBuf {
         self.cache.join("wheels")

@@ -9,28 +9,10 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::pulse::{Pulse, wait};
-use crate::support::{models_ready, skip};
+use crate::support::user::{room, user_says};
 
 /// Longest wait for anything; what is tested is what happens, never how fast.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-fn room(test: &str) -> Option<Pulse> {
-    if !models_ready(test) {
-        return None;
-    }
-    if Command::new("flite").arg("--version").output().is_err() {
-        skip(test, "flite is not installed");
-        return None;
-    }
-    Pulse::start(test)
-}
-
-fn says(pulse: &Pulse, text: &str) {
-    let wav = pulse.dir().join("user.wav");
-    let done = Command::new("flite").args(["-voice", "slt", "-t", text, "-o"]).arg(&wav).status().expect("flite runs");
-    assert!(done.success());
-    pulse.speak_file_into_mic(&wav);
-}
 
 /// `tercet run` on this sound card.
 fn run(pulse: &Pulse, extra: &[&str]) -> Command {
@@ -113,7 +95,7 @@ fn a_log_reader_that_ends_leaves_it_hearing() {
     events(&mut out, |n| is(n, "device") && n["ok"] == false);
     pulse.replug_mic();
     events(&mut out, |n| is(n, "device") && n["ok"] == true);
-    says(&pulse, "Alexa, what time is it?");
+    user_says(&pulse, "Alexa, what time is it?");
     events(&mut out, |n| is(n, "result") && n["result"].get("time").is_some());
     daemon.signal("-TERM");
     assert!(daemon.ended("").success());
@@ -128,7 +110,7 @@ fn a_reader_of_events_that_ends_leaves_it_hearing() {
     let mut out = BufReader::new(daemon.0.stdout.take().expect("a pipe"));
     events(&mut out, |n| is(n, "ready"));
     drop(out);
-    says(&pulse, "Alexa, what time is it?");
+    user_says(&pulse, "Alexa, what time is it?");
     let log = log_of(&pulse);
     wait("an answer", || read(&log).contains("said: "));
     assert_eq!(read(&log).matches("events cannot be written").count(), 1, "{}", read(&log));
@@ -204,7 +186,7 @@ fn a_model_that_is_cut_short_ends_it_with_an_apology() {
     let mut out = BufReader::new(daemon.0.stdout.take().expect("a pipe"));
     events(&mut out, |n| is(n, "ready"));
     std::fs::OpenOptions::new().write(true).open(&model).and_then(|f| f.set_len(4096)).expect("cut short");
-    says(&pulse, "Alexa, what is the capital of France?");
+    user_says(&pulse, "Alexa, what is the capital of France?");
     let seen = events(&mut out, |n| is(n, "saying"));
     let trouble = seen.iter().find(|n| is(n, "trouble")).unwrap_or_else(|| panic!("{seen:#?}"));
     assert!(trouble["message"].as_str().is_some_and(|m| m.contains("model.gguf was changed")), "{trouble}");
@@ -230,7 +212,7 @@ fn a_timer_that_cannot_be_kept_is_said_to_be_lost_at_a_restart() {
         let link = std::fs::read_link(format!("/proc/{}/fd/{closed}", daemon.0.id())).expect("it is open");
         assert_eq!(link, Path::new("/dev/null"));
     }
-    says(&pulse, "Alexa, set a timer for five minutes.");
+    user_says(&pulse, "Alexa, set a timer for five minutes.");
     let seen = events(&mut out, |n| is(n, "saying") && n["text"].as_str().is_some_and(|t| t.contains("restarted")));
     assert!(seen.iter().any(|n| is(n, "result") && n["result"]["saved"] == false), "{seen:#?}");
     daemon.signal("-TERM");
