@@ -24,6 +24,7 @@ pub mod fast;
 mod number;
 mod policy;
 mod program;
+pub mod reading;
 mod text;
 mod timers;
 mod zone;

@@ -1,0 +1,363 @@
+//! What a request asks for, read without a model.
+//!
+//! Before any call that acts, the request is read: what is commanded and what is forbidden, what is asked about and what is
+//! only told; when it is to happen, and under which condition; which things it is about and which it leaves out. The reading
+//! decides nothing by itself: it says what a call must account for. It is pure (no clock, no tools) and takes microseconds.
+//!
+//! The words of the language are in [`english`]; another language is another table.
+
+use std::ops::Range;
+
+mod english;
+mod free;
+mod lex;
+mod mood;
+mod repair;
+mod split;
+mod time;
+mod verbs;
+
+use english as en;
+use lex::{Mark, Word, begins_any, find, line, texts};
+pub use time::{Clock, Day, When};
+
+/// Longest request that is read, in words; a longer one is no command.
+const WORDS_MAX: usize = 160;
+
+/// What a request asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reading {
+    /// One for each thing asked, in the order in which they were said. Empty where all was taken back.
+    pub parts: Vec<Part>,
+    /// Everything was taken back: "… never mind".
+    pub taken_back: bool,
+}
+
+/// One thing that is asked, forbidden or told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The request alone: without its wrapping, its time and what was corrected.
+    pub text: String,
+    pub mood: Mood,
+    /// When it is to be done; `None` for at once.
+    pub when: Option<When>,
+    /// How long it is to last ("for ten minutes"), in seconds.
+    pub hold_s: Option<u64>,
+    /// What must come true first, as it was said.
+    pub condition: Option<String>,
+    /// Whether it is about all of a kind, and what is left out.
+    pub scope: Option<Scope>,
+    /// Two or more possibilities were named: "five or ten minutes", "10 to 15 minutes".
+    pub choice: bool,
+    /// Bytes of [`Self::text`] that are free text: an item, a message, a name.
+    pub free: Vec<Range<usize>>,
+}
+
+/// What a clause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// A command, in whatever form.
+    Do,
+    /// A question: only what looks something up may run.
+    Ask,
+    /// It is not to be done.
+    Forbid,
+    /// Something is told; nothing is asked for.
+    Tell,
+    /// A thing without anything to do with it: "the kitchen light".
+    Fragment,
+    /// Broken off, or somebody else's words.
+    Unclear,
+}
+
+/// "All the lights", "everything but the kitchen".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// The word that was used: "all", "both", "half".
+    pub word: String,
+    /// What is left out, as it was said.
+    pub except: Option<String>,
+}
+
+/// Reads `request`.
+pub fn read(request: &str) -> Reading {
+    let mut words = lex::words(request);
+    if words.len() > WORDS_MAX {
+        return Reading { parts: vec![whole(request, Mood::Tell)], taken_back: false };
+    }
+    drop_hesitation(&mut words);
+    undouble(&mut words);
+    let untouched = words.clone();
+    contrast(&mut words);
+    let Some(words) = repair::repaired(words) else { return Reading { parts: Vec::new(), taken_back: true } };
+    let corrected = words != untouched;
+    let clauses = split::clauses(&words);
+    let mut parts: Vec<Part> = Vec::new();
+    let single = clauses.len() == 1;
+    let mut told: Option<Part> = None;
+    // A condition or a leading time governs the whole sentence.
+    let mut governed: (Option<String>, Option<When>) = (None, None);
+    for clause in &clauses {
+        if !clause.joined {
+            governed = (None, None);
+            told = None;
+        }
+        let mut part = part(clause, &mut governed);
+        if single && !corrected && part.when.is_none() && part.hold_s.is_none() && part.free.is_empty() {
+            part.text = plain(request);
+        }
+        if let Some(before) = told.take() {
+            // "It's dark in the kitchen, turn on the light": what was told says where.
+            part.text = format!("{}, {}", before.text, part.text);
+            parts.pop();
+        }
+        // What was told in the same breath belongs to the command that follows.
+        if part.mood == Mood::Tell || (part.mood == Mood::Do && part.text.is_empty()) {
+            told = Some(part.clone());
+        }
+        parts.push(part);
+    }
+    trailing(&mut parts, &clauses);
+    Reading { parts, taken_back: false }
+}
+
+fn plain(request: &str) -> String {
+    request.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn whole(request: &str, mood: Mood) -> Part {
+    Part {
+        text: plain(request),
+        mood,
+        when: None,
+        hold_s: None,
+        condition: None,
+        scope: None,
+        choice: false,
+        free: Vec::new(),
+    }
+}
+
+fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>)) -> Part {
+    let mut clause = clause.clone();
+    let mut when = None;
+    let timed = clause.words.iter().zip(&clause.free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
+    // "In ten minutes turn it off": a leading time governs what follows in its sentence.
+    let opened = clause.words.len() - verbs::skip(&clause.words, en::OPENINGS).len();
+    if !timed
+        && let Some(f) = time::find(&clause.words[opened..])
+        && f.start == 0
+        && opened + f.end < clause.words.len()
+        && !clause.free[opened]
+    {
+        governed.1 = Some(f.when.clone());
+        when = Some(f.when);
+        clause.words.drain(opened..opened + f.end);
+        clause.free.drain(opened..opened + f.end);
+    }
+    let clause = &clause;
+    let judged = mood::judge(clause);
+    let (mut words, mut free) = (judged.words, judged.free);
+    let mut mood = judged.mood;
+    let timed_thing = words.iter().zip(&free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
+    let open = |words: &[Word], free: &[bool]| -> Vec<Word> {
+        // Free text says nothing about when.
+        words
+            .iter()
+            .zip(free)
+            .map(|(w, f)| if *f { Word { text: "\u{0}".into(), ..w.clone() } } else { w.clone() })
+            .collect()
+    };
+    let mut hold_s = None;
+    if !timed_thing && matches!(mood, Mood::Do | Mood::Forbid | Mood::Fragment) {
+        if when.is_none()
+            && let Some(f) = time::find(&open(&words, &free))
+        {
+            when = Some(f.when);
+            words.drain(f.start..f.end);
+            free.drain(f.start..f.end);
+            while let Some(n) = begins_any(&words, &["then", "please"]) {
+                words.drain(..n);
+                free.drain(..n);
+            }
+        }
+        // "And another one for ten minutes" is about a timer.
+        let thing = words.iter().any(|w| w.any(&["on", "off", "open", "closed", "up", "down", "out"]))
+            || words.first().is_some_and(verbs::is_base);
+        if let Some((from, to, seconds)) = time::span(&open(&words, &free)).filter(|_| thing) {
+            hold_s = Some(seconds);
+            words.drain(from..to);
+            free.drain(from..to);
+        }
+        if words.is_empty() {
+            mood = Mood::Unclear;
+        }
+    }
+    let when = when.or_else(|| governed.1.clone().filter(|_| mood == Mood::Do && !timed_thing && !now(clause)));
+    let condition = judged.condition.filter(|_| mood != Mood::Ask);
+    if condition.is_some() {
+        governed.0.clone_from(&condition);
+    }
+    let condition = condition.or_else(|| governed.0.clone());
+    let visible = open(&words, &free);
+    let scope = if matches!(mood, Mood::Do | Mood::Forbid) { scope(&visible) } else { None };
+    let choice = matches!(mood, Mood::Do) && choice(&visible);
+    let (text, free) = joined(&words, &free);
+    Part { text, mood, when, hold_s, condition, scope, choice, free }
+}
+
+/// Whether "now" was said.
+fn now(clause: &split::Clause) -> bool {
+    clause.words.iter().any(|w| w.any(&["now", "immediately"]))
+}
+
+/// The words as a line, and where in it the free text is.
+fn joined(words: &[Word], free: &[bool]) -> (String, Vec<Range<usize>>) {
+    let mut text = String::new();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (i, w) in words.iter().enumerate() {
+        if i > 0 {
+            text.push(' ');
+        }
+        let start = text.len();
+        text += &w.text;
+        if free[i] {
+            match ranges.last_mut() {
+                Some(r) if i > 0 && free[i - 1] => r.end = text.len(),
+                _ => ranges.push(start..text.len()),
+            }
+        }
+    }
+    (text, ranges)
+}
+
+/// A condition or a time at the end of a sentence governs what was said before it in the same breath, where that has none.
+fn trailing(parts: &mut [Part], clauses: &[split::Clause]) {
+    if parts.len() != clauses.len() {
+        return;
+    }
+    for i in (1..parts.len()).rev() {
+        if !clauses[i].joined || !matches!(parts[i - 1].mood, Mood::Do) {
+            continue;
+        }
+        if parts[i - 1].condition.is_none() {
+            parts[i - 1].condition = parts[i].condition.clone();
+        }
+    }
+}
+
+fn drop_hesitation(words: &mut Vec<Word>) {
+    let mut i = 0;
+    while i < words.len() {
+        if words.len() > 1 && words[i].any(en::HESITATION) {
+            let after = words[i].after;
+            words.remove(i);
+            // "Lock the, uh, unlock": the comma stays.
+            if i > 0 && after != Mark::Space && words[i - 1].after == Mark::Space {
+                words[i - 1].after = after;
+            }
+        } else {
+            i += 1;
+        }
+    }
+    // A stutter: "the the timer". Numbers may well stand twice.
+    let mut i = 1;
+    while i < words.len() {
+        let same = words[i].text == words[i - 1].text
+            && words[i].text.chars().all(char::is_alphabetic)
+            && !crate::tools::number::is_number_word(&words[i].text);
+        if same && words[i - 1].after == Mark::Space {
+            words.remove(i - 1);
+        } else {
+            i += 1;
+        }
+    }
+}
+
+/// "Stop! Stop! Stop!" asks for one thing.
+fn undouble(words: &mut Vec<Word>) {
+    for times in 2..=8 {
+        let n = words.len() / times;
+        if n > 0 && words.len() == n * times && words.chunks(n).all(|c| texts(c) == texts(&words[..n])) {
+            words.truncate(n);
+            return;
+        }
+    }
+}
+
+/// "not the hall but the kitchen light", "the kitchen light, not the hall": what is named only to be left out goes.
+fn contrast(words: &mut Vec<Word>) {
+    if let Some((i, _)) = find(words, 0, "not")
+        && i > 0
+        && !words[i - 1].any(&[
+            "do", "does", "did", "is", "are", "can", "could", "would", "should", "why", "will", "have", "has", "was",
+            "were", "am", "must", "need", "better", "rather", "or", "to", "if", "whether",
+        ])
+    {
+        let but = (i + 1..words.len()).find(|&k| words[k].any(&["but"])).filter(|k| *k < i + 8);
+        if let Some(k) = but {
+            words.drain(i..=k);
+            return;
+        }
+        let comma = words[i - 1].after == Mark::Comma || words[i - 1].any(&["but", "and"]);
+        let verb_before = words[..i].iter().any(verbs::is_base);
+        let rest = &words[i + 1..];
+        let thing =
+            !rest.is_empty() && !verbs::is_command(rest) && verbs::of_ing(&rest[0]).is_none() && rest.len() <= 6;
+        if comma && verb_before && thing && !words[..i].iter().any(|w| w.any(en::ALL)) {
+            let end = (i..words.len())
+                .find(|&k| matches!(words[k].after, Mark::Stop | Mark::Ask))
+                .map_or(words.len(), |k| k + 1);
+            let from = if words[i - 1].any(&["but", "and"]) { i - 1 } else { i };
+            words.drain(from..end);
+        }
+    }
+}
+
+fn scope(words: &[Word]) -> Option<Scope> {
+    let at = (0..words.len()).find(|&i| {
+        let next = words.get(i + 1);
+        words[i].any(en::ALL)
+            && match words[i].text.as_str() {
+                "half" => next.is_some_and(|w| w.any(&["of", "the"])),
+                "some" => next.is_some_and(|w| w.is("of")),
+                "any" => i > 0 && !words[i - 1].any(&["and", "for", "at"]),
+                "all" => {
+                    !next.is_some_and(|w| w.any(&["right", "the"]) && words.get(i + 2).is_some_and(|x| x.any(&["way"])))
+                }
+                "other" | "others" => !words[..i].iter().any(|w| w.is("each")),
+                "rest" => i > 0 && words[i - 1].is("the"),
+                _ => true,
+            }
+    });
+    let except = (1..words.len()).find_map(|i| begins_any(&words[i..], en::EXCEPT).map(|n| (i, n)));
+    match (at, except) {
+        (None, None) => None,
+        (at, except) => Some(Scope {
+            word: at.map_or_else(|| "all".to_owned(), |i| words[i].text.clone()),
+            except: except.map(|(i, n)| line(&words[i + n..])),
+        }),
+    }
+}
+
+/// Whether several possibilities were named where one is needed.
+fn choice(words: &[Word]) -> bool {
+    let or = (1..words.len()).any(|i| {
+        words[i].is("or")
+            && words.get(i + 1).is_some_and(|w| !w.any(&["so", "something", "whatever", "anything", "not"]))
+    });
+    let between = begins_in(words, "between") && words.iter().any(|w| w.is("and"));
+    let range = (0..words.len()).any(|i| {
+        let t = texts(&words[i..]);
+        crate::tools::number::number(&t).is_some_and(|(_, n)| {
+            words.get(i + n).is_some_and(|w| w.any(&["to", "-"]))
+                && crate::tools::number::number(&t[(n + 1).min(t.len())..]).is_some()
+        }) && (i == 0 || !words[i - 1].any(&["from", "quarter", "half", "ten", "twenty", "five"]))
+            && !words.iter().any(|w| w.any(&["alarm", "wake", "until", "at"]))
+    });
+    or || between || range
+}
+
+fn begins_in(words: &[Word], phrase: &str) -> bool {
+    find(words, 0, phrase).is_some()
+}
