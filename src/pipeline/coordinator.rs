@@ -75,7 +75,7 @@ impl Pipeline {
     /// When the session's memory does not fit, or a thread cannot be started.
     pub fn start(parts: Parts) -> Result<Self> {
         let messages = Queue::new(MESSAGES, WhenFull::Block);
-        let schemas = parts.tools.schemas().to_vec();
+        let schemas = parts.tools.shown().to_vec();
         let memory = Context::new(&parts.dialog, &schemas);
         let chat = Arc::new(Chat::from_gguf(parts.engine.file(), parts.engine.tokenizer())?);
         let grammar = Grammar::new(&schemas, chat.call_style())?;

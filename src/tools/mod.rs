@@ -80,11 +80,11 @@ impl Settings {
         }
         problems.range("volume_step", self.volume_step, 1..=50);
         for (i, name) in self.disable.iter().enumerate() {
-            problems.element("disable", i, |p| p.known("", name, builtin::NAMES));
+            problems.element("disable", i, |p| p.known("", name, builtin::names()));
         }
         for (i, command) in self.command.iter().enumerate() {
             let twice = self.command[..i].iter().any(|c| c.name == command.name);
-            let built_in = builtin::NAMES.contains(&command.name.as_str()) && !self.disable.contains(&command.name);
+            let built_in = builtin::names().any(|n| n == command.name) && !self.disable.contains(&command.name);
             problems.element("command", i, |p| {
                 command.validate(p);
                 let name = clip(&command.name);
@@ -95,7 +95,7 @@ impl Settings {
                 }
             });
         }
-        let most = TOOLS_MAX - builtin::NAMES.len();
+        let most = TOOLS_MAX - builtin::all().iter().filter(|b| b.shown.is_some()).count();
         if self.command.len() > most {
             problems.wrong("command", format!("must be at most {most} commands, not {}", self.command.len()));
         }
@@ -191,6 +191,9 @@ impl Ctx<'_> {
 pub struct Registry {
     settings: Settings,
     schemas: Vec<ToolSchema>,
+    shown: Vec<ToolSchema>,
+    /// The names of the tools that change something.
+    acting: Vec<String>,
     clock: Clock,
     zone: jiff::tz::TimeZone,
     timers: Timers,
@@ -213,16 +216,39 @@ impl Registry {
             })?,
             None => jiff::tz::TimeZone::system(),
         };
-        let mut schemas: Vec<ToolSchema> =
-            builtin::schemas().into_iter().filter(|s| !settings.disable.contains(&s.name)).collect();
-        schemas.extend(settings.command.iter().map(Command::schema));
+        let (mut schemas, mut shown, mut acting) = (Vec::new(), Vec::new(), Vec::new());
+        for tool in builtin::all() {
+            if settings.disable.contains(&tool.schema.name) {
+                continue;
+            }
+            if tool.acts {
+                acting.push(tool.schema.name.clone());
+            }
+            schemas.push(tool.schema);
+            shown.extend(tool.shown);
+        }
+        for command in &settings.command {
+            acting.push(command.name.clone());
+            schemas.push(command.schema());
+            shown.push(command.schema());
+        }
         let timers = Timers::open(state_dir, clock.clone());
-        Ok(Self { settings: settings.clone(), schemas, clock, zone, timers })
+        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, timers })
     }
 
-    /// The offered tools, in an order that does not change.
+    /// Every tool, in an order that does not change.
     pub fn schemas(&self) -> &[ToolSchema] {
         &self.schemas
+    }
+
+    /// The tools that the model is shown, in an order that does not change.
+    pub fn shown(&self) -> &[ToolSchema] {
+        &self.shown
+    }
+
+    /// Whether the tool of that name changes anything.
+    pub fn acts(&self, name: &str) -> bool {
+        self.acting.iter().any(|n| n == name)
     }
 
     pub fn timers(&self) -> &Timers {

@@ -6,8 +6,12 @@ use proptest::prelude::*;
 
 const PHRASINGS: &str = include_str!("../../../tests/data/phrasings.tsv");
 
+fn schemas() -> Vec<ToolSchema> {
+    builtin::all().into_iter().map(|b| b.schema).collect()
+}
+
 fn fast() -> &'static Fast {
-    static FAST: std::sync::LazyLock<Fast> = std::sync::LazyLock::new(|| Fast::new(&builtin::schemas()));
+    static FAST: std::sync::LazyLock<Fast> = std::sync::LazyLock::new(|| Fast::new(&schemas()));
     &FAST
 }
 
@@ -54,7 +58,7 @@ fn everyday_commands_are_understood_and_near_misses_left_alone() {
 #[test]
 fn every_pattern_compiles() {
     for group in RULES {
-        assert!(builtin::NAMES.contains(&group.tool), "{}", group.tool);
+        assert!(builtin::names().any(|n| n == group.tool), "{}", group.tool);
         for p in group.patterns {
             assert!(Pattern::compile(p).is_some(), "{p}");
         }
@@ -70,7 +74,7 @@ fn pattern_pieces() -> &'static [(&'static str, &'static str)] {
 
 #[test]
 fn tools_that_are_not_offered_are_not_called() {
-    let some: Vec<ToolSchema> = builtin::schemas().into_iter().filter(|s| s.name != "mute").collect();
+    let some: Vec<ToolSchema> = schemas().into_iter().filter(|s| s.name != "mute").collect();
     let fast = Fast::new(&some);
     assert_eq!(fast.interpret("Mute."), None);
     assert!(fast.interpret("Stop.").is_some());
@@ -79,7 +83,7 @@ fn tools_that_are_not_offered_are_not_called() {
 
 #[test]
 fn a_better_tool_keeps_its_commands() {
-    let mut tools = builtin::schemas();
+    let mut tools = schemas();
     tools.push(ToolSchema { name: "set_alarm".into(), description: String::new(), params: vec![] });
     tools.push(ToolSchema { name: "set_reminder".into(), description: String::new(), params: vec![] });
     let fast = Fast::new(&tools);
@@ -97,7 +101,7 @@ proptest! {
     /// Words of the grammar in any order: no panic, and what comes out passes its schema.
     #[test]
     fn word_salad_makes_valid_calls_or_none(words in prop::collection::vec(prop::sample::select(SALAD), 0..14)) {
-        let schemas = builtin::schemas();
+        let schemas = schemas();
         for call in fast().interpret(&words.join(" ")).unwrap_or_default() {
             let schema = schemas.iter().find(|s| s.name == call.name).expect("a known tool");
             prop_assert!(schema.check(&call.parameters).is_empty());
@@ -138,7 +142,7 @@ fn phrasings_never_seen_before() {
 /// Conversations made for the model, by others: whatever the fast path takes of them it must understand as intended.
 #[test]
 fn requests_made_for_the_model_are_taken_rightly_or_not_at_all() {
-    let ours: Vec<&str> = builtin::NAMES.to_vec();
+    let ours: Vec<&str> = builtin::names().collect();
     let (mut asked, mut taken, mut wrong) = (0, 0, Vec::new());
     let mut left = Vec::new();
     let mut turns = 0;
