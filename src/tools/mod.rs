@@ -21,6 +21,7 @@ mod command;
 mod duration;
 mod exec;
 pub mod fast;
+mod grounding;
 mod number;
 mod policy;
 mod program;
