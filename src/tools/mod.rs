@@ -16,6 +16,7 @@ use crate::schema::{ToolCall, ToolSchema};
 
 mod builtin;
 mod calc;
+mod calendar;
 mod clock;
 mod command;
 mod duration;
@@ -23,6 +24,7 @@ mod exec;
 pub mod fast;
 mod grounding;
 mod names;
+mod moment;
 mod number;
 mod policy;
 mod program;
