@@ -23,8 +23,9 @@ mod duration;
 mod exec;
 pub mod fast;
 mod grounding;
-mod names;
+pub mod interpret;
 mod moment;
+mod names;
 mod number;
 mod policy;
 mod program;
@@ -299,6 +300,16 @@ impl Registry {
     /// The names of shared lists ([`Settings::names`]) that are called by other names too, with those.
     pub fn aliases(&self) -> &[(String, Vec<String>)] {
         &self.aliases
+    }
+
+    /// Whether the tool of that name is one of the owner's commands.
+    pub fn is_own(&self, name: &str) -> bool {
+        self.command(name).is_some()
+    }
+
+    /// Whether the tool of that name can be asked how things stand ([`Registry::status`]).
+    pub fn has_status(&self, name: &str) -> bool {
+        self.command(name).is_some_and(Command::has_status)
     }
 
     fn command(&self, name: &str) -> Option<&Command> {

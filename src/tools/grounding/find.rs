@@ -136,6 +136,20 @@ impl Grounding {
     }
 }
 
+/// A question about what `tool` changes, as a call of the arguments that it names; without the state that is asked for.
+pub(super) fn question(tool: &Tool, words: &[Said]) -> Option<ToolCall> {
+    if !tool.name.is_named(words) {
+        return None;
+    }
+    let (mut args, missing) = arguments(tool, words)?;
+    let account = account(tool, words, &args, &[]);
+    if missing.is_some_and(|p| !is_state(p)) || !account.unexplained.is_empty() {
+        return None;
+    }
+    args.retain(|name, _| !tool.schema.params.iter().any(|p| p.name == *name && is_state(p)));
+    Some(ToolCall { name: tool.schema.name.clone(), parameters: args })
+}
+
 /// The arguments that `words` give, and the required one that they do not. `None` where they give one of them twice.
 fn arguments<'a>(tool: &'a Tool, words: &[Said]) -> Option<(Map<String, Value>, Option<&'a Param>)> {
     let mut args = Map::new();

@@ -26,6 +26,7 @@ pub(super) use find::Found;
 
 use english as en;
 use name::Name;
+pub(super) use name::is_place;
 
 /// What all tools are for, in the words of requests.
 pub(super) struct Grounding {
@@ -94,6 +95,15 @@ impl Grounding {
     pub(super) fn about(&self, part: &Part) -> Vec<&ToolSchema> {
         let words = part.words();
         self.tools.iter().filter(|t| t.own && t.name.is_named(&words)).map(|t| &t.schema).collect()
+    }
+
+    /// The call that asks how things stand with what `part` is about, where one of the owner's tools can be asked.
+    pub(super) fn asked(&self, part: &Part, can_be: impl Fn(&str) -> bool) -> Option<crate::schema::ToolCall> {
+        let words = part.words();
+        let mut found =
+            self.tools.iter().filter(|t| t.own && can_be(&t.schema.name)).filter_map(|t| find::question(t, &words));
+        let call = found.next()?;
+        found.next().is_none().then_some(call)
     }
 
     /// The limits of an argument, for people: "between 10 and 30".

@@ -79,7 +79,7 @@ impl Name {
 }
 
 /// Whether people would call it a place in the house.
-pub(super) fn is_place(name: &str) -> bool {
+pub(in crate::tools) fn is_place(name: &str) -> bool {
     let name = tokens(name).join(" ");
     let name = name.strip_prefix("the ").or_else(|| name.strip_prefix("my ")).unwrap_or(&name);
     en::PLACES.iter().any(|p| *p == name || stem(p) == stem(name))

@@ -75,6 +75,11 @@ impl Said {
 }
 
 impl Part {
+    /// All of `request`, without anything special in it.
+    pub(super) fn plain(request: &str, mood: Mood) -> Self {
+        whole(request, mood)
+    }
+
     /// The words of [`Self::text`].
     pub(super) fn words(&self) -> Vec<Said> {
         let free = |w: &Word| self.free.iter().any(|r| r.start < w.end && w.start < r.end);
