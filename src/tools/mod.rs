@@ -290,9 +290,13 @@ impl Registry {
         }
     }
 
-    /// What a call does, in a few words: "kitchen light off", "timer of 10 minutes". Always the same for the same call.
+    /// What a call does, in a few words: "kitchen light off", "timer of 10 minutes". Always the same for the same call, save
+    /// that "undo" names what it would take back now.
     pub fn told(&self, call: &ToolCall) -> String {
         let args = &call.parameters;
+        if let Some(last) = self.last_call().filter(|_| call.name == "undo" && self.command("undo").is_none()) {
+            return format!("undo {}", self.told(&last));
+        }
         let Some(command) = self.command(&call.name) else { return told::builtin(&call.name, args) };
         command.told(args).unwrap_or_else(|| told::command(&command.schema(&self.settings.names), args))
     }

@@ -42,6 +42,12 @@ const THINGS: [&str; 20] = [
     "tv",
     "window",
 ];
+/// What is named better by the name of the one that is meant: "fan on", not "fan switch on".
+const GENERIC: [&str; 6] = ["switch", "device", "appliance", "cover", "entity", "power"];
+/// What is done somewhere, not to what is there: "play music in kitchen", but "open kitchen blinds".
+const DONE_IN: [&str; 7] = ["announce", "find", "play", "say", "search", "send", "show"];
+/// Arguments that need their name after another one: "fan on, speed high".
+const LABELLED: [&str; 6] = ["speed", "color", "colour", "mode", "effect", "preset"];
 /// Arguments named by the word that goes before their value.
 const PREPOSITIONS: [&str; 6] = ["to", "from", "for", "at", "by", "until"];
 /// Arguments of which the value alone says enough.
@@ -84,8 +90,7 @@ fn polarity(name: &str) -> Option<(&'static str, &'static str)> {
 pub(super) fn command(schema: &ToolSchema, args: &Map<String, Value>) -> String {
     let mut subject = Subject::of(&schema.name);
     let mut before: Vec<String> = Vec::new();
-    let mut after: Vec<String> = Vec::new();
-    after.extend(subject.state.map(str::to_owned));
+    let mut after = subject.state.unwrap_or_default().to_owned();
     for param in &schema.params {
         let Some(value) = args.get(&param.name).filter(|v| !v.is_null()) else { continue };
         let text = short(&in_words(&param.name, value));
@@ -93,33 +98,44 @@ pub(super) fn command(schema: &ToolSchema, args: &Map<String, Value>) -> String 
             continue;
         }
         match value {
+            Value::String(_) if param.name == "action" && subject.verb.is_none() => subject.verb = Some(text),
+            Value::String(_) if subject.is_done_in(param) => follow(&mut after, " ", &format!("in {text}")),
             Value::String(_) if subject.is_named_by(param) => before.push(subject.with_thing(param, text)),
             Value::Bool(_) if polarity(&param.name).is_some() => {
                 // "front door unlocked", not "lock front door unlocked".
                 subject.verb = None;
-                after.push(text);
+                follow(&mut after, ", ", &text);
             }
-            _ => after.push(after_subject(&subject, param, value, text)),
+            _ => {
+                let first = after.is_empty();
+                let name = param.name.replace('_', " ");
+                let goes_on = PREPOSITIONS.contains(&name.as_str());
+                let text = after_subject(&subject, &name, value, text, first);
+                follow(&mut after, if goes_on { " " } else { ", " }, &text);
+            }
         }
     }
-    if before.iter().any(|b| ends_with_words(b, &subject.noun)) {
+    if before.iter().any(|b| ends_with_words(b, &subject.noun))
+        || (!before.is_empty() && GENERIC.contains(&subject.noun.as_str()))
+    {
         subject.noun.clear();
     }
-    let mut text: Vec<&str> = subject.verb.into_iter().collect();
-    text.extend(before.iter().map(String::as_str));
-    text.push(&subject.noun);
-    let head = text.into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" ");
-    match (head.as_str(), after.join(", ")) {
-        ("", tail) if tail.is_empty() => schema.name.replace('_', " "),
-        ("", tail) => tail,
-        (head, tail) if tail.is_empty() => head.to_owned(),
-        (head, tail) => format!("{head} {tail}"),
+    let verb = subject.verb.into_iter();
+    let words: Vec<String> = verb.chain(before).chain([subject.noun, after]).filter(|w| !w.is_empty()).collect();
+    if words.is_empty() { schema.name.replace('_', " ") } else { words.join(" ") }
+}
+
+/// Puts `part` after what there is.
+fn follow(text: &mut String, glue: &str, part: &str) {
+    if !text.is_empty() {
+        text.push_str(glue);
     }
+    text.push_str(part);
 }
 
 /// What the name of a command is about.
 struct Subject<'a> {
-    verb: Option<&'a str>,
+    verb: Option<String>,
     noun: String,
     state: Option<&'a str>,
 }
@@ -132,7 +148,7 @@ impl<'a> Subject<'a> {
             if EMPTY_VERBS.contains(&first) {
                 words.remove(0);
             } else if VERBS.contains(&first) {
-                verb = Some(words.remove(0));
+                verb = Some(words.remove(0).to_owned());
             }
         }
         let mut state = None;
@@ -145,6 +161,11 @@ impl<'a> Subject<'a> {
             }
         }
         Self { verb, noun: words.join(" "), state }
+    }
+
+    /// Whether the argument says where something is done.
+    fn is_done_in(&self, param: &Param) -> bool {
+        PLACES.contains(&param.name.as_str()) && self.verb.as_deref().is_some_and(|v| DONE_IN.contains(&v))
     }
 
     /// Whether the argument says which one: its value belongs before the noun.
@@ -168,17 +189,15 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// An argument that follows what the command is about.
-fn after_subject(subject: &Subject<'_>, param: &Param, value: &Value, text: String) -> String {
-    let name = param.name.replace('_', " ");
-    match value {
-        Value::Bool(_) => format!("{name} {text}"),
-        _ if PREPOSITIONS.contains(&name.as_str()) => format!("{name} {text}"),
-        Value::Number(_) if UNITS.contains(&name.as_str()) => format!("{text} {name}"),
-        Value::Number(_) if PLAIN.contains(&name.as_str()) || subject.noun == name => text,
-        Value::Number(_) => format!("{name} {text}"),
-        _ => text,
-    }
+/// An argument that follows what the command is about; `first` where nothing else does yet.
+fn after_subject(subject: &Subject<'_>, name: &str, value: &Value, text: String, first: bool) -> String {
+    let labelled = match value {
+        Value::Number(_) if UNITS.contains(&name) => return format!("{text} {name}"),
+        Value::Number(_) => !PLAIN.contains(&name) && subject.noun != name,
+        Value::Bool(_) => true,
+        _ => !first && LABELLED.contains(&name),
+    };
+    if labelled || PREPOSITIONS.contains(&name) { format!("{name} {text}") } else { text }
 }
 
 /// Whether `words` are the last words of `text`.
@@ -347,7 +366,15 @@ mod tests {
             ("set_fan", json!({ "speed": 3 }), "fan speed 3"),
             ("set_fan", json!({ "on": true, "oscillate": false }), "fan on, oscillate no"),
             ("set_scene", json!({ "scene": "movie" }), "movie scene"),
-            ("vacuum", json!({ "action": "start" }), "vacuum start"),
+            ("vacuum", json!({ "action": "start" }), "start vacuum"),
+            ("set_cover", json!({ "name": "garage", "action": "open" }), "open garage"),
+            ("set_switch", json!({ "device": "fan", "on": true }), "fan on"),
+            ("set_fan", json!({ "room": "den", "on": true, "speed": "high" }), "den fan on, speed high"),
+            ("play_music", json!({ "query": "jazz", "room": "kitchen" }), "play music jazz in kitchen"),
+            ("lock_door", json!({ "door": "front", "locked": true }), "front door locked"),
+            ("get_weather", json!({ "location": "Berlin", "day": "tomorrow" }), "Berlin weather tomorrow"),
+            ("make_call", json!({ "contact": "Mum" }), "call Mum"),
+            ("next_track", json!({}), "next track"),
             ("start_vacuum", json!({ "room": "living room" }), "start living room vacuum"),
             ("play_music", json!({ "title": "Yesterday" }), "play music Yesterday"),
             ("announce", json!({ "text": "dinner is\nready" }), "announce dinner is ready"),

@@ -134,6 +134,8 @@ mod tests {
         assert_eq!(house.undo(), "There is nothing to undo.");
         assert_eq!(house.log(), ["light kitchen false", "light kitchen true"]);
         house.run("set_scene", json!({ "scene": "movie" }));
+        let undo = ToolCall { name: "undo".into(), parameters: serde_json::Map::new() };
+        assert_eq!(house.registry.told(&undo), "undo movie scene");
         assert!(house.registry.confirms("set_scene") && house.registry.confirms("undo"));
         assert_eq!(house.undo(), "Undone: movie scene.");
         assert!(!house.registry.confirms("undo"));
