@@ -21,6 +21,7 @@ mod clock;
 mod command;
 mod duration;
 mod exec;
+pub mod expected;
 pub mod fast;
 mod grounding;
 pub mod interpret;
