@@ -162,6 +162,11 @@ pub enum Event {
     TextTurn {
         text: String,
     },
+    /// As `TextTurn`, to be answered in writing: whoever carries out `Say` shows the sentence and reports it as heard.
+    /// Nobody in the room asked, so no one is listened to afterwards.
+    Written {
+        text: String,
+    },
     /// Speech began.
     SpeechStarted,
     /// What began was too short to be speech; nothing is held.

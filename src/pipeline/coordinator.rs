@@ -11,10 +11,11 @@ use super::conductor::Conductor;
 use super::executor::{Executor, Handles};
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::mind::Mind;
 use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
 use super::speaker::Speaker;
-use super::thinker::{Mind, Thinker};
+use super::thinker::Thinker;
 use super::threads::{Threads, panicked};
 use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
@@ -24,9 +25,6 @@ use crate::budget::Reservation;
 use crate::dialog::{self, Context, Dialog, Event, State};
 use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
-use crate::llm::chat::Chat;
-use crate::llm::grammar::Grammar;
-use crate::llm::writer::Writer;
 use crate::llm::{Engine, Sampling};
 use crate::speak::Voice;
 use crate::store::{PrefixCache, StateFolder};
@@ -77,16 +75,9 @@ impl Pipeline {
         let messages = Queue::new(MESSAGES, WhenFull::Block);
         let schemas = parts.tools.shown().to_vec();
         let memory = Context::new(&parts.dialog, &schemas);
-        let chat = Arc::new(Chat::from_gguf(parts.engine.file(), parts.engine.tokenizer())?);
-        let grammar = Grammar::new(&schemas, chat.call_style())?;
-        let mind = Mind {
-            grammar,
-            prefixes: parts.prefixes,
-            writer: Writer::new(Arc::clone(&parts.engine), Arc::clone(&chat), parts.sampling)?,
-            reply_tokens: parts.dialog.reply_tokens,
-            tools: schemas,
-            system: memory.system().clone(),
-        };
+        let mind =
+            Mind::new(&parts.engine, parts.sampling, &memory, &schemas, parts.dialog.reply_tokens, parts.prefixes)?;
+        let chat = Arc::clone(mind.chat());
         let cancel = Cancel::default();
         let mut threads = Threads::new(messages.clone());
         let stt = Transcriber::start(parts.stt, parts.archive, messages.clone(), &mut threads)?;

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::cancel::Cancel;
 use super::conductor::Events;
+use super::deeds;
 use super::latency::Clocks;
 use super::listener::Listener;
 use super::notice::{Notice, Observer};
@@ -17,15 +18,12 @@ use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
 use super::{Msg, Utterance, log_trouble};
 use crate::audio::Output;
-use crate::dialog::{self, Action, Context, Event};
+use crate::dialog::{Action, Context, Event};
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
 use crate::schema::Message;
 use crate::tools::{Effect, Fast, Outcome, Registry};
 use crate::units::WorkId;
-
-/// What is said instead of an answer where the request itself is too long.
-const TOO_LONG: &str = "Sorry, that is more than I can keep in mind at once.";
 
 /// The handles of the other threads. Dropping this tells them to end, even on a panic.
 pub(super) struct Handles {
@@ -116,24 +114,16 @@ impl Executor {
         if !self.clocks.has(work.turn) {
             self.clocks.start(work.turn, Instant::now(), None);
         }
-        events.push(match self.fast.interpret(text) {
-            Some(calls) => Event::CommandFound { work, calls },
-            None => Event::NoCommand { work },
-        });
+        events.push(deeds::interpret(&self.fast, work, text));
     }
 
     fn generate(&mut self, work: WorkId, exchange: &[Message], events: &mut Events) {
-        let (engine, chat) = (&self.engine, &self.chat);
-        let count = |messages: &[Message]| {
-            // A conversation that does not render is reported by the thread that renders it for real.
-            chat.render(engine.tokenizer(), messages, true).map_or(0, |t| t.len())
-        };
-        match self.memory.prompt(self.start.elapsed(), exchange, engine.context(), count) {
+        match deeds::prompt(&mut self.memory, self.start.elapsed(), exchange, &self.engine, &self.chat) {
             Ok(prompt) => self.handles.llm.think(work, prompt),
             Err(e) => {
                 log_trouble("prompt", &e);
                 self.tell(&Notice::Trouble { part: "prompt", message: e.to_string() });
-                events.push(Event::ModelFailed { work, spoken: Some(TOO_LONG.to_owned()) });
+                events.push(Event::ModelFailed { work, spoken: Some(deeds::TOO_LONG.to_owned()) });
             }
         }
     }
@@ -152,19 +142,10 @@ impl Executor {
     /// A tool ran, or was refused: what it wants done to the device is done, the rest is for the dialog.
     pub(super) fn tool_done(&mut self, work: WorkId, outcome: Outcome, events: &mut Events) {
         self.tell(&Notice::Result { work, result: outcome.result.clone() });
-        let then = match outcome.effect {
-            None => dialog::Then::Answer,
-            Some(Effect::Repeat) => dialog::Then::Repeat,
-            Some(Effect::Stop) => {
-                self.registry.timers().stop_ringing();
-                dialog::Then::Sleep
-            }
-            Some(effect) => {
-                self.apply(effect, events);
-                dialog::Then::Answer
-            }
-        };
-        events.push(Event::ToolDone { work, result: outcome.result, spoken: outcome.spoken, then });
+        if let Some(effect) = outcome.effect {
+            self.apply(effect, events);
+        }
+        events.push(deeds::done(work, outcome));
     }
 
     fn apply(&mut self, effect: Effect, events: &mut Events) {
@@ -183,8 +164,9 @@ impl Executor {
                 self.registry.timers().stop_ringing();
                 events.push(Event::RingStop);
             }
-            // The dialog does these.
-            Effect::Stop | Effect::Repeat => {}
+            Effect::Stop => self.registry.timers().stop_ringing(),
+            // The dialog does this.
+            Effect::Repeat => {}
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Msg;
 use super::cancel::Cancel;
 use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
+use super::{Msg, deeds};
 use crate::error::Result;
 use crate::schema::ToolCall;
-use crate::tools::{Ctx, Registry};
+use crate::tools::Registry;
 use crate::units::WorkId;
 
 struct Job {
@@ -30,8 +30,8 @@ impl Toolbench {
         let theirs = me.clone();
         threads.start("tools", move || {
             while let Some(job) = theirs.jobs.recv() {
-                let outcome =
-                    tools.run(&job.call, &Ctx { said: &job.said, cancelled: &|| cancel.is_cancelled(job.work) });
+                let cancelled = || cancel.is_cancelled(job.work);
+                let outcome = deeds::run(&tools, &job.call, &job.said, &cancelled);
                 let _ = out.send(Msg::Tool { work: job.work, outcome });
             }
         })?;
