@@ -7,10 +7,12 @@ use std::time::Instant;
 use super::cancel::Cancel;
 use super::conductor::Events;
 use super::deeds;
+use super::desk::Desk;
 use super::latency::Clocks;
 use super::listener::Listener;
 use super::notice::{Notice, Observer};
 use super::queue::Queue;
+use super::report::Told;
 use super::speaker::{self, Speaker};
 use super::thinker::Thinker;
 use super::threads::Threads;
@@ -59,6 +61,7 @@ pub(super) struct Executor {
     pub(super) fast: Fast,
     pub(super) output: Arc<dyn Output>,
     pub(super) observer: Box<dyn Observer>,
+    pub(super) desk: Desk,
     pub(super) cancel: Cancel,
     pub(super) handles: Handles,
     /// What the ears held at the last end of a turn, until it is transcribed or dropped.
@@ -72,11 +75,13 @@ pub(super) struct Executor {
 
 impl Executor {
     pub(super) fn tell(&mut self, notice: &Notice) {
+        self.desk.hear(notice);
         self.observer.notice(self.start.elapsed(), notice);
     }
 
     /// Carries out one action. What comes of it at once is an event.
     pub(super) fn carry_out(&mut self, action: Action, events: &mut Events) {
+        self.desk.watch(&action);
         match action {
             Action::State(state) => self.tell(&Notice::State { state }),
             Action::Hear(mode) => self.handles.ears.set_mode(mode),
@@ -111,6 +116,7 @@ impl Executor {
     }
 
     fn interpret(&mut self, work: WorkId, text: &str, events: &mut Events) {
+        self.desk.begins(work.turn);
         if !self.clocks.has(work.turn) {
             self.clocks.start(work.turn, Instant::now(), None);
         }
@@ -129,6 +135,9 @@ impl Executor {
     }
 
     fn say(&mut self, work: WorkId, sentence: u32, text: String, events: &mut Events) {
+        if self.desk.answers(work.turn) {
+            return self.write(work, sentence, text, events);
+        }
         self.clocks.mark(work, |c| &mut c.first_sentence, Instant::now());
         if self.said.len() >= speaker::JOBS {
             self.said.pop_front();
@@ -137,6 +146,14 @@ impl Executor {
         if !self.handles.tts.say(work, sentence, text) {
             events.push(Event::SpeakFailed { work });
         }
+    }
+
+    /// Whoever asked in writing is shown the sentence, which counts as heard.
+    fn write(&mut self, work: WorkId, sentence: u32, text: String, events: &mut Events) {
+        self.desk.tell(work.turn, Told::Said { text: text.clone() });
+        self.tell(&Notice::Written { work, text });
+        events.push(Event::PlaybackStarted { work, sentence });
+        events.push(Event::PlaybackDone { work, sentence });
     }
 
     /// A tool ran, or was refused: what it wants done to the device is done, the rest is for the dialog.

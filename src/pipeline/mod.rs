@@ -23,6 +23,8 @@ mod conductor;
 mod coordinator;
 mod deeds;
 #[cfg(feature = "voice")]
+mod desk;
+#[cfg(feature = "voice")]
 mod executor;
 #[cfg(feature = "voice")]
 mod latency;
@@ -51,7 +53,7 @@ mod written;
 #[cfg(feature = "voice")]
 pub use archive::Archive;
 #[cfg(feature = "voice")]
-pub use coordinator::{Control, Parts, Pipeline};
+pub use coordinator::{Control, Parts, Pipeline, Standing};
 #[cfg(feature = "voice")]
 pub use latency::TurnLatency;
 #[cfg(feature = "voice")]
@@ -123,6 +125,10 @@ enum Msg {
     Broken(Error),
     /// No more samples will come.
     SourceEnded,
+    /// A request in writing.
+    Written(desk::Request),
+    /// Asks how it stands.
+    Standing(std::sync::mpsc::SyncSender<Standing>),
     /// Asks for a sign of life.
     Probe(Arc<AtomicBool>),
     Stop,
