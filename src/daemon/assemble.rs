@@ -69,7 +69,7 @@ impl Loaded {
         About {
             tools: Arc::clone(&self.tools),
             model: self.engine.name().to_owned(),
-            backend: self.engine.backend().to_owned(),
+            backend: self.engine.backend(),
             state_folder: self.state.path().to_owned(),
         }
     }
