@@ -1,10 +1,11 @@
 //! `tercet ask`: one turn of the agent's conversation, in writing.
 
 use super::complete::question;
+use super::interrupt::{ASKED_TO_END, Interrupt};
 use super::partner::{Partner, PartnerArgs, Shown};
 use super::{Context, out};
 use crate::api::wire::Answer;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// Ask the agent one thing in writing, and print the answer
 ///
@@ -25,8 +26,9 @@ pub struct Args {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let text = question(args.text)?;
     let mut partner = Partner::open(&args.partner, ctx)?;
+    let interrupt = Interrupt::listen(ASKED_TO_END, |_| ())?;
     let mut shown = Shown::new(false);
-    let answer = partner.ask(&text, &|| false, &mut |event| match args.json {
+    let answer = partner.ask(&text, &|| interrupt.is_raised(), &mut |event| match args.json {
         true => Ok(()),
         false => shown.event(event),
     })?;
@@ -37,7 +39,10 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     if !ctx.global.quiet {
         note(&partner, &answer);
     }
-    Ok(())
+    match interrupt.is_raised() {
+        true => Err(Error::new(Kind::Cancelled, "called off")),
+        false => Ok(()),
+    }
 }
 
 /// Says when something was set and nothing is there to ring when its time comes.

@@ -37,11 +37,8 @@ pub(super) struct PartnerArgs {
 }
 
 pub(super) enum Partner {
-    Daemon {
-        paths: Paths,
-        /// `None` once a question was called off: what comes on that connection belongs to it.
-        client: Option<Client>,
-    },
+    /// Each question has a connection of its own: one that asks nothing for a while is closed.
+    Daemon(Paths),
     Own {
         conversation: Box<Conversation>,
         /// Held as long as anything may be written there.
@@ -62,7 +59,7 @@ impl Partner {
         let settings = ctx.settings_with(flags)?;
         let paths = Paths::from_env();
         match find_or_own(&paths, of_its_own) {
-            Ok(client) => Ok(Self::Daemon { paths, client: Some(client) }),
+            Ok(()) => Ok(Self::Daemon(paths)),
             Err(state) => Self::own(&settings, state),
         }
     }
@@ -88,13 +85,13 @@ impl Partner {
 
     /// Whether what is set outlives this conversation.
     pub(super) fn keeps(&self) -> bool {
-        matches!(self, Self::Daemon { .. } | Self::Own { state: Some(_), .. })
+        matches!(self, Self::Daemon(_) | Self::Own { state: Some(_), .. })
     }
 
     /// Who answers, in a few words.
     pub(super) fn about(&self) -> String {
         match self {
-            Self::Daemon { .. } => "the running agent".to_owned(),
+            Self::Daemon(_) => "the running agent".to_owned(),
             Self::Own { conversation, .. } => {
                 let e = conversation.engine();
                 format!("{} · {}", e.name(), e.backend())
@@ -113,7 +110,7 @@ impl Partner {
     pub(super) fn next_due_in(&self) -> Option<Duration> {
         match self {
             Self::Own { conversation, .. } => conversation.next_due_in(),
-            Self::Daemon { .. } => None,
+            Self::Daemon(_) => None,
         }
     }
 
@@ -121,7 +118,7 @@ impl Partner {
     pub(super) fn take_due(&self) -> Option<String> {
         match self {
             Self::Own { conversation, .. } => conversation.take_due(),
-            Self::Daemon { .. } => None,
+            Self::Daemon(_) => None,
         }
     }
 
@@ -142,21 +139,10 @@ impl Partner {
             }
         };
         let answer = match self {
-            Self::Daemon { paths, client } => {
-                let mut connected = match client.take() {
-                    Some(connected) => connected,
-                    None => running(paths)?,
-                };
-                let answer = connected.ask(text, cancelled, &mut |event| show(&event));
-                match answer {
-                    Err(e) if e.kind() == Kind::Cancelled => called_off(),
-                    Ok(answer) => {
-                        *client = Some(connected);
-                        answer
-                    }
-                    Err(e) => return Err(e),
-                }
-            }
+            Self::Daemon(paths) => match running(paths)?.ask(text, cancelled, &mut |event| show(&event)) {
+                Err(e) if e.kind() == Kind::Cancelled => called_off(),
+                answer => answer?,
+            },
             Self::Own { conversation, .. } => {
                 let turn = conversation.ask(text, cancelled, &mut |told| {
                     if let Some(event) = Event::of(told) {
@@ -181,12 +167,13 @@ pub(super) fn running(paths: &Paths) -> Result<Client> {
     })
 }
 
-/// The running daemon, unless a conversation `of_its_own` is wanted; otherwise the state folder, or why it is not to be had.
-fn find_or_own(paths: &Paths, of_its_own: bool) -> Result<Client, Result<StateFolder>> {
+/// Whether a daemon runs, unless a conversation `of_its_own` is wanted; otherwise the state folder, or why it is not to be
+/// had.
+fn find_or_own(paths: &Paths, of_its_own: bool) -> Result<(), Result<StateFolder>> {
     let until = Instant::now() + PATIENCE;
     loop {
-        if !of_its_own && let Some(client) = Client::find(paths) {
-            return Ok(client);
+        if !of_its_own && Client::find(paths).is_some() {
+            return Ok(());
         }
         match StateFolder::own(paths.state_dir()) {
             // Another command, or a daemon that is about to open its socket.
