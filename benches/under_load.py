@@ -22,7 +22,7 @@ LOOP = "import os, sys\nos.sched_setaffinity(0, {int(sys.argv[1])})\nwhile True:
 def idle_share(args, seconds=5):
     """Share of one core that `tercet chat` takes when it waits for the next question."""
     pipe = subprocess.PIPE
-    command = [args.program, "chat", "--model", str(args.model), "--threads", str(args.threads), "--max-tokens", "4"]
+    command = [args.program, "chat", "--model", str(args.model), "--threads", str(args.threads), "--max-tokens", "16"]
     chat = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
     chat.stdin.write("Hello.\n")
     chat.stdin.flush()

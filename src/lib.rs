@@ -2,7 +2,7 @@
 //!
 //! The map, in the order modules may depend on each other (a test enforces it):
 //! `units, random, error, problems, numerals, schema ← budget, whisper ← store, onnx ← { audio | hear | llm | speak | dialog |
-//! tools } ← pipeline ← config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`,
+//! tools } ← pipeline ← api ← config ← daemon ← cli`. Siblings in braces do not import each other; `dialog` imports only `units`,
 //! `error`, `problems` and `schema`.
 
 pub mod error;
@@ -24,12 +24,12 @@ pub mod dialog;
 #[cfg(feature = "voice")]
 pub mod hear;
 pub mod llm;
-#[cfg(feature = "voice")]
 pub mod speak;
 pub mod tools;
 
-#[cfg(feature = "voice")]
 pub mod pipeline;
+
+pub mod api;
 
 pub mod config;
 pub mod daemon;

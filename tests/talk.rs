@@ -10,10 +10,16 @@ use serde_json::Value;
 /// Calls that greedy decoding gets right of the first 40.
 const RIGHT_OF_40: u64 = 38;
 
+thread_local! {
+    /// Each test's own state: no agent that runs on this machine, and no timers of another test.
+    static STATE: tempfile::TempDir = tempfile::tempdir().expect("a folder");
+}
+
 fn tercet(args: &[&str]) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_tercet"));
     // No configuration of this machine, and the same words every time.
     c.args(args).env("XDG_CONFIG_HOME", "/nonexistent").env_remove("TERCET_CONFIG").env_remove("TERCET_MODELS");
+    STATE.with(|s| c.env("TERCET_STATE", s.path()).env("XDG_RUNTIME_DIR", s.path()));
     c
 }
 
@@ -44,23 +50,64 @@ fn repository(of: &str) -> PathBuf {
 }
 
 #[test]
-fn ask_answers() {
-    assert_eq!(text(&run(&["ask", "What is the capital of France?"], "")).trim(), "The capital of France is Paris.");
-    let v: Value = serde_json::from_str(&text(&run(&["ask", "-", "--json"], "What is the capital of Italy?\n")))
+fn the_bare_model_completes() {
+    let france = "What is the capital of France?";
+    assert_eq!(text(&run(&["complete", france], "")).trim(), "The capital of France is Paris.");
+    let v: Value = serde_json::from_str(&text(&run(&["complete", "-", "--json"], "What is the capital of Italy?\n")))
         .expect("one JSON object");
     assert!(v["answer"].as_str().expect("text").contains("Rome"), "{v}");
     assert_eq!(v["finish"], "stop");
     assert!(v["prompt_tokens"].as_u64() > Some(20) && v["answer_tokens"].as_u64() > Some(1), "{v}");
-    let v: Value = serde_json::from_str(&text(&run(&["ask", "Who are you?", "--max-tokens", "2", "--json"], "")))
+    let v: Value = serde_json::from_str(&text(&run(&["complete", "Who are you?", "--max-tokens", "2", "--json"], "")))
         .expect("one JSON object");
     assert_eq!((&v["finish"], &v["answer_tokens"]), (&"length".into(), &2.into()));
 }
 
 #[test]
-fn ask_follows_the_system_message_given() {
+fn the_bare_model_follows_the_system_message_given() {
     let system = "You are a voice assistant.\nTools:\nset_volume(level: int)\nget_time(location?: string)";
-    let answer = text(&run(&["ask", "Set the volume to 30.", "--system", system], ""));
+    let answer = text(&run(&["complete", "Set the volume to 30.", "--system", system], ""));
     assert_eq!(answer.trim(), r#"{"name": "set_volume", "parameters": {"level": 30}}"#);
+}
+
+fn ask(request: &str) -> (Value, String) {
+    let o = run(&["ask", "--json", request], "");
+    let v = serde_json::from_str(&text(&o)).expect("one JSON object");
+    (v, String::from_utf8_lossy(&o.stderr).into_owned())
+}
+
+#[test]
+fn ask_is_the_agent_and_not_the_bare_model() {
+    let (v, _) = ask("What day is it today?");
+    assert_eq!(v["calls"][0]["name"], "get_date", "{v}");
+    let year = v["answer"].as_str().is_some_and(|a| a.contains("20"));
+    assert!(year && v["rings"].is_null() && v["finish"] == "stop", "{v}");
+    assert!(v["first_word_ms"].as_u64() <= v["total_ms"].as_u64(), "{v}");
+
+    // What is set is kept, and whoever set it is told that nothing runs that could ring.
+    let (v, notes) = ask("Set a timer for ten minutes.");
+    let call = &v["calls"][0];
+    assert_eq!((&call["name"], &call["arguments"]["duration"]), (&"set_timer".into(), &"10 minutes".into()), "{v}");
+    assert!(call["outcome"]["ok"] == true && v["rings"] == false, "{v}");
+    assert!(notes.contains("nothing will ring") && notes.contains("tercet run"), "{notes}");
+    let (v, notes) = ask("How long is left on the timer?");
+    assert!(v["answer"].as_str().is_some_and(|a| a.contains("minutes")) && notes.is_empty(), "{v} {notes}");
+
+    // Somebody else's folder, who does not answer.
+    let taken = STATE.with(|s| tercet::store::StateFolder::own(s.path().to_owned())).expect("it is free");
+    let (v, notes) = ask("Set a timer for two minutes.");
+    assert!(v["rings"] == false && notes.contains("nothing of this conversation is kept"), "{v} {notes}");
+    drop(taken);
+    let (v, _) = ask("How long is left on the timer?");
+    assert!(v["answer"].as_str().is_some_and(|a| a.contains("9 minutes")), "one timer: {v}");
+}
+
+#[test]
+fn what_needs_the_running_agent_says_that_none_runs() {
+    for args in [&["status"][..], &["timers", "--json"], &["announce", "Dinner is ready."]] {
+        let (code, why) = fails(args, "");
+        assert!(code == 69 && why.contains("not running") && why.contains("tercet run"), "{args:?}: {code} {why}");
+    }
 }
 
 #[test]
@@ -78,9 +125,10 @@ fn chat_survives_more_than_its_context_holds() {
     let input = format!("{}{}\nWhat is the capital of France?\n", format!("{long}\n").repeat(12), "word ".repeat(4000));
     let o = run(&["chat", "--max-tokens", "20"], &input);
     let answers = text(&o);
-    assert_eq!(answers.lines().count(), 13, "{answers:?}");
+    assert_eq!(answers.lines().count(), 14, "{answers:?}");
+    assert!(answers.contains("more than I can keep in mind"), "{answers:?}");
     let notes = String::from_utf8_lossy(&o.stderr);
-    assert!(notes.contains("does not fit the model's context of 2048 tokens"), "{notes}");
+    assert!(notes.contains("prompt: the request and the tool list take"), "{notes}");
 }
 
 #[test]
@@ -131,7 +179,8 @@ fn what_cannot_be_asked_is_said() {
     assert_eq!(fails(&["ask", "-"], "\n").0, 64);
     let (code, err) = fails(&["ask", "Hello.", "--backend", "gpu"], "");
     assert!(code == 78 && err.contains("flag --backend: llm.backend: must be one of "), "{err}");
-    let (code, why) = fails(&["ask", &"word ".repeat(4000)], "");
+    assert_eq!(fails(&["complete", " "], "").0, 64);
+    let (code, why) = fails(&["complete", &"word ".repeat(4000)], "");
     assert!(code == 71 && why.contains("context"), "{code} {why}");
 }
 

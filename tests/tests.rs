@@ -22,6 +22,8 @@ mod speaking;
 mod support;
 mod systemd;
 mod talk;
+#[cfg(feature = "voice")]
+mod writing;
 
 /// Counts what hostile files take; everything else does not notice.
 #[global_allocator]

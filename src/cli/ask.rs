@@ -1,75 +1,57 @@
-//! `tercet ask`: one question, one answer, streamed.
+//! `tercet ask`: one turn of the agent's conversation, in writing.
 
-use std::path::Path;
-
-use serde::Serialize;
-
-use super::model::{TalkArgs, note_end};
-use super::{Context, input, out};
+use super::complete::question;
+use super::interrupt::{ASKED_TO_END, Interrupt};
+use super::partner::{Partner, PartnerArgs, Shown};
+use super::{Context, out};
+use crate::api::wire::Answer;
 use crate::error::{Error, Kind, Result};
-use crate::llm::writer::Answer;
-use crate::schema::{Message, Role};
 
-/// Longest question read from standard input.
-const MAX_QUESTION_BYTES: u64 = 1 << 20;
-
+/// Ask the agent one thing in writing, and print the answer
+///
+/// It answers as it would aloud: everyday commands, tools, timers. Where the daemon runs, it is asked (and its conversation
+/// goes on); otherwise the conversation is of one turn, over the same timers and lists.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The question; `-` reads it from standard input
+    /// What to ask or to tell it; `-` reads it from standard input
     #[arg(value_name = "TEXT")]
     text: String,
     #[command(flatten)]
-    talk: TalkArgs,
+    partner: PartnerArgs,
     /// Print one JSON object when the answer is complete
     #[arg(long)]
     json: bool,
 }
 
-/// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
-    answer: &'a str,
-    /// `stop` (the model ended it), `length` (no room was left) or `repetition` (it repeated itself and was cut).
-    finish: &'static str,
-    prompt_tokens: usize,
-    answer_tokens: usize,
-    /// From the question to the first token.
-    first_token_ms: u64,
-    tokens_per_second: f64,
-}
-
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
-    let question = question(args.text)?;
-    let (mut talker, system) = args.talk.load(ctx)?;
-    let messages = [Message::new(Role::System, system), Message::new(Role::User, question)];
-    let answer = talker.answer(&messages, &|| false, &mut |piece| match args.json {
+    let text = question(args.text)?;
+    let mut partner = Partner::open(&args.partner, ctx)?;
+    let interrupt = Interrupt::listen(ASKED_TO_END, |_| ())?;
+    let mut shown = Shown::new(false);
+    let answer = partner.ask(&text, &|| interrupt.is_raised(), &mut |event| match args.json {
         true => Ok(()),
-        false => out::text_raw(piece),
+        false => shown.event(event),
     })?;
     match args.json {
-        true => out::json(&report(&answer)),
-        false => out::line("").map(|()| note_end(&answer, ctx)),
+        true => out::json(&answer)?,
+        false => out::line("")?,
+    }
+    if !ctx.global.quiet {
+        note(&partner, &answer);
+    }
+    match interrupt.is_raised() {
+        true => Err(Error::new(Kind::Cancelled, "called off")),
+        false => Ok(()),
     }
 }
 
-fn report(a: &Answer) -> Report<'_> {
-    Report {
-        answer: &a.text,
-        finish: a.end.name(),
-        prompt_tokens: a.prompt_tokens,
-        answer_tokens: a.tokens,
-        first_token_ms: a.first_token.as_millis() as u64,
-        tokens_per_second: a.tokens_per_second(),
+/// Says when something was set and nothing is there to ring when its time comes.
+fn note(partner: &Partner, answer: &Answer) {
+    if answer.rings != Some(false) {
+        return;
     }
-}
-
-fn question(text: String) -> Result<String> {
-    let text = match text.as_str() {
-        "-" => input::text(Path::new("-"), MAX_QUESTION_BYTES, "give a question in UTF-8")?,
-        _ => text,
-    };
-    match text.trim() {
-        "" => Err(Error::new(Kind::Usage, "the question is empty").remedy("tercet ask \"What time is it?\"")),
-        t => Ok(t.to_owned()),
+    match partner.keeps() {
+        true => out::note("note: the agent is not running, so nothing will ring: start it with tercet run"),
+        false => out::note("note: this was not kept and nothing will ring: the state folder is another process's"),
     }
 }

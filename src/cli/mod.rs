@@ -9,9 +9,11 @@ use clap::{Parser, Subcommand};
 use crate::config::{Flag, Request, Settings};
 use crate::error::{Kind, Result};
 
+pub mod announce;
 pub mod ask;
 pub mod bench;
 pub mod chat;
+pub mod complete;
 pub mod config;
 pub mod convert;
 pub mod devices;
@@ -20,6 +22,7 @@ mod input;
 pub mod inspect;
 mod interrupt;
 pub mod kernels;
+mod lines;
 #[cfg(feature = "voice")]
 pub mod listen;
 mod log;
@@ -28,6 +31,7 @@ mod model;
 pub mod models;
 pub mod out;
 mod panics;
+mod partner;
 mod perplexity;
 pub mod plan;
 mod process;
@@ -37,6 +41,8 @@ pub mod run;
 pub mod say;
 #[cfg(feature = "voice")]
 mod show;
+pub mod status;
+pub mod timers;
 #[cfg(feature = "voice")]
 pub mod transcribe;
 
@@ -105,10 +111,12 @@ impl Context {
 enum Command {
     #[cfg(feature = "voice")]
     Run(run::Args),
-    /// Chat in the terminal
-    Chat(chat::Args),
-    /// Ask one question and print the answer
     Ask(ask::Args),
+    Chat(chat::Args),
+    Status(status::Args),
+    Timers(timers::Args),
+    Announce(announce::Args),
+    Complete(complete::Args),
     #[cfg(feature = "voice")]
     Listen(listen::Args),
     #[cfg(feature = "voice")]
@@ -138,6 +146,10 @@ impl Command {
         match self {
             Command::Ask(args) => ask::run(args, ctx),
             Command::Chat(args) => chat::run(args, ctx),
+            Command::Status(args) => status::run(args, ctx),
+            Command::Timers(args) => timers::run(args, ctx),
+            Command::Announce(args) => announce::run(args, ctx),
+            Command::Complete(args) => complete::run(args, ctx),
             Command::Bench(args) => bench::run(args, ctx),
             Command::Eval(args) => eval::run(args, ctx),
             Command::Plan(args) => plan::run(args, ctx),

@@ -34,7 +34,7 @@ pub(super) struct EngineArgs {
     pub(super) embedding: Option<String>,
 }
 
-/// How to talk with it.
+/// How to talk with the bare model.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct TalkArgs {
     #[command(flatten)]
@@ -62,7 +62,7 @@ impl EngineArgs {
         ctx.settings_with(self.flags())
     }
 
-    fn flags(&self) -> Vec<Flag> {
+    pub(super) fn flags(&self) -> Vec<Flag> {
         let model = self.model.as_deref().map(model_value);
         let given = [
             ("--model", "llm.model", model.as_ref()),
@@ -128,16 +128,6 @@ impl Talker {
     pub(super) fn new(engine: Arc<Engine>, sampling: Sampling, max_tokens: usize, constrained: bool) -> Result<Self> {
         let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer())?);
         Ok(Self { writer: Writer::new(engine, chat, sampling)?, max_tokens, constrained, grammar: None })
-    }
-
-    pub(super) fn engine(&self) -> &Engine {
-        self.writer.engine()
-    }
-
-    /// Whether the conversation leaves room for an answer: the longest allowed, or a quarter of the context.
-    pub(super) fn fits(&self, messages: &[Message]) -> Result<bool> {
-        let context = self.engine().context();
-        Ok(self.writer.prompt_tokens(messages)? + self.max_tokens.min(context / 4) <= context)
     }
 
     /// The grammar of the tools that a conversation offers, made once for each system message.

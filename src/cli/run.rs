@@ -78,7 +78,9 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     let budget = loaded.budget.clone();
     let report: Arc<Mutex<Report>> = Arc::default();
     let observer = observer(&args, settings.privacy.log_transcripts, budget.clone(), Arc::clone(&report));
+    let about = loaded.about();
     let pipeline = loaded.start(&settings, room, Box::new(observer))?;
+    let socket = daemon::serve(&paths, about, pipeline.control());
     let (stop, alive, broken) = (pipeline.control(), pipeline.control(), pipeline.control());
     let _panics = panics::on_panic(move |e| broken.fail(e));
     let (again, terminal) = (ctx.clone(), Terminal::now());
@@ -89,6 +91,7 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
         alive: move || alive.probe(),
     })?;
     let ended = pipeline.join();
+    drop(socket);
     if args.report {
         let report = report.lock().unwrap_or_else(|p| p.into_inner());
         if args.json {
@@ -188,6 +191,7 @@ fn observer(
             }
             Notice::Heard { text: Some(text), .. } if log_transcripts => tracing::info!("heard: {text}"),
             Notice::Saying { text, .. } if log_transcripts => tracing::info!("said: {text}"),
+            Notice::Written { text, .. } if log_transcripts => tracing::info!("wrote: {text}"),
             _ => {}
         }
         if json {

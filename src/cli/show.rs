@@ -29,6 +29,7 @@ pub(super) fn notice(at: Duration, notice: &Notice) -> Option<String> {
             format!("{text}   [{tokens} tokens, {took_ms} ms; {cached_tokens} of {prompt_tokens} prompt tokens kept]"),
         ),
         Notice::Saying { text, .. } => ("saying", format!("“{text}”")),
+        Notice::Written { text, .. } => ("wrote", format!("“{text}”")),
         Notice::Latency(l) => {
             ("latency", format!("first sound {} ms after the end of speech", l.first_audio_ms.unwrap_or_default()))
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::serve::About;
 use crate::audio::{self, Output, Source};
 use crate::budget::{Budget, Reservation, resident_now};
 use crate::config::{self, Settings};
@@ -63,6 +64,16 @@ pub fn load(settings: &Settings, paths: &Paths, state: StateFolder, mut step: im
 }
 
 impl Loaded {
+    /// What the socket tells of it.
+    pub fn about(&self) -> About {
+        About {
+            tools: Arc::clone(&self.tools),
+            model: self.engine.name().to_owned(),
+            backend: self.engine.backend(),
+            state_folder: self.state.path().to_owned(),
+        }
+    }
+
     /// The live devices of the settings.
     ///
     /// # Errors

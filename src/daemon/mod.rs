@@ -2,8 +2,12 @@
 
 #[cfg(feature = "voice")]
 mod assemble;
+#[cfg(feature = "voice")]
+mod serve;
 mod signals;
 
 #[cfg(feature = "voice")]
 pub use assemble::{Loaded, load};
+#[cfg(feature = "voice")]
+pub use serve::{About, serve};
 pub use signals::{Orders, Signals};

@@ -173,6 +173,11 @@ pub enum Event {
     TextTurn {
         text: String,
     },
+    /// As `TextTurn`, to be answered in writing: whoever carries out `Say` shows the sentence and reports it as heard.
+    /// Nobody in the room asked, so no one is listened to afterwards.
+    Written {
+        text: String,
+    },
     /// Speech began.
     SpeechStarted,
     /// What began was too short to be speech; nothing is held.
@@ -279,11 +284,10 @@ pub enum Action {
     },
     /// The utterance the ears hold is not wanted.
     DropUtterance,
-    /// Find out what the utterance asks for; `recent` is what the user said before it, the latest last → `Understood`.
+    /// Find out what the utterance asks for → `Understood`.
     Interpret {
         work: WorkId,
         text: String,
-        recent: Vec<String>,
     },
     /// Generate after `exchange` (what this step is about so far; the memory goes before it) → `Sentence`*, then one of
     /// `ReplyDone`, `ToolWanted`, `Malformed`, `CallCutOff`, `ModelFailed`.

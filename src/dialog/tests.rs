@@ -506,3 +506,39 @@ fn settings_out_of_range_are_named() {
         ["thinking_ms: must be between 1000 and 600000, not 1", "persona: must be one line of text, not 2 lines"]
     );
 }
+
+#[test]
+fn what_is_written_is_answered_without_sound_and_without_listening_afterwards() {
+    let mut t = Talk { dialog: Dialog::new(Settings::default()), now: Duration::ZERO };
+    let work = match t.on(Event::Written { text: "Hello".into() }).as_slice() {
+        [Action::Interpret { work, .. }] => *work,
+        other => panic!("{other:?}"),
+    };
+    let work = match t
+        .on(Event::Understood { work, steps: vec![Step::Think { request: "Hello".into(), part: 0 }] })
+        .as_slice()
+    {
+        [Action::Generate { work, .. }] => *work,
+        other => panic!("{other:?}"),
+    };
+    // The ears stay as they are.
+    let a = t.on(Event::Sentence { work, text: "Hello.".into() });
+    let [Action::Say { work: voice, sentence: 0, .. }] = a.as_slice() else { panic!("{a:?}") };
+    t.on(Event::PlaybackStarted { work: *voice, sentence: 0 });
+    assert_eq!(t.on(Event::PlaybackDone { work: *voice, sentence: 0 }), []);
+    let a = t.on(Event::ReplyDone { work });
+    assert!(matches!(a.as_slice(), [Action::Remember { .. }]), "{a:?}");
+    assert_eq!((t.dialog.state(), t.dialog.mode()), (State::Asleep, EarMode::Asleep));
+    // Told to stop, it makes no sound of going to sleep.
+    let work = match t.on(Event::Written { text: "Stop.".into() }).as_slice() {
+        [Action::Interpret { work, .. }] => *work,
+        other => panic!("{other:?}"),
+    };
+    let work = match t.on(Event::Understood { work, steps: runs(&["stop"]) }).as_slice() {
+        [Action::RunTool { work, .. }] => *work,
+        other => panic!("{other:?}"),
+    };
+    let (result, spoken) = (json!({ "ok": true }), Some(String::new()));
+    assert_eq!(t.on(Event::ToolDone { work, result, spoken, then: Then::Sleep }), []);
+    assert_eq!(t.dialog.state(), State::Asleep);
+}

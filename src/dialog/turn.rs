@@ -24,6 +24,8 @@ pub(super) enum Job {
 pub(super) enum Origin {
     /// Wake word, button or text.
     Addressed,
+    /// Text that is answered in writing.
+    Written,
     /// Speech in the follow-up window, which would have closed at this time.
     FollowUp { until: Duration },
     /// An announcement; nobody asked.

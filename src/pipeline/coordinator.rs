@@ -3,18 +3,22 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::cancel::Cancel;
 use super::conductor::Conductor;
+use super::desk::{Desk, Request, TOLD_MAX};
 use super::executor::{Executor, Handles};
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::mind::{Mind, Thought};
 use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
+use super::report::Told;
 use super::speaker::Speaker;
-use super::thinker::{Mind, Thinker};
+use super::thinker::Thinker;
 use super::threads::{Threads, panicked};
 use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
@@ -24,19 +28,28 @@ use crate::budget::Reservation;
 use crate::dialog::{self, Context, Dialog, Event, State};
 use crate::error::{Error, Kind, Result};
 use crate::hear::{Ears, Stt};
-use crate::llm::chat::Chat;
-use crate::llm::grammar::Grammar;
-use crate::llm::writer::Writer;
 use crate::llm::{Engine, Sampling};
 use crate::speak::Voice;
 use crate::store::{PrefixCache, StateFolder};
 use crate::tools::Registry;
+use crate::tools::interpret::Interpreter;
 use crate::units::SampleRate;
 
 /// Messages waiting for the coordinator; senders wait while it is full.
 const MESSAGES: usize = 256;
 /// How long after a fatal error the turn under way may take to apologise and end.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// How long it may take to say how it stands.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How the pipeline stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    pub state: State,
+    /// Whether there is a microphone, as far as is known.
+    pub microphone: bool,
+}
 
 /// Everything loaded, before the threads start.
 pub struct Parts {
@@ -77,16 +90,9 @@ impl Pipeline {
         let messages = Queue::new(MESSAGES, WhenFull::Block);
         let schemas = parts.tools.shown().to_vec();
         let memory = Context::new(&parts.dialog, &schemas);
-        let chat = Arc::new(Chat::from_gguf(parts.engine.file(), parts.engine.tokenizer())?);
-        let grammar = Grammar::new(&schemas, chat.call_style())?;
-        let mind = Mind {
-            grammar,
-            prefixes: parts.prefixes,
-            writer: Writer::new(Arc::clone(&parts.engine), Arc::clone(&chat), parts.sampling)?,
-            reply_tokens: parts.dialog.reply_tokens,
-            tools: schemas,
-            system: memory.system().clone(),
-        };
+        let mind =
+            Mind::new(&parts.engine, parts.sampling, &memory, &schemas, parts.dialog.reply_tokens, parts.prefixes)?;
+        let chat = Arc::clone(mind.chat());
         let cancel = Cancel::default();
         let mut threads = Threads::new(messages.clone());
         let stt = Transcriber::start(parts.stt, parts.archive, messages.clone(), &mut threads)?;
@@ -106,9 +112,10 @@ impl Pipeline {
             memory,
             chat,
             engine: parts.engine,
-            fast: parts.tools.fast(),
+            interpreter: Interpreter::new(Arc::clone(&parts.tools)),
             registry: parts.tools,
             observer: parts.observer,
+            desk: Desk::default(),
             cancel,
             handles,
             utterance: None,
@@ -122,6 +129,7 @@ impl Pipeline {
             executor,
             messages: messages.clone(),
             source_ended: false,
+            microphone: true,
             fatal: None,
             _standing: parts.standing,
             _state: parts.state,
@@ -161,6 +169,28 @@ impl Control {
         let _ = self.0.send(Msg::Dialog(Event::TextTurn { text: text.into() }));
     }
 
+    /// A turn that arrives as text and is answered in writing, when nobody is being spoken with. What comes of it is
+    /// received; where nothing more comes before [`Told::Over`], the request was refused or the pipeline ended.
+    pub fn write(&self, text: impl Into<String>) -> Receiver<Told> {
+        let (to, told) = sync_channel(TOLD_MAX);
+        let _ = self.0.send(Msg::Written(Request { text: text.into(), to }));
+        told
+    }
+
+    /// Says something when nothing else is going on.
+    pub fn announce(&self, text: impl Into<String>) {
+        let _ = self.0.send(Msg::Dialog(Event::Announce { text: text.into() }));
+    }
+
+    /// How it stands; `None` where it does not answer in time.
+    pub fn standing(&self) -> Option<Standing> {
+        let (to, standing) = sync_channel(1);
+        if !self.0.offer(Msg::Standing(to)) {
+            return None;
+        }
+        standing.recv_timeout(ANSWERS_WITHIN).ok()
+    }
+
     /// Listen now, without the wake word.
     pub fn push_to_talk(&self) {
         let _ = self.0.send(Msg::Dialog(Event::PushToTalk));
@@ -189,6 +219,8 @@ struct Coordinator {
     executor: Executor,
     messages: Queue<Msg>,
     source_ended: bool,
+    /// Whether there is one, as far as is known.
+    microphone: bool,
     /// The error that ended a part for good, and the latest time for everything to end.
     fatal: Option<(Error, Instant)>,
     _standing: Vec<Reservation>,
@@ -210,7 +242,11 @@ impl Coordinator {
             }
             let Self { conductor, executor, .. } = &mut self;
             let start = executor.start;
-            conductor.run(|| start.elapsed(), |action, events| executor.carry_out(action, events));
+            loop {
+                conductor.run(|| start.elapsed(), |action, events| executor.carry_out(action, events));
+                let Some(text) = executor.desk.next(conductor.dialog().state()) else { break };
+                conductor.events().push(Event::Written { text });
+            }
             if self.is_over() {
                 break;
             }
@@ -273,20 +309,19 @@ impl Coordinator {
                 executor.clocks.mark(work, |c| &mut c.first_sentence, at);
                 conductor.events().push(Event::Sentence { work, text });
             }
-            Msg::Thought { work, thought } => executor.tell(&Notice::Thought {
-                work,
-                text: thought.text,
-                prompt_tokens: thought.prompt_tokens,
-                cached_tokens: thought.cached_tokens,
-                tokens: thought.tokens,
-                took_ms: thought.took.as_millis() as u64,
-            }),
+            Msg::Thought { work, thought } => {
+                let Thought { text, end, prompt_tokens, cached_tokens, tokens, took } = thought;
+                executor.desk.tell(work.turn, Told::Thought { end: end.name(), prompt_tokens, tokens });
+                let took_ms = took.as_millis() as u64;
+                executor.tell(&Notice::Thought { work, text, prompt_tokens, cached_tokens, tokens, took_ms });
+            }
             Msg::Tool { work, outcome } => executor.tool_done(work, outcome, conductor.events()),
             Msg::Audible { work, sentence, at } => executor.audible(work, sentence, at, conductor.events()),
             Msg::Loudspeaker(presence) => {
                 executor.tell(&Notice::device("loudspeaker", presence));
             }
             Msg::Microphone(presence) => {
+                self.microphone = matches!(presence, Presence::Restored);
                 conductor.events().push(match &presence {
                     Presence::Lost(_) => Event::DeviceLost,
                     Presence::Restored => Event::DeviceRestored,
@@ -302,6 +337,11 @@ impl Coordinator {
                 self.fatal.get_or_insert((e, Instant::now())).1 = Instant::now();
             }
             Msg::SourceEnded => self.source_ended = true,
+            Msg::Written(request) => executor.desk.take(request),
+            Msg::Standing(to) => {
+                let standing = Standing { state: conductor.dialog().state(), microphone: self.microphone };
+                let _ = to.try_send(standing);
+            }
             Msg::Probe(answered) => answered.store(executor.handles.ears.hears(), Ordering::Release),
             // Handled by the loop.
             Msg::Stop => {}

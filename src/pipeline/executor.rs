@@ -6,10 +6,13 @@ use std::time::Instant;
 
 use super::cancel::Cancel;
 use super::conductor::Events;
+use super::deeds;
+use super::desk::Desk;
 use super::latency::Clocks;
 use super::listener::Listener;
 use super::notice::{Notice, Observer};
 use super::queue::Queue;
+use super::report::Told;
 use super::speaker::{self, Speaker};
 use super::thinker::Thinker;
 use super::threads::Threads;
@@ -17,15 +20,13 @@ use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
 use super::{Msg, Utterance, log_trouble};
 use crate::audio::Output;
-use crate::dialog::{self, Action, Context, Event};
+use crate::dialog::{Action, Context, Event};
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
 use crate::schema::Message;
-use crate::tools::{Effect, Fast, Outcome, Registry};
+use crate::tools::interpret::{Admission, Interpreter};
+use crate::tools::{Effect, Outcome, Registry};
 use crate::units::WorkId;
-
-/// What is said instead of an answer where the request itself is too long.
-const TOO_LONG: &str = "Sorry, that is more than I can keep in mind at once.";
 
 /// The handles of the other threads. Dropping this tells them to end, even on a panic.
 pub(super) struct Handles {
@@ -58,9 +59,10 @@ pub(super) struct Executor {
     pub(super) engine: Arc<Engine>,
     pub(super) chat: Arc<Chat>,
     pub(super) registry: Arc<Registry>,
-    pub(super) fast: Fast,
+    pub(super) interpreter: Interpreter,
     pub(super) output: Arc<dyn Output>,
     pub(super) observer: Box<dyn Observer>,
+    pub(super) desk: Desk,
     pub(super) cancel: Cancel,
     pub(super) handles: Handles,
     /// What the ears held at the last end of a turn, until it is transcribed or dropped.
@@ -74,11 +76,13 @@ pub(super) struct Executor {
 
 impl Executor {
     pub(super) fn tell(&mut self, notice: &Notice) {
+        self.desk.hear(notice);
         self.observer.notice(self.start.elapsed(), notice);
     }
 
     /// Carries out one action. What comes of it at once is an event.
     pub(super) fn carry_out(&mut self, action: Action, events: &mut Events) {
+        self.desk.watch(&action);
         match action {
             Action::State(state) => self.tell(&Notice::State { state }),
             Action::Hear(mode) => self.handles.ears.set_mode(mode),
@@ -86,10 +90,12 @@ impl Executor {
             Action::DropUtterance => self.utterance = None,
             Action::Interpret { work, text } => self.interpret(work, &text, events),
             Action::Generate { work, exchange } => self.generate(work, &exchange, events),
-            Action::RunTool { work, call, said, fast } => {
+            Action::RunTool { work, call, part, said, fast } => {
                 self.tell(&Notice::Call { work, call: call.clone(), fast });
-                if !self.handles.tools.run(work, call, said) {
-                    self.tool_done(work, Outcome::busy(), events);
+                match self.interpreter.admit(self.start.elapsed(), part, call, &said, fast) {
+                    Admission::Refused(outcome) => self.tool_done(work, outcome, events),
+                    admitted if self.handles.tools.run(work, admitted, said) => {}
+                    _ => self.tool_done(work, Outcome::busy(), events),
                 }
             }
             Action::Say { work, sentence, text } => self.say(work, sentence, text, events),
@@ -113,32 +119,29 @@ impl Executor {
     }
 
     fn interpret(&mut self, work: WorkId, text: &str, events: &mut Events) {
+        self.desk.begins(work.turn);
         if !self.clocks.has(work.turn) {
             self.clocks.start(work.turn, Instant::now(), None);
         }
-        events.push(match self.fast.interpret(text) {
-            Some(calls) => Event::CommandFound { work, calls },
-            None => Event::NoCommand { work },
-        });
+        let now = self.start.elapsed();
+        events.push(deeds::interpret(&mut self.interpreter, now, work, text));
     }
 
     fn generate(&mut self, work: WorkId, exchange: &[Message], events: &mut Events) {
-        let (engine, chat) = (&self.engine, &self.chat);
-        let count = |messages: &[Message]| {
-            // A conversation that does not render is reported by the thread that renders it for real.
-            chat.render(engine.tokenizer(), messages, true).map_or(0, |t| t.len())
-        };
-        match self.memory.prompt(self.start.elapsed(), exchange, engine.context(), count) {
+        match deeds::prompt(&mut self.memory, self.start.elapsed(), exchange, &self.engine, &self.chat) {
             Ok(prompt) => self.handles.llm.think(work, prompt),
             Err(e) => {
                 log_trouble("prompt", &e);
                 self.tell(&Notice::Trouble { part: "prompt", message: e.to_string() });
-                events.push(Event::ModelFailed { work, spoken: Some(TOO_LONG.to_owned()) });
+                events.push(Event::ModelFailed { work, spoken: Some(deeds::TOO_LONG.to_owned()) });
             }
         }
     }
 
     fn say(&mut self, work: WorkId, sentence: u32, text: String, events: &mut Events) {
+        if self.desk.answers(work.turn) {
+            return self.write(work, sentence, text, events);
+        }
         self.clocks.mark(work, |c| &mut c.first_sentence, Instant::now());
         if self.said.len() >= speaker::JOBS {
             self.said.pop_front();
@@ -149,22 +152,21 @@ impl Executor {
         }
     }
 
+    /// Whoever asked in writing is shown the sentence, which counts as heard.
+    fn write(&mut self, work: WorkId, sentence: u32, text: String, events: &mut Events) {
+        self.desk.tell(work.turn, Told::Said { text: text.clone() });
+        self.tell(&Notice::Written { work, text });
+        events.push(Event::PlaybackStarted { work, sentence });
+        events.push(Event::PlaybackDone { work, sentence });
+    }
+
     /// A tool ran, or was refused: what it wants done to the device is done, the rest is for the dialog.
     pub(super) fn tool_done(&mut self, work: WorkId, outcome: Outcome, events: &mut Events) {
         self.tell(&Notice::Result { work, result: outcome.result.clone() });
-        let then = match outcome.effect {
-            None => dialog::Then::Answer,
-            Some(Effect::Repeat) => dialog::Then::Repeat,
-            Some(Effect::Stop) => {
-                self.registry.timers().stop_ringing();
-                dialog::Then::Sleep
-            }
-            Some(effect) => {
-                self.apply(effect, events);
-                dialog::Then::Answer
-            }
-        };
-        events.push(Event::ToolDone { work, result: outcome.result, spoken: outcome.spoken, then });
+        if let Some(effect) = outcome.effect {
+            self.apply(effect, events);
+        }
+        events.push(deeds::done(work, outcome));
     }
 
     fn apply(&mut self, effect: Effect, events: &mut Events) {
@@ -183,8 +185,9 @@ impl Executor {
                 self.registry.timers().stop_ringing();
                 events.push(Event::RingStop);
             }
-            // The dialog does these.
-            Effect::Stop | Effect::Repeat => {}
+            Effect::Stop => self.registry.timers().stop_ringing(),
+            // The dialog does this.
+            Effect::Repeat => {}
         }
     }
 

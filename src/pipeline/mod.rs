@@ -15,38 +15,63 @@
 //! the pipeline, once the apology has been heard; a panic in any of them ends it at once. Every piece of work carries a [`WorkId`];
 //! the dialog ignores what is stale.
 
+#[cfg(feature = "voice")]
 mod archive;
 mod cancel;
 mod conductor;
+#[cfg(feature = "voice")]
 mod coordinator;
+mod deeds;
+#[cfg(feature = "voice")]
+mod desk;
+#[cfg(feature = "voice")]
 mod executor;
+#[cfg(feature = "voice")]
 mod latency;
+#[cfg(feature = "voice")]
 mod listener;
+mod mind;
+#[cfg(feature = "voice")]
 mod notice;
+#[cfg(feature = "voice")]
 mod queue;
+mod report;
+#[cfg(feature = "voice")]
 mod speaker;
-#[cfg(test)]
+#[cfg(all(test, feature = "voice"))]
 mod tests;
+#[cfg(feature = "voice")]
 mod thinker;
+#[cfg(feature = "voice")]
 mod threads;
+#[cfg(feature = "voice")]
 mod toolbench;
+#[cfg(feature = "voice")]
 mod transcriber;
+mod written;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
-
-use crate::audio::Presence;
-use crate::dialog::Event;
-use crate::error::Error;
-use crate::units::WorkId;
-
+#[cfg(feature = "voice")]
 pub use archive::Archive;
-pub use coordinator::{Control, Parts, Pipeline};
+#[cfg(feature = "voice")]
+pub use coordinator::{Control, Parts, Pipeline, Standing};
+#[cfg(feature = "voice")]
 pub use latency::TurnLatency;
+#[cfg(feature = "voice")]
 pub use notice::{Notice, Observer};
+pub use report::{CallReport, Gather, Told, Turn};
+pub use written::{Conversation, WrittenParts};
+
+#[cfg(feature = "voice")]
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+#[cfg(feature = "voice")]
+use crate::{audio::Presence, dialog::Event, error::Error, units::WorkId};
 
 /// What the threads tell the coordinator.
+#[cfg(feature = "voice")]
 enum Msg {
     Dialog(Event),
     /// The microphone delivers.
@@ -74,7 +99,7 @@ enum Msg {
     },
     Thought {
         work: WorkId,
-        thought: Thought,
+        thought: mind::Thought,
     },
     /// A tool ran.
     Tool {
@@ -100,17 +125,23 @@ enum Msg {
     Broken(Error),
     /// No more samples will come.
     SourceEnded,
+    /// A request in writing.
+    Written(desk::Request),
+    /// Asks how it stands.
+    Standing(std::sync::mpsc::SyncSender<Standing>),
     /// Asks for a sign of life.
     Probe(Arc<AtomicBool>),
     Stop,
 }
 
 /// Logs that `part` failed, with the remedy where there is one, and reports it.
+#[cfg(feature = "voice")]
 fn trouble(out: &queue::Queue<Msg>, part: &'static str, e: &Error) {
     log_trouble(part, e);
     let _ = out.send(Msg::Trouble { part, message: e.to_string() });
 }
 
+#[cfg(feature = "voice")]
 fn log_trouble(part: &'static str, e: &Error) {
     match e.remedy_text() {
         Some(remedy) => tracing::error!(remedy, "{part}: {e}"),
@@ -119,17 +150,9 @@ fn log_trouble(part: &'static str, e: &Error) {
 }
 
 /// What the ears held when the turn ended.
+#[cfg(feature = "voice")]
 struct Utterance {
     sound: transcriber::Sound,
     speech_end: Instant,
     endpoint: Instant,
-}
-
-/// What the model wrote, and what it took.
-struct Thought {
-    text: String,
-    prompt_tokens: usize,
-    cached_tokens: usize,
-    tokens: usize,
-    took: Duration,
 }

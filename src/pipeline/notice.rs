@@ -59,6 +59,11 @@ pub enum Notice {
         work: WorkId,
         text: String,
     },
+    /// A sentence of an answer in writing: nobody hears it.
+    Written {
+        work: WorkId,
+        text: String,
+    },
     Latency(TurnLatency),
     /// The microphone or the loudspeaker went away, or came back.
     Device {

@@ -2,18 +2,18 @@
 
 use std::sync::Arc;
 
-use super::Msg;
 use super::cancel::Cancel;
 use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
+use super::{Msg, deeds};
 use crate::error::Result;
-use crate::schema::ToolCall;
-use crate::tools::{Ctx, Registry};
+use crate::tools::Registry;
+use crate::tools::interpret::Admission;
 use crate::units::WorkId;
 
 struct Job {
     work: WorkId,
-    call: ToolCall,
+    admission: Admission,
     /// What the user said lately, this turn's request last.
     said: Vec<String>,
 }
@@ -30,8 +30,8 @@ impl Toolbench {
         let theirs = me.clone();
         threads.start("tools", move || {
             while let Some(job) = theirs.jobs.recv() {
-                let outcome =
-                    tools.run(&job.call, &Ctx { said: &job.said, cancelled: &|| cancel.is_cancelled(job.work) });
+                let cancelled = || cancel.is_cancelled(job.work);
+                let outcome = deeds::run(&tools, job.admission, &job.said, &cancelled);
                 let _ = out.send(Msg::Tool { work: job.work, outcome });
             }
         })?;
@@ -39,8 +39,8 @@ impl Toolbench {
     }
 
     /// Queues a call; false when too many wait already.
-    pub(super) fn run(&self, work: WorkId, call: ToolCall, said: Vec<String>) -> bool {
-        self.jobs.send(Job { work, call, said }) == Sent::Yes
+    pub(super) fn run(&self, work: WorkId, admission: Admission, said: Vec<String>) -> bool {
+        self.jobs.send(Job { work, admission, said }) == Sent::Yes
     }
 
     pub(super) fn close(&self) {

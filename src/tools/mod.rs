@@ -172,7 +172,7 @@ impl Outcome {
         Self { result: json!({ "ok": true }), spoken: Some(spoken.into()), effect: Some(effect) }
     }
 
-    fn failed(error: impl Into<String>, spoken: impl Into<String>) -> Self {
+    pub(crate) fn failed(error: impl Into<String>, spoken: impl Into<String>) -> Self {
         Self { result: json!({ "error": error.into() }), spoken: Some(spoken.into()), effect: None }
     }
 

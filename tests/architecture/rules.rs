@@ -9,6 +9,7 @@ pub(super) const LAYERS: &[&[&str]] = &[
     &["store", "onnx"],
     &["audio", "hear", "llm", "speak", "dialog", "tools"],
     &["pipeline"],
+    &["api"],
     &["config"],
     &["daemon"],
     &["cli"],

@@ -20,6 +20,8 @@ const TALK: [(&str, &str, &str); 5] = [
     ("--seed", "llm.sampling.seed", "-3"),
 ];
 
+const LENGTH: [(&str, &str, &str); 1] = [("--max-tokens", "dialog.reply_tokens", "4")];
+
 /// What follows the key in the message.
 fn said(err: &str, key: &str) -> String {
     let line = err.lines().find(|l| l.contains(key)).unwrap_or_else(|| panic!("{key} is not in:\n{err}"));
@@ -35,8 +37,9 @@ fn every_flag_for_a_setting_is_judged_as_the_setting_is() {
     let cases = std::path::absolute("tests/data/tools_eval.jsonl").expect("a path");
     let cases = cases.to_str().expect("UTF-8");
     let mut commands: Vec<(Vec<&str>, Vec<Flag>)> = vec![
-        (vec!["ask", "Hello."], [&LLM[..], &TALK[..]].concat()),
-        (vec!["chat"], [&LLM[..], &TALK[..]].concat()),
+        (vec!["complete", "Hello."], [&LLM[..], &TALK[..]].concat()),
+        (vec!["ask", "Hello."], [&LLM[..], &TALK[..], &LENGTH[..]].concat()),
+        (vec!["chat"], [&LLM[..], &TALK[..], &LENGTH[..]].concat()),
         (vec!["eval", "tools", cases], LLM.to_vec()),
         (vec!["eval", "ppl", cases], LLM.to_vec()),
         (vec!["bench", "llm"], LLM.to_vec()),

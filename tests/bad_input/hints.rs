@@ -6,7 +6,8 @@ use super::{folder, tercet};
 fn a_full_context_is_raised_only_up_to_what_the_model_takes() {
     let d = folder();
     let long = "word ".repeat(6000);
-    let of = |tokens: &str| tercet(d.path(), &[], &["ask", &long, "--set", &format!("llm.context_tokens={tokens}")]);
+    let of =
+        |tokens: &str| tercet(d.path(), &[], &["complete", &long, "--set", &format!("llm.context_tokens={tokens}")]);
     of("256").failed(
         71,
         &["context is full", "hint: shorten the conversation, or raise llm.context_tokens (this model takes up to "],

@@ -60,7 +60,7 @@ fn a_part_of_a_split_model_says_which_it_is() {
     assert!(v["runs"] == false && problem.contains("part 2 of 3"), "{v}");
     let shown = succeeds(&["inspect", utf8(&part)]);
     assert!(shown.contains("part 2 of 3"), "{shown}");
-    let (code, why) = fails(&["ask", "Hello.", "--model", utf8(&part)]);
+    let (code, why) = fails(&["complete", "Hello.", "--model", utf8(&part)]);
     assert_eq!(code, 65, "{why}");
     for wanted in ["part 2 of 3", "llama-gguf-split --merge big-00001-of-00003.gguf big.gguf"] {
         assert!(why.contains(wanted), "{why}");

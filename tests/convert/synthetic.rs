@@ -28,7 +28,7 @@ fn the_same_seed_makes_the_same_file_and_every_type_runs() {
             let v = json(&["inspect", file, "--json"]);
             assert_eq!(v["runs"], true, "{v}");
             let say = |backend: &str| {
-                json(&["ask", "hello there", "--model", file, "--max-tokens", "8", "--backend", backend, "--json"])
+                json(&["complete", "hello there", "--model", file, "--max-tokens", "8", "--backend", backend, "--json"])
             };
             let (plain, fast) = (say("reference"), say("cpu"));
             assert_eq!(plain["answer"], fast["answer"], "{shape} {ty}");
@@ -39,7 +39,7 @@ fn the_same_seed_makes_the_same_file_and_every_type_runs() {
     succeeds(&["convert", "--synthetic", "tiny-llama", "--type", "q4_0", "-o", file]);
     let v = json(&["inspect", file, "--json"]);
     assert!(v["runs"] == false && v["problem"].as_str().expect("text").contains("not ternary"), "{v}");
-    let (code, why) = fails(&["ask", "Hello.", "--model", file]);
+    let (code, why) = fails(&["complete", "Hello.", "--model", file]);
     assert!(code == 65 && why.contains("Q4_0, not ternary"), "{code} {why}");
 }
 

@@ -87,7 +87,8 @@ impl Dialog {
                 }
             }
             Event::PushToTalk => self.listen(),
-            Event::TextTurn { text } => self.text_turn(text.trim()),
+            Event::TextTurn { text } => self.text_turn(text.trim(), Origin::Addressed),
+            Event::Written { text } => self.text_turn(text.trim(), Origin::Written),
             Event::SpeechStarted => self.speech_started(),
             Event::SpeechDropped => self.speech_dropped(),
             Event::TurnEnded => self.turn_ended(),
@@ -163,13 +164,13 @@ impl Dialog {
         self.phase = Phase::Listening { origin: Origin::Addressed, until, speech: false };
     }
 
-    fn text_turn(&mut self, text: &str) {
+    fn text_turn(&mut self, text: &str, origin: Origin) {
         if text.is_empty() {
             return;
         }
         self.interrupt();
         self.next_turn();
-        let mut turn = Turn::new(Origin::Addressed, self.now);
+        let mut turn = Turn::new(origin, self.now);
         turn.asked(text);
         self.begin(turn);
         self.start(Job::Interpret);
@@ -287,7 +288,7 @@ impl Dialog {
         self.remember(&turn);
         let open = self.now.max(self.deaf_until);
         let window = ms(self.settings.follow_up_ms);
-        if turn.sleep_after && !turn.has_spoken() {
+        if turn.sleep_after && !turn.has_spoken() && turn.origin != Origin::Written {
             self.earcon(Earcon::Asleep);
         }
         if turn.origin == Origin::Ring {
@@ -297,7 +298,8 @@ impl Dialog {
                 self.rings.clear();
             }
         }
-        if turn.origin != Origin::Announcement && !turn.sleep_after && !window.is_zero() {
+        let nobody_asked = matches!(turn.origin, Origin::Announcement | Origin::Written);
+        if !nobody_asked && !turn.sleep_after && !window.is_zero() {
             self.phase = Phase::FollowUp { until: open + window };
         }
     }
@@ -367,8 +369,13 @@ impl Dialog {
         }
     }
 
+    /// Whether the turn under way is answered in writing: nothing sounds that the ears could mistake for a user.
+    fn in_writing(&self) -> bool {
+        matches!(&self.phase, Phase::Busy(turn) if turn.origin == Origin::Written)
+    }
+
     fn guard(&mut self) {
-        if !self.settings.barge_in {
+        if !self.settings.barge_in && !self.in_writing() {
             self.deaf_until = self.now + ms(self.settings.echo_guard_ms);
         }
     }
@@ -378,7 +385,7 @@ impl Dialog {
     }
 
     fn speaking_mode(&self) -> EarMode {
-        if self.settings.barge_in { EarMode::Asleep } else { EarMode::Deaf }
+        if self.settings.barge_in || self.in_writing() { EarMode::Asleep } else { EarMode::Deaf }
     }
 
     fn wanted_mode(&self) -> EarMode {

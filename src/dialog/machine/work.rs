@@ -250,7 +250,7 @@ impl Dialog {
         turn.progress = now;
         let action = match &job {
             Job::Transcribe => Action::Transcribe { work },
-            Job::Interpret => Action::Interpret { work, text: turn.request.clone(), recent: said },
+            Job::Interpret => Action::Interpret { work, text: turn.request.clone() },
             Job::Generate => {
                 Action::Generate { work, exchange: turn.thought.as_ref().map_or_else(Vec::new, |t| t.exchange.clone()) }
             }

@@ -1,16 +1,16 @@
 //! A conversation whose device fails on the way: the default model on a device that can be made to fail.
 
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::*;
 use crate::budget::Budget;
 use crate::dialog::{self, Context};
+use crate::error::Error;
 use crate::llm;
-use crate::llm::chat::Chat;
 use crate::llm::fickle::Fickle;
-use crate::schema::Role;
+use crate::schema::{Role, ToolSchema};
 
 /// The thread's work without the thread, and the memory that the coordinator keeps.
 struct Conversation {
@@ -40,15 +40,8 @@ impl Conversation {
         let settings = dialog::Settings { reply_tokens: 60, ..dialog::Settings::default() };
         let memory = Context::new(&settings, &tools);
         let engine = device.load(&llm::Settings { threads: 2, ..llm::Settings::default() }, &Budget::unlimited());
-        let chat = Arc::new(Chat::from_gguf(engine.file(), engine.tokenizer()).expect("a template"));
-        let mind = Mind {
-            grammar: Grammar::new(&tools, chat.call_style()).expect("a grammar"),
-            writer: Writer::new(engine, chat, llm::Sampling::default()).expect("a session"),
-            reply_tokens: settings.reply_tokens,
-            tools,
-            prefixes: None,
-            system: memory.system().clone(),
-        };
+        let sampling = llm::Sampling::default();
+        let mind = Mind::new(&engine, sampling, &memory, &tools, settings.reply_tokens, None).expect("a session");
         let handle = Thinker { jobs: Queue::new(1, WhenFull::DropOldest), cancel: Cancel::default() };
         let messages = Queue::new(256, WhenFull::Block);
         let worker = Worker { mind, handle, out: messages.clone() };
@@ -79,8 +72,7 @@ impl Conversation {
         let work = WorkId { turn: TurnId(self.turn), revision: 1 };
         let asked = Message::new(Role::User, request);
         let exchange = std::slice::from_ref(&asked);
-        let writer = &self.worker.mind.writer;
-        let (engine, chat) = (writer.engine(), writer.chat());
+        let (engine, chat) = (self.worker.mind.engine(), self.worker.mind.chat());
         let count = |m: &[Message]| chat.render(engine.tokenizer(), m, true).expect("it renders").len();
         let prompt = self.memory.prompt(Duration::ZERO, exchange, engine.context(), count).expect("it fits");
         self.worker.turn(&Job { work, prompt });

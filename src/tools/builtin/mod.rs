@@ -8,6 +8,7 @@ use crate::schema::ToolCall;
 use super::{Ctx, Effect, Outcome, Registry};
 
 mod clock;
+mod later;
 mod sound;
 mod sums;
 mod table;

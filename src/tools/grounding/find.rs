@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::schema::{Param, ParamType, ToolCall};
-use crate::tools::reading::{Part, Said};
+use crate::tools::reading::{Mood, Part, Said};
 
 use super::account::{Ledger, account, is_name};
 use super::state::{amounts, choice, in_words, is_state, truth};
@@ -37,10 +37,21 @@ impl Grounding {
         if let Some(scope) = &part.scope {
             return self.all_of(part, &words, &scope.word, scope.except.as_deref());
         }
+        // A question may only look something up; a command may do so too ("tell me how warm it is").
+        match part.mood {
+            Mood::Ask => self.find_among(&words, false),
+            _ => match self.find_among(&words, true) {
+                Found::Nothing => self.find_among(&words, false),
+                found => found,
+            },
+        }
+    }
+
+    fn find_among(&self, words: &[Said], acts: bool) -> Found {
         let mut calls = Vec::new();
         let mut other = Vec::new();
-        for tool in self.tools.iter().filter(|t| t.own) {
-            match self.fill(tool, &words) {
+        for tool in self.tools.iter().filter(|t| t.own && t.acts == acts) {
+            match self.fill(tool, words) {
                 Found::Calls(mut c) => calls.append(&mut c),
                 Found::Nothing => {}
                 found => other.push(found),
