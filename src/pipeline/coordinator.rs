@@ -115,6 +115,8 @@ impl Pipeline {
             clocks: Clocks::default(),
             said: VecDeque::new(),
             unmuted: parts.output.volume(),
+            alarm: false,
+            quiet: None,
             output: parts.output,
         };
         let coordinator = Coordinator {
@@ -200,7 +202,7 @@ impl Coordinator {
         loop {
             let due = [
                 self.conductor.dialog().deadline().map(|d| self.executor.start + d),
-                self.executor.registry.timers().next_due_in().map(|d| Instant::now() + d),
+                self.executor.registry.agenda().next_due_in().map(|d| Instant::now() + d),
                 self.fatal.as_ref().map(|(_, latest)| *latest),
             ];
             match self.messages.recv_until(due.into_iter().flatten().min()) {
@@ -234,9 +236,17 @@ impl Coordinator {
     }
 
     fn tick(&mut self) {
-        if let Some(text) = self.executor.registry.timers().take_due() {
-            self.conductor.events().push(Event::Ring { text });
+        let Self { conductor, executor, .. } = self;
+        let due = executor.registry.agenda().take_due();
+        if let Some(ring) = due.ring {
+            // What rings already goes on in the same voice.
+            executor.alarm = ring.alarm || executor.alarm && conductor.dialog().is_ringing();
+            conductor.events().push(Event::Ring { text: ring.text });
         }
+        for text in due.announcements {
+            conductor.events().push(Event::Announce { text });
+        }
+        executor.run_due(due.commands, conductor.events());
         if self.conductor.dialog().deadline().is_some_and(|d| d <= self.executor.start.elapsed()) {
             self.conductor.events().push(Event::Tick);
         }

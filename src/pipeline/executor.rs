@@ -17,11 +17,11 @@ use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
 use super::{Msg, Utterance, log_trouble};
 use crate::audio::Output;
-use crate::dialog::{self, Action, Context, Event};
+use crate::dialog::{self, Action, Context, Earcon, Event, State};
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
 use crate::schema::Message;
-use crate::tools::{Effect, Fast, Outcome, Registry};
+use crate::tools::{DueCommand, Effect, Fast, Outcome, Registry};
 use crate::units::WorkId;
 
 /// What is said instead of an answer where the request itself is too long.
@@ -70,6 +70,10 @@ pub(super) struct Executor {
     pub(super) said: VecDeque<(WorkId, u32, String)>,
     /// Volume to come back to from mute.
     pub(super) unmuted: u8,
+    /// Whether what rings is an alarm, which is heard in spite of mute.
+    pub(super) alarm: bool,
+    /// Volume to come back to after a ring of an alarm.
+    pub(super) quiet: Option<u8>,
 }
 
 impl Executor {
@@ -80,7 +84,12 @@ impl Executor {
     /// Carries out one action. What comes of it at once is an event.
     pub(super) fn carry_out(&mut self, action: Action, events: &mut Events) {
         match action {
-            Action::State(state) => self.tell(&Notice::State { state }),
+            Action::State(state) => {
+                if state != State::Speaking {
+                    self.end_loud();
+                }
+                self.tell(&Notice::State { state });
+            }
             Action::Hear(mode) => self.handles.ears.set_mode(mode),
             Action::Transcribe { work } => self.transcribe(work, events),
             Action::DropUtterance => self.utterance = None,
@@ -97,7 +106,12 @@ impl Executor {
                 self.said.clear();
                 self.handles.tts.stop();
             }
-            Action::Earcon(kind) => self.handles.tts.earcon(kind),
+            Action::Earcon(kind) => {
+                if kind == Earcon::Ring && self.alarm {
+                    self.begin_loud();
+                }
+                self.handles.tts.earcon(kind);
+            }
             Action::CancelBefore(work) => self.cancel.before(work),
             Action::Remember { messages } => self.memory.remember(self.start.elapsed(), messages),
         }
@@ -156,7 +170,7 @@ impl Executor {
             None => dialog::Then::Answer,
             Some(Effect::Repeat) => dialog::Then::Repeat,
             Some(Effect::Stop) => {
-                self.registry.timers().stop_ringing();
+                self.registry.agenda().stop_ringing();
                 dialog::Then::Sleep
             }
             Some(effect) => {
@@ -168,6 +182,8 @@ impl Executor {
     }
 
     fn apply(&mut self, effect: Effect, events: &mut Events) {
+        // Louder and quieter than what was set, not than an alarm.
+        self.end_loud();
         let volume = i32::from(self.output.volume());
         match effect {
             Effect::SetVolume(percent) => self.set_volume(percent),
@@ -180,7 +196,7 @@ impl Executor {
             }
             Effect::Mute(false) => self.set_volume(self.unmuted),
             Effect::StopRinging => {
-                self.registry.timers().stop_ringing();
+                self.registry.agenda().stop_ringing();
                 events.push(Event::RingStop);
             }
             // The dialog does these.
@@ -188,9 +204,32 @@ impl Executor {
         }
     }
 
+    /// A ring of an alarm begins: it is loud enough, whatever the volume is.
+    fn begin_loud(&mut self) {
+        let (volume, least) = (self.output.volume(), self.registry.alarm_volume());
+        if volume < least {
+            self.quiet.get_or_insert(volume);
+            self.output.set_volume(least);
+        }
+    }
+
+    /// It is over, or somebody answers: the volume is what it was.
+    fn end_loud(&mut self) {
+        if let Some(volume) = self.quiet.take() {
+            self.output.set_volume(volume);
+        }
+    }
+
     fn set_volume(&mut self, percent: u8) {
         self.unmuted = percent;
         self.output.set_volume(percent);
+    }
+
+    /// The time has come for commands that were to run later.
+    pub(super) fn run_due(&mut self, commands: Vec<DueCommand>, _events: &mut Events) {
+        for command in commands {
+            tracing::info!(tool = command.call.name, "a scheduled command is due");
+        }
     }
 
     /// The first sample of a sentence was heard.
