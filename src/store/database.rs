@@ -111,7 +111,7 @@ impl Database {
     /// # Errors
     /// [`Kind::Io`] with the file's name; nothing is changed then.
     pub fn change<T>(&mut self, work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        let mut run = || {
+        let run = || {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let done = work(&transaction)?;
             transaction.commit()?;

@@ -64,6 +64,15 @@ impl Alarm {
         left.due().is_some().then_some(left)
     }
 
+    /// In another zone than the one it was set in it rings when the clocks there show its time.
+    pub(super) fn move_to(&mut self, zone: &TimeZone, now: Now) {
+        let Some(next) = self.next.filter(|t| *t > now.wall) else { return };
+        let here = next.to_zoned(zone.clone()).date().to_datetime(self.time);
+        if moment(here, zone) != Some(next) {
+            self.next = self.next_after(now.wall, zone).or(self.next);
+        }
+    }
+
     /// The first time after `after` at which it rings by itself.
     pub(super) fn next_after(&self, after: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         match self.on {
@@ -129,8 +138,7 @@ impl Agenda {
             if hit.is_none() && !kept.rung_alarms.is_empty() {
                 return AlarmsGone::Silent(kept.rung_alarms.drain(..).map(|r| r.what).collect());
             }
-            let found: Vec<Alarm> =
-                sorted(kept.alarms.iter().filter(|a| hit.is_none_or(|h| h(a))).cloned().collect());
+            let found: Vec<Alarm> = sorted(kept.alarms.iter().filter(|a| hit.is_none_or(|h| h(a))).cloned().collect());
             match found.len() {
                 0 => AlarmsGone::Unknown,
                 2.. if hit.is_none() => AlarmsGone::Which(found),

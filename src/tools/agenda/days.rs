@@ -16,7 +16,8 @@ impl Days {
     /// "every" is a single day.
     pub(in crate::tools) fn parse(text: &str) -> Option<Self> {
         let text = text.to_lowercase().replace([',', '&', '.'], " ");
-        let mut words: Vec<&str> = text.split_whitespace().filter(|w| !matches!(*w, "on" | "and" | "the" | "at")).collect();
+        let mut words: Vec<&str> =
+            text.split_whitespace().filter(|w| !matches!(*w, "on" | "and" | "the" | "at")).collect();
         let every = matches!(words.first(), Some(&("every" | "each")));
         if every {
             words.remove(0);
@@ -56,8 +57,12 @@ impl Days {
             WEEKEND => "on weekends".to_owned(),
             EVERY => "every day".to_owned(),
             Self(bits) => {
-                let days: Vec<String> =
-                    NAMES.iter().enumerate().filter(|(i, _)| bits >> i & 1 == 1).map(|(_, d)| format!("{d}s")).collect();
+                let days: Vec<String> = NAMES
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| bits >> i & 1 == 1)
+                    .map(|(_, d)| format!("{d}s"))
+                    .collect();
                 format!("on {}", crate::tools::listed(&days))
             }
         }

@@ -62,11 +62,9 @@ impl Deadline {
     pub(super) fn saved(&self) -> Saved {
         let ms = |d: &Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         match self {
-            Self::Steady { at, wall, span } => Saved {
-                steady_ms: Some(ms(at)),
-                unix_ms: wall.map(Timestamp::as_millisecond),
-                span_ms: Some(ms(span)),
-            },
+            Self::Steady { at, wall, span } => {
+                Saved { steady_ms: Some(ms(at)), unix_ms: wall.map(Timestamp::as_millisecond), span_ms: Some(ms(span)) }
+            }
             Self::Waiting { wall, span } => {
                 Saved { steady_ms: None, unix_ms: Some(wall.as_millisecond()), span_ms: Some(ms(span)) }
             }

@@ -2,9 +2,9 @@
 
 use rusqlite::{Connection, Transaction, params};
 
+use super::Agenda;
 use super::names::{is_all, means, plain, telling, tidy};
 use super::row::{Row, next_id};
-use super::Agenda;
 
 /// Lists at once, and items on one; more is refused in words.
 const LISTS_MAX: usize = 20;
@@ -135,8 +135,7 @@ impl Agenda {
     pub(in crate::tools) fn clear_list(&self, name: &str) -> usize {
         self.change(|kept, _| {
             let before = kept.items.len();
-            let gone: Vec<i64> =
-                kept.lists.iter().filter(|l| is_all(name) || l.name == name).map(|l| l.id).collect();
+            let gone: Vec<i64> = kept.lists.iter().filter(|l| is_all(name) || l.name == name).map(|l| l.id).collect();
             kept.items.retain(|i| !gone.contains(&i.list));
             // An empty list is one fewer of those that are allowed.
             kept.lists.retain(|l| !gone.contains(&l.id));

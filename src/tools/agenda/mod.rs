@@ -181,9 +181,8 @@ impl Agenda {
         if kept.boot.is_empty() || kept.boot != saved.boot {
             kept.each_deadline(|d| *d = d.after_reboot(now));
         }
-        // By the zone of today, which may be another than the one they were set in.
-        for alarm in kept.alarms.iter_mut().filter(|a| now.is_set() && a.next.is_some_and(|t| t > now.wall)) {
-            alarm.next = alarm.next_after(now.wall, &zone).or(alarm.next);
+        for alarm in kept.alarms.iter_mut().filter(|_| now.is_set()) {
+            alarm.move_to(&zone, now);
         }
         let inner = Inner { database, kept, saved, is_saved: true, is_homeless };
         let agenda = Self { clock, zone, clock_24h, inner: Mutex::new(inner) };

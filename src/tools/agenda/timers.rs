@@ -187,28 +187,40 @@ impl Agenda {
 
     /// Halts running timers: the ones called `label`, all for "all", the only one without a label.
     pub(in crate::tools) fn pause_timer(&self, label: Option<&str>) -> Picked {
-        self.pick(label, |t| matches!(t.count, Count::Running(_)), |t, now| {
-            if let Count::Running(deadline) = t.count {
-                t.count = Count::Halted(deadline.left(now).unwrap_or(Duration::from_secs(t.total_s)));
-            }
-        })
+        self.pick(
+            label,
+            |t| matches!(t.count, Count::Running(_)),
+            |t, now| {
+                if let Count::Running(deadline) = t.count {
+                    t.count = Count::Halted(deadline.left(now).unwrap_or(Duration::from_secs(t.total_s)));
+                }
+            },
+        )
     }
 
     /// Lets halted timers go on; which ones, as in [`Agenda::pause_timer`].
     pub(in crate::tools) fn resume_timer(&self, label: Option<&str>) -> Picked {
-        self.pick(label, |t| matches!(t.count, Count::Halted(_)), |t, now| {
-            if let Count::Halted(left) = t.count {
-                t.count = Count::Running(Deadline::after(left, now));
-            }
-        })
+        self.pick(
+            label,
+            |t| matches!(t.count, Count::Halted(_)),
+            |t, now| {
+                if let Count::Halted(left) = t.count {
+                    t.count = Count::Running(Deadline::after(left, now));
+                }
+            },
+        )
     }
 
     /// Sets what a timer has left; which one, as in [`Agenda::pause_timer`].
     pub(in crate::tools) fn change_timer(&self, label: Option<&str>, seconds: u64) -> Picked {
-        self.pick(label, |_| true, |t, now| {
-            t.total_s = seconds;
-            t.set_left(Duration::from_secs(seconds), now);
-        })
+        self.pick(
+            label,
+            |_| true,
+            |t, now| {
+                t.total_s = seconds;
+                t.set_left(Duration::from_secs(seconds), now);
+            },
+        )
     }
 
     /// Names a timer; which one, as in [`Agenda::pause_timer`].
@@ -301,15 +313,7 @@ impl Row for Timer {
         to.execute(
             "INSERT OR REPLACE INTO timer (id, label, total_s, steady_ms, unix_ms, span_ms, halted_ms)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            params![
-                self.id,
-                self.label,
-                self.total_s as i64,
-                saved.steady_ms,
-                saved.unix_ms,
-                saved.span_ms,
-                halted_ms
-            ],
+            params![self.id, self.label, self.total_s as i64, saved.steady_ms, saved.unix_ms, saved.span_ms, halted_ms],
         )?;
         Ok(())
     }

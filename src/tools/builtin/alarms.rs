@@ -37,9 +37,7 @@ impl Registry {
                 };
                 self.noted(Outcome::said(json!({ "ok": true, "alarm": when }), spoken))
             }
-            Err(e) if e.to_string().contains("over") => {
-                Outcome::failed(e.to_string(), "That time is over already.")
-            }
+            Err(e) if e.to_string().contains("over") => Outcome::failed(e.to_string(), "That time is over already."),
             Err(e) => Outcome::failed(e.to_string(), "You have too many alarms already."),
         }
     }
@@ -75,12 +73,11 @@ impl Registry {
                 };
                 Ok((Time::new(hour, minute, 0, 0).unwrap_or(clock), On::Days(days)))
             }
-            (Some(_), At::In(_)) => {
-                Err(Outcome::failed("time: not a time of day", "What time should the alarm be?"))
-            }
+            (Some(_), At::In(_)) => Err(Outcome::failed("time: not a time of day", "What time should the alarm be?")),
             // To the minute, and never before the time that was asked for.
             (None, At::In(_)) if clock.second() > 0 || clock.subsec_nanosecond() > 0 => {
-                let up = moment.checked_add(jiff::Span::new().seconds(60 - i64::from(clock.second()))).unwrap_or(moment);
+                let up =
+                    moment.checked_add(jiff::Span::new().seconds(60 - i64::from(clock.second()))).unwrap_or(moment);
                 Ok((Time::new(up.hour(), up.minute(), 0, 0).unwrap_or(clock), On::Date(up.date())))
             }
             (None, _) => Ok((Time::new(clock.hour(), clock.minute(), 0, 0).unwrap_or(clock), On::Date(moment.date()))),
@@ -207,7 +204,9 @@ impl Registry {
             On::Date(_) => alarm.due().map(|at| self.told(at)).unwrap_or_default(),
         };
         match (alarm.snoozed, alarm.on) {
-            (Some(until), On::Days(_)) => format!("{when}, snoozed until {}", self.told(until).trim_start_matches("at ")),
+            (Some(until), On::Days(_)) => {
+                format!("{when}, snoozed until {}", self.told(until).trim_start_matches("at "))
+            }
             _ => when,
         }
     }

@@ -71,7 +71,8 @@ impl Registry {
             1..=SENTENCE_ITEMS => format!("On your {name} list: {}.", listed(&items)),
             n => {
                 // A first sentence that is short is heard early.
-                let rest: Vec<String> = items.chunks(SENTENCE_ITEMS).map(|c| format!("{}.", capitalized(&c.join(", ")))).collect();
+                let rest: Vec<String> =
+                    items.chunks(SENTENCE_ITEMS).map(|c| format!("{}.", capitalized(&c.join(", ")))).collect();
                 format!("{} things are on your {name} list. {}", count(n), rest.join(" "))
             }
         };

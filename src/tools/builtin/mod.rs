@@ -9,6 +9,8 @@ use super::{Effect, Outcome, Registry};
 
 mod alarms;
 mod clock;
+#[cfg(test)]
+mod kept;
 mod lists;
 mod reminders;
 mod schedule;

@@ -164,10 +164,14 @@ impl Registry {
         if name.is_empty() {
             return Outcome::failed("name: empty", "What should I call it?");
         }
-        self.picked(self.agenda.name_timer(label, name), || unknown(label), |timers| match timers {
-            [one] => format!("It's your {} now.", one.name()),
-            many => format!("{} timers have that name now.", count(many.len())),
-        })
+        self.picked(
+            self.agenda.name_timer(label, name),
+            || unknown(label),
+            |timers| match timers {
+                [one] => format!("It's your {} now.", one.name()),
+                many => format!("{} timers have that name now.", count(many.len())),
+            },
+        )
     }
 
     fn picked(&self, picked: Picked, none: impl Fn() -> Outcome, say: impl Fn(&[Running]) -> String) -> Outcome {
