@@ -149,8 +149,7 @@ fn away(t: &[String]) -> Option<(Day, usize)> {
     let rest = t.get(lead..)?;
     let (many, n) = match rest.first()?.as_str() {
         "a" | "an" if is(rest, 1, &["couple"]) => (2, 2 + usize::from(is(rest, 2, &["of"]))),
-        "a" | "an" => (1, 1),
-        _ => count(rest, 100_000)?,
+        _ => count(rest, 100_000).or_else(|| is(rest, 0, &["a", "an"]).then_some((1, 1)))?,
     };
     let many = many as i32;
     let unit = rest.get(n)?.as_str();
