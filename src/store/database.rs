@@ -232,6 +232,30 @@ mod tests {
     }
 
     #[test]
+    fn a_journal_that_was_cut_short_loses_only_its_end() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let file = dir.path().join("a.sqlite");
+        let (mut database, _) = open(&file);
+        let all = ["milk", "eggs", "bread", "tea", "rice"];
+        for word in all {
+            add(&mut database, word);
+        }
+        let (main, journal) = (with_suffix(&file, ""), with_suffix(&file, "-wal"));
+        let journal = std::fs::read(journal).expect("a journal");
+        assert!(journal.len() > 1000, "nothing was moved to the file yet");
+        for cut in (0..=journal.len()).rev().step_by(journal.len() / 23) {
+            let copy = dir.path().join(format!("cut at {cut}"));
+            std::fs::copy(&main, &copy).expect("copied");
+            std::fs::write(with_suffix(&copy, "-wal"), &journal[..cut]).expect("written");
+            // Even the tables may be in the part that is gone.
+            let found = open(&copy).1;
+            assert_eq!(found, all[..found.len()], "cut at {cut}");
+            assert!(!with_suffix(&copy, ".bad").exists());
+            assert!(cut < journal.len() || found.len() == all.len());
+        }
+    }
+
+    #[test]
     fn a_change_that_fails_changes_nothing() {
         let dir = tempfile::tempdir().expect("a folder");
         let (mut database, _) = open(&dir.path().join("a.sqlite"));

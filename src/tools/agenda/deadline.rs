@@ -94,7 +94,7 @@ impl Deadline {
                 // A wall clock that was wrong before or now must not make it longer than it was.
                 let left = Duration::try_from(wall.duration_since(now.wall)).unwrap_or(Duration::ZERO).min(span);
                 let wall = if left < span { Some(wall) } else { wall_of(now.steady + left, now) };
-                Self::Steady { at: now.steady + left, wall, span }
+                Self::Steady { at: now.steady + left, wall, span: left }
             }
             Self::Steady { at, wall, span } if at > now.steady => {
                 let is = wall_of(at, now);

@@ -148,6 +148,9 @@ fn alarms(kept: &mut Kept, now: Now, zone: &TimeZone, clock_24h: bool, missed: &
             rung.push(name);
         }
     }
+    // Two of one time are one to the ear.
+    rung.dedup();
+    missed.alarms.dedup();
     rung
 }
 

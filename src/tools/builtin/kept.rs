@@ -89,6 +89,11 @@ fn a_timer_is_changed_within_reason() {
     assert_eq!(room.refused("adjust_timer", json!({ "by": "5 minutes" })), "There are no timers running.");
     assert_eq!(room.refused("set_timer", json!({ "duration": "2 weeks" })), "A timer can run for a week at most.");
     room.said("set_timer", json!({ "duration": "10 minutes" }));
+    assert_eq!(
+        room.said("set_timer", json!({ "duration": "one week", "label": "vacation" })),
+        "Your vacation timer is set for 7 days."
+    );
+    room.said("cancel_timer", json!({ "label": "vacation" }));
     let by = |by: &str| json!({ "by": by });
     assert_eq!(room.said("adjust_timer", by("5 minutes")), "Your 10 minute timer now has 15 minutes left.");
     assert_eq!(room.said("adjust_timer", by("-5 minutes")), "Your 10 minute timer now has 10 minutes left.");
