@@ -11,6 +11,7 @@ use super::conductor::Conductor;
 use super::executor::{Executor, Handles};
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::loudness::Loudness;
 use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
 use super::speaker::Speaker;
@@ -101,6 +102,7 @@ impl Pipeline {
         parts.output.on_presence(Box::new(move |presence| {
             let _ = heard.send(Msg::Loudspeaker(presence));
         }));
+        let loudness = Loudness::new(Arc::clone(&parts.output), parts.tools.alarm_volume());
         let executor = Executor {
             start: Instant::now(),
             memory,
@@ -114,9 +116,7 @@ impl Pipeline {
             utterance: None,
             clocks: Clocks::default(),
             said: VecDeque::new(),
-            unmuted: parts.output.volume(),
-            alarm: false,
-            quiet: None,
+            loudness,
             output: parts.output,
         };
         let coordinator = Coordinator {
@@ -239,8 +239,7 @@ impl Coordinator {
         let Self { conductor, executor, .. } = self;
         let due = executor.registry.agenda().take_due();
         if let Some(ring) = due.ring {
-            // What rings already goes on in the same voice.
-            executor.alarm = ring.alarm || executor.alarm && conductor.dialog().is_ringing();
+            executor.loudness.rings(ring.alarm, conductor.dialog().is_ringing());
             conductor.events().push(Event::Ring { text: ring.text });
         }
         for text in due.announcements {

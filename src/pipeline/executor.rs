@@ -8,6 +8,7 @@ use super::cancel::Cancel;
 use super::conductor::Events;
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::loudness::Loudness;
 use super::notice::{Notice, Observer};
 use super::queue::Queue;
 use super::speaker::{self, Speaker};
@@ -68,12 +69,7 @@ pub(super) struct Executor {
     pub(super) clocks: Clocks,
     /// Sentences handed to the voice and not yet heard, for [`Notice::Saying`]; at most as many as it queues, the newest.
     pub(super) said: VecDeque<(WorkId, u32, String)>,
-    /// Volume to come back to from mute.
-    pub(super) unmuted: u8,
-    /// Whether what rings is an alarm, which is heard in spite of mute.
-    pub(super) alarm: bool,
-    /// Volume to come back to after a ring of an alarm.
-    pub(super) quiet: Option<u8>,
+    pub(super) loudness: Loudness,
 }
 
 impl Executor {
@@ -86,7 +82,7 @@ impl Executor {
         match action {
             Action::State(state) => {
                 if state != State::Speaking {
-                    self.end_loud();
+                    self.loudness.settle();
                 }
                 self.tell(&Notice::State { state });
             }
@@ -107,8 +103,8 @@ impl Executor {
                 self.handles.tts.stop();
             }
             Action::Earcon(kind) => {
-                if kind == Earcon::Ring && self.alarm {
-                    self.begin_loud();
+                if kind == Earcon::Ring {
+                    self.loudness.ring();
                 }
                 self.handles.tts.earcon(kind);
             }
@@ -182,19 +178,10 @@ impl Executor {
     }
 
     fn apply(&mut self, effect: Effect, events: &mut Events) {
-        // Louder and quieter than what was set, not than an alarm.
-        self.end_loud();
-        let volume = i32::from(self.output.volume());
         match effect {
-            Effect::SetVolume(percent) => self.set_volume(percent),
-            Effect::VolumeBy(by) => self.set_volume((volume + i32::from(by)).clamp(0, 100) as u8),
-            Effect::Mute(true) => {
-                if volume > 0 {
-                    self.unmuted = self.output.volume();
-                }
-                self.output.set_volume(0);
-            }
-            Effect::Mute(false) => self.set_volume(self.unmuted),
+            Effect::SetVolume(percent) => self.loudness.set(percent),
+            Effect::VolumeBy(by) => self.loudness.change(by),
+            Effect::Mute(on) => self.loudness.mute(on),
             Effect::StopRinging => {
                 self.registry.agenda().stop_ringing();
                 events.push(Event::RingStop);
@@ -202,27 +189,6 @@ impl Executor {
             // The dialog does these.
             Effect::Stop | Effect::Repeat => {}
         }
-    }
-
-    /// A ring of an alarm begins: it is loud enough, whatever the volume is.
-    fn begin_loud(&mut self) {
-        let (volume, least) = (self.output.volume(), self.registry.alarm_volume());
-        if volume < least {
-            self.quiet.get_or_insert(volume);
-            self.output.set_volume(least);
-        }
-    }
-
-    /// It is over, or somebody answers: the volume is what it was.
-    fn end_loud(&mut self) {
-        if let Some(volume) = self.quiet.take() {
-            self.output.set_volume(volume);
-        }
-    }
-
-    fn set_volume(&mut self, percent: u8) {
-        self.unmuted = percent;
-        self.output.set_volume(percent);
     }
 
     /// The time has come for commands that were to run later.

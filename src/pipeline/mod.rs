@@ -22,6 +22,7 @@ mod coordinator;
 mod executor;
 mod latency;
 mod listener;
+mod loudness;
 mod notice;
 mod queue;
 mod speaker;

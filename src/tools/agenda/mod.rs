@@ -25,6 +25,8 @@ mod due;
 mod legacy;
 mod lists;
 mod names;
+#[cfg(test)]
+mod properties;
 mod reminders;
 mod row;
 mod schedule;

@@ -16,6 +16,9 @@ use crate::tools::{Effect, Outcome, Registry, duration};
 const SNOOZE_S: u64 = 9 * 60;
 /// The longest snooze.
 const SNOOZE_MAX_S: u64 = 12 * 3600;
+/// Whether an alarm is one of those that are meant.
+type Meant<'a> = Box<dyn Fn(&Alarm) -> bool + 'a>;
+
 /// Alarms named in one sentence.
 const NAMED_MAX: usize = 4;
 
@@ -126,7 +129,7 @@ impl Registry {
     }
 
     /// Which alarms a text means: "6:30", "tomorrow 7:00", "tomorrow", "weekdays".
-    fn meant(&self, text: &str) -> Option<Box<dyn Fn(&Alarm) -> bool + '_>> {
+    fn meant(&self, text: &str) -> Option<Meant<'_>> {
         if let Some(days) = Days::parse(text) {
             return Some(Box::new(move |a| a.on == On::Days(days)));
         }
