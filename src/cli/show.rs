@@ -24,6 +24,7 @@ pub(super) fn notice(at: Duration, notice: &Notice) -> Option<String> {
             ("tool", format!("{} {arguments}{how}", call.name))
         }
         Notice::Result { result, .. } => ("result", result.to_string()),
+        Notice::Scheduled { told, result } => ("later", format!("{told}   {result}")),
         Notice::Thought { text, prompt_tokens, cached_tokens, tokens, took_ms, .. } => (
             "thought",
             format!("{text}   [{tokens} tokens, {took_ms} ms; {cached_tokens} of {prompt_tokens} prompt tokens kept]"),

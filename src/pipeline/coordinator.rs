@@ -13,6 +13,7 @@ use super::desk::{Desk, Request, TOLD_MAX};
 use super::executor::{Executor, Handles};
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::loudness::Loudness;
 use super::mind::{Mind, Thought};
 use super::notice::{Notice, Observer};
 use super::queue::{Queue, WhenFull};
@@ -107,6 +108,7 @@ impl Pipeline {
         parts.output.on_presence(Box::new(move |presence| {
             let _ = heard.send(Msg::Loudspeaker(presence));
         }));
+        let loudness = Loudness::new(Arc::clone(&parts.output), parts.tools.alarm_volume());
         let executor = Executor {
             start: Instant::now(),
             memory,
@@ -121,7 +123,7 @@ impl Pipeline {
             utterance: None,
             clocks: Clocks::default(),
             said: VecDeque::new(),
-            unmuted: parts.output.volume(),
+            loudness,
             output: parts.output,
         };
         let coordinator = Coordinator {
@@ -232,7 +234,7 @@ impl Coordinator {
         loop {
             let due = [
                 self.conductor.dialog().deadline().map(|d| self.executor.start + d),
-                self.executor.registry.timers().next_due_in().map(|d| Instant::now() + d),
+                self.executor.registry.agenda().next_due_in().map(|d| Instant::now() + d),
                 self.fatal.as_ref().map(|(_, latest)| *latest),
             ];
             match self.messages.recv_until(due.into_iter().flatten().min()) {
@@ -270,9 +272,16 @@ impl Coordinator {
     }
 
     fn tick(&mut self) {
-        if let Some(text) = self.executor.registry.timers().take_due() {
-            self.conductor.events().push(Event::Ring { text });
+        let Self { conductor, executor, .. } = self;
+        let due = executor.registry.agenda().take_due();
+        if let Some(ring) = due.ring {
+            executor.loudness.rings(ring.alarm, conductor.dialog().is_ringing());
+            conductor.events().push(Event::Ring { text: ring.text });
         }
+        for text in due.announcements {
+            conductor.events().push(Event::Announce { text });
+        }
+        executor.run_due(due.commands, conductor.events());
         if self.conductor.dialog().deadline().is_some_and(|d| d <= self.executor.start.elapsed()) {
             self.conductor.events().push(Event::Tick);
         }
@@ -316,6 +325,7 @@ impl Coordinator {
                 executor.tell(&Notice::Thought { work, text, prompt_tokens, cached_tokens, tokens, took_ms });
             }
             Msg::Tool { work, outcome } => executor.tool_done(work, outcome, conductor.events()),
+            Msg::Due { told, outcome } => executor.due_done(told, outcome, conductor.events()),
             Msg::Audible { work, sentence, at } => executor.audible(work, sentence, at, conductor.events()),
             Msg::Loudspeaker(presence) => {
                 executor.tell(&Notice::device("loudspeaker", presence));

@@ -52,7 +52,7 @@ pub(super) fn run(
     let ctx = Ctx { said, cancelled };
     match admission {
         Admission::Run(call) => registry.run(&call, &ctx),
-        Admission::Later { call, when, told } => registry.keep(&call, &when, &told),
+        Admission::Later { call, when, told } => registry.run_later(&call, &told, &when),
         Admission::Status(call) => {
             let unknown = || Outcome::failed("it cannot be asked", "Sorry, I can't see that from here.");
             registry.status(&call.name, &call.parameters, &ctx).unwrap_or_else(unknown)
@@ -69,4 +69,9 @@ pub(super) fn done(work: WorkId, outcome: Outcome) -> Event {
         _ => Then::Answer,
     };
     Event::ToolDone { work, result: outcome.result, spoken: outcome.spoken, then }
+}
+
+/// What is said of a command that was to run later, where it did not work. What worked is seen.
+pub(super) fn failed_later(told: &str, outcome: &Outcome) -> Option<String> {
+    (!outcome.is_ok()).then(|| format!("I was to do this now, and it didn't work: {told}."))
 }

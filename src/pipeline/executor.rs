@@ -10,6 +10,7 @@ use super::deeds;
 use super::desk::Desk;
 use super::latency::Clocks;
 use super::listener::Listener;
+use super::loudness::Loudness;
 use super::notice::{Notice, Observer};
 use super::queue::Queue;
 use super::report::Told;
@@ -20,12 +21,12 @@ use super::toolbench::Toolbench;
 use super::transcriber::Transcriber;
 use super::{Msg, Utterance, log_trouble};
 use crate::audio::Output;
-use crate::dialog::{Action, Context, Event};
+use crate::dialog::{Action, Context, Earcon, Event, State};
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
 use crate::schema::Message;
 use crate::tools::interpret::{Admission, Interpreter};
-use crate::tools::{Effect, Outcome, Registry};
+use crate::tools::{DueCommand, Effect, Outcome, Registry};
 use crate::units::WorkId;
 
 /// The handles of the other threads. Dropping this tells them to end, even on a panic.
@@ -70,8 +71,7 @@ pub(super) struct Executor {
     pub(super) clocks: Clocks,
     /// Sentences handed to the voice and not yet heard, for [`Notice::Saying`]; at most as many as it queues, the newest.
     pub(super) said: VecDeque<(WorkId, u32, String)>,
-    /// Volume to come back to from mute.
-    pub(super) unmuted: u8,
+    pub(super) loudness: Loudness,
 }
 
 impl Executor {
@@ -84,7 +84,12 @@ impl Executor {
     pub(super) fn carry_out(&mut self, action: Action, events: &mut Events) {
         self.desk.watch(&action);
         match action {
-            Action::State(state) => self.tell(&Notice::State { state }),
+            Action::State(state) => {
+                if state != State::Speaking {
+                    self.loudness.settle();
+                }
+                self.tell(&Notice::State { state });
+            }
             Action::Hear(mode) => self.handles.ears.set_mode(mode),
             Action::Transcribe { work } => self.transcribe(work, events),
             Action::DropUtterance => self.utterance = None,
@@ -103,7 +108,12 @@ impl Executor {
                 self.said.clear();
                 self.handles.tts.stop();
             }
-            Action::Earcon(kind) => self.handles.tts.earcon(kind),
+            Action::Earcon(kind) => {
+                if kind == Earcon::Ring {
+                    self.loudness.ring();
+                }
+                self.handles.tts.earcon(kind);
+            }
             Action::CancelBefore(work) => self.cancel.before(work),
             Action::Remember { messages } => self.memory.remember(self.start.elapsed(), messages),
         }
@@ -170,30 +180,40 @@ impl Executor {
     }
 
     fn apply(&mut self, effect: Effect, events: &mut Events) {
-        let volume = i32::from(self.output.volume());
         match effect {
-            Effect::SetVolume(percent) => self.set_volume(percent),
-            Effect::VolumeBy(by) => self.set_volume((volume + i32::from(by)).clamp(0, 100) as u8),
-            Effect::Mute(true) => {
-                if volume > 0 {
-                    self.unmuted = self.output.volume();
-                }
-                self.output.set_volume(0);
-            }
-            Effect::Mute(false) => self.set_volume(self.unmuted),
+            Effect::SetVolume(percent) => self.loudness.set(percent),
+            Effect::VolumeBy(by) => self.loudness.change(by),
+            Effect::Mute(on) => self.loudness.mute(on),
             Effect::StopRinging => {
-                self.registry.timers().stop_ringing();
+                self.registry.agenda().stop_ringing();
                 events.push(Event::RingStop);
             }
-            Effect::Stop => self.registry.timers().stop_ringing(),
+            Effect::Stop => self.registry.agenda().stop_ringing(),
             // The dialog does this.
             Effect::Repeat => {}
         }
     }
 
-    fn set_volume(&mut self, percent: u8) {
-        self.unmuted = percent;
-        self.output.set_volume(percent);
+    /// The time has come for commands that were to run later.
+    pub(super) fn run_due(&mut self, commands: Vec<DueCommand>, events: &mut Events) {
+        for command in commands {
+            tracing::info!(tool = command.call.name, "a scheduled command is due");
+            let told = command.told.clone();
+            if !self.handles.tools.run_due(command) {
+                self.due_done(told, Outcome::busy(), events);
+            }
+        }
+    }
+
+    /// A command that was kept for later ran, or could not.
+    pub(super) fn due_done(&mut self, told: String, outcome: Outcome, events: &mut Events) {
+        if let Some(text) = deeds::failed_later(&told, &outcome) {
+            events.push(Event::Announce { text });
+        }
+        self.tell(&Notice::Scheduled { told, result: outcome.result });
+        if let Some(effect) = outcome.effect {
+            self.apply(effect, events);
+        }
     }
 
     /// The first sample of a sentence was heard.

@@ -30,8 +30,9 @@ mod executor;
 mod latency;
 #[cfg(feature = "voice")]
 mod listener;
-mod mind;
 #[cfg(feature = "voice")]
+mod loudness;
+mod mind;
 mod notice;
 #[cfg(feature = "voice")]
 mod queue;
@@ -104,6 +105,11 @@ enum Msg {
     /// A tool ran.
     Tool {
         work: WorkId,
+        outcome: crate::tools::Outcome,
+    },
+    /// A command that was kept for later ran.
+    Due {
+        told: String,
         outcome: crate::tools::Outcome,
     },
     /// The first sample of a sentence was heard.

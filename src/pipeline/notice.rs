@@ -45,6 +45,11 @@ pub enum Notice {
         work: WorkId,
         result: serde_json::Value,
     },
+    /// A command that was kept for later ran, or could not; `told` is what it does.
+    Scheduled {
+        told: String,
+        result: serde_json::Value,
+    },
     /// The model finished writing; `text` is all of it.
     Thought {
         work: WorkId,

@@ -7,15 +7,20 @@ use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
 use super::{Msg, deeds};
 use crate::error::Result;
-use crate::tools::Registry;
 use crate::tools::interpret::Admission;
+use crate::tools::{Ctx, DueCommand, Registry};
 use crate::units::WorkId;
 
-struct Job {
-    work: WorkId,
-    admission: Admission,
-    /// What the user said lately, this turn's request last.
-    said: Vec<String>,
+enum Job {
+    /// A call of the turn under way.
+    Turn {
+        work: WorkId,
+        admission: Admission,
+        /// What the user said lately, this turn's request last.
+        said: Vec<String>,
+    },
+    /// A command whose time has come.
+    Due(DueCommand),
 }
 
 #[derive(Clone)]
@@ -30,9 +35,17 @@ impl Toolbench {
         let theirs = me.clone();
         threads.start("tools", move || {
             while let Some(job) = theirs.jobs.recv() {
-                let cancelled = || cancel.is_cancelled(job.work);
-                let outcome = deeds::run(&tools, job.admission, &job.said, &cancelled);
-                let _ = out.send(Msg::Tool { work: job.work, outcome });
+                let msg = match job {
+                    Job::Turn { work, admission, said } => {
+                        let outcome = deeds::run(&tools, admission, &said, &|| cancel.is_cancelled(work));
+                        Msg::Tool { work, outcome }
+                    }
+                    Job::Due(command) => {
+                        let outcome = tools.run(&command.call, &Ctx::QUIET);
+                        Msg::Due { told: command.told, outcome }
+                    }
+                };
+                let _ = out.send(msg);
             }
         })?;
         Ok(me)
@@ -40,7 +53,12 @@ impl Toolbench {
 
     /// Queues a call; false when too many wait already.
     pub(super) fn run(&self, work: WorkId, admission: Admission, said: Vec<String>) -> bool {
-        self.jobs.send(Job { work, admission, said }) == Sent::Yes
+        self.jobs.send(Job::Turn { work, admission, said }) == Sent::Yes
+    }
+
+    /// Queues a command whose time has come; false when too many wait already.
+    pub(super) fn run_due(&self, command: DueCommand) -> bool {
+        self.jobs.send(Job::Due(command)) == Sent::Yes
     }
 
     pub(super) fn close(&self) {

@@ -17,7 +17,7 @@ use crate::llm::{Engine, Sampling};
 use crate::schema::{Message, ToolCall};
 use crate::store::PrefixCache;
 use crate::tools::interpret::Interpreter;
-use crate::tools::{Effect, Outcome, Registry};
+use crate::tools::{Ctx, Effect, Outcome, Registry};
 use crate::units::WorkId;
 
 /// Everything loaded, before the conversation begins.
@@ -92,12 +92,19 @@ impl Conversation {
 
     /// How long until something that was set is due; `None` where nothing is set.
     pub fn next_due_in(&self) -> Option<Duration> {
-        self.room.registry.timers().next_due_in()
+        self.room.registry.agenda().next_due_in()
     }
 
-    /// What is due by now, in words: for who owns the state folder, and only for them.
+    /// Runs the commands that are due by now, and gives in words what else is, and what did not work: for who owns the
+    /// state folder, and only for them.
     pub fn take_due(&self) -> Option<String> {
-        self.room.registry.timers().take_due()
+        let due = self.room.registry.agenda().take_due();
+        let mut told: Vec<String> = due.ring.into_iter().map(|r| r.text).chain(due.announcements).collect();
+        for command in due.commands {
+            let outcome = self.room.registry.run(&command.call, &Ctx::QUIET);
+            told.extend(deeds::failed_later(&command.told, &outcome));
+        }
+        (!told.is_empty()).then(|| told.join(" "))
     }
 
     pub fn engine(&self) -> &Arc<Engine> {
@@ -237,7 +244,7 @@ impl Room {
                 effect: None,
             },
             Some(Effect::Stop | Effect::StopRinging) => {
-                self.registry.timers().stop_ringing();
+                self.registry.agenda().stop_ringing();
                 outcome
             }
             Some(Effect::Repeat) | None => outcome,

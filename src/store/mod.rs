@@ -3,12 +3,14 @@
 //! The manifest compiled into the program (`models/manifest.toml`) names every model with the exact bytes of every
 //! file. [`locate`] finds a file cheaply, [`fetch`] brings missing ones, [`verify`] reads and hashes what is there.
 //! A file that stands under its final name is complete: it is written elsewhere, hashed, synced and renamed.
+//! What the agent keeps for people is in a [`Database`].
 
 use std::path::PathBuf;
 
 use crate::error::{Error, Kind, Result};
 use crate::units::Bytes;
 
+mod database;
 mod fetch;
 pub mod file;
 mod lock;
@@ -20,6 +22,7 @@ mod reference;
 mod state;
 mod wheel;
 
+pub use database::Database;
 pub use fetch::{Event, Options, Outcome, fetch};
 pub(crate) use file::free_bytes;
 pub use lock::StateFolder;

@@ -14,6 +14,7 @@ use crate::error::{Error, Kind, Result};
 use crate::problems::{Problems, clip, nearest};
 use crate::schema::{ToolCall, ToolSchema};
 
+mod agenda;
 mod builtin;
 mod calc;
 mod calendar;
@@ -32,15 +33,14 @@ mod policy;
 mod program;
 pub mod reading;
 mod text;
-mod timers;
 mod told;
 mod zone;
 
+pub use agenda::{Agenda, Due, DueCommand, Ring};
 pub use clock::Clock;
 pub use command::{Argument, ArgumentType, Command, Undo};
 pub use fast::Fast;
 pub use names::{Name, Names};
-pub use timers::Timers;
 
 /// Most tools one agent offers: every signature costs context.
 const TOOLS_MAX: usize = 64;
@@ -56,6 +56,8 @@ pub struct Settings {
     pub clock_24h: bool,
     /// What "turn it up" adds, in percent.
     pub volume_step: u32,
+    /// Alarms are at least this loud, in percent, even if the loudspeaker is muted.
+    pub alarm_volume: u32,
     /// Whether everyday commands are understood before the model is asked.
     pub fast_path: bool,
     /// Built-in tools that are not offered.
@@ -74,6 +76,7 @@ impl Default for Settings {
             time_zone: None,
             clock_24h: false,
             volume_step: 10,
+            alarm_volume: 40,
             fast_path: true,
             disable: Vec::new(),
             names: Names::new(),
@@ -91,6 +94,7 @@ impl Settings {
             problems.wrong("time_zone", unknown_zone(name));
         }
         problems.range("volume_step", self.volume_step, 1..=50);
+        problems.range("alarm_volume", self.alarm_volume, 1..=100);
         for (i, name) in self.disable.iter().enumerate() {
             problems.element("disable", i, |p| p.known("", name, builtin::names()));
         }
@@ -213,14 +217,14 @@ pub struct Registry {
     last: builtin::LastCall,
     clock: Clock,
     zone: jiff::tz::TimeZone,
-    timers: Timers,
+    agenda: Agenda,
 }
 
 impl Registry {
-    /// `state_dir` is where timers survive a restart; without it they do not.
+    /// `state_dir` is where timers, alarms, reminders and lists survive a restart; without it they do not.
     ///
     /// # Errors
-    /// [`Kind::Config`] naming every bad key.
+    /// [`Kind::Config`] naming every bad key; [`Kind::Unsupported`] when a newer tercet wrote what is in `state_dir`.
     pub fn new(settings: &Settings, state_dir: Option<&Path>, clock: Clock) -> Result<Self> {
         let mut problems = Problems::new();
         problems.within("tools", |p| settings.validate(p));
@@ -251,7 +255,7 @@ impl Registry {
             schemas.push(command.schema(&settings.names));
             shown.push(command.schema(&settings.names));
         }
-        let timers = Timers::open(state_dir, clock.clone());
+        let agenda = Agenda::open(state_dir, clock.clone(), zone.clone(), settings.clock_24h)?;
         Ok(Self {
             settings: settings.clone(),
             schemas,
@@ -261,7 +265,7 @@ impl Registry {
             last: builtin::LastCall::default(),
             clock,
             zone,
-            timers,
+            agenda,
         })
     }
 
@@ -321,8 +325,14 @@ impl Registry {
         self.settings.command.iter().find(|c| c.name == name)
     }
 
-    pub fn timers(&self) -> &Timers {
-        &self.timers
+    /// What is kept for people: timers, alarms, reminders, commands for later, lists.
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// How loud alarms are at least, in percent.
+    pub fn alarm_volume(&self) -> u8 {
+        self.settings.alarm_volume.min(100) as u8
     }
 
     /// The fast path for the tools offered here.

@@ -143,6 +143,11 @@ impl Dialog {
         }
     }
 
+    /// Whether something rings that nobody has answered yet.
+    pub fn is_ringing(&self) -> bool {
+        !self.rings.is_empty()
+    }
+
     /// The mode the ears were last given.
     pub fn mode(&self) -> EarMode {
         self.mode

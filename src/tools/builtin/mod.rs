@@ -7,12 +7,18 @@ use crate::schema::ToolCall;
 
 use super::{Ctx, Effect, Outcome, Registry};
 
+mod alarms;
 mod clock;
-mod later;
+#[cfg(test)]
+mod kept;
+mod lists;
+mod reminders;
+mod schedule;
 mod sound;
 mod sums;
 mod table;
 mod timers;
+mod times;
 mod undo;
 
 pub(super) use table::{all, names};
@@ -24,8 +30,27 @@ impl Registry {
         let args = &call.parameters;
         match call.name.as_str() {
             "set_timer" => self.set_timer(args),
+            "set_timer_until" => self.set_timer_until(args),
             "timer_status" => self.timer_status(word(args, "label")),
             "cancel_timer" => self.cancel_timer(word(args, "label")),
+            "pause_timer" => self.pause_timer(word(args, "label")),
+            "resume_timer" => self.resume_timer(word(args, "label")),
+            "adjust_timer" => self.adjust_timer(args),
+            "change_timer" => self.change_timer(args),
+            "name_timer" => self.name_timer(args),
+            "set_alarm" => self.set_alarm(args),
+            "cancel_alarm" => self.cancel_alarm(word(args, "time")),
+            "list_alarms" => self.list_alarms(),
+            "snooze" => self.snooze(word(args, "duration")),
+            "set_reminder" => self.set_reminder(args),
+            "list_reminders" => self.list_reminders(),
+            "cancel_reminder" => self.cancel_reminder(word(args, "text")),
+            "list_scheduled" => self.list_scheduled(),
+            "cancel_scheduled" => self.cancel_scheduled(word(args, "which")),
+            "add_to_list" => self.add_to_list(args),
+            "remove_from_list" => self.remove_from_list(args),
+            "read_list" => self.read_list(word(args, "list")),
+            "clear_list" => self.clear_list(word(args, "list")),
             "get_time" => self.get_time(word(args, "location")),
             "get_date" => self.get_date(),
             "set_volume" => sound::set_volume(args),
@@ -134,7 +159,7 @@ mod tests {
         );
         assert_eq!(said(&r, "cancel_timer", json!({ "label": "pasta" })), "Your pasta timer is cancelled.");
         assert_eq!(said(&r, "set_timer", json!({ "duration": "soon" })), "How long should the timer be?");
-        assert_eq!(r.timers().status(None).len(), 1);
+        assert_eq!(r.agenda().timers(None).len(), 1);
     }
 
     #[test]
