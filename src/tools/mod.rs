@@ -16,11 +16,13 @@ use crate::schema::{ToolCall, ToolSchema};
 
 mod builtin;
 mod calc;
+mod calendar;
 mod clock;
 mod command;
 mod duration;
 mod exec;
 pub mod fast;
+mod moment;
 mod number;
 mod policy;
 mod program;

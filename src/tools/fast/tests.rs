@@ -1,7 +1,7 @@
 //! The phrasings that were written down before the grammar, and what must never go wrong.
 
 use super::*;
-use crate::tools::builtin;
+use crate::tools::{builtin, duration};
 use proptest::prelude::*;
 
 const PHRASINGS: &str = include_str!("../../../tests/data/phrasings.tsv");
@@ -57,19 +57,112 @@ fn everyday_commands_are_understood_and_near_misses_left_alone() {
 
 #[test]
 fn every_pattern_compiles() {
-    for group in RULES {
+    let mut compiler = Compiler::default();
+    for group in grammar::rules() {
         assert!(builtin::names().any(|n| n == group.tool), "{}", group.tool);
         for p in group.patterns {
-            assert!(Pattern::compile(p).is_some(), "{p}");
+            assert!(compiler.pattern(p).is_some(), "{p}");
         }
     }
-    for (name, text) in pattern_pieces() {
-        assert!(Pattern::compile(text).is_some(), "@{name}");
+    for (name, text) in grammar::pieces() {
+        assert!(compiler.pattern(text).is_some(), "@{name}");
+        assert_eq!(grammar::pieces().filter(|(n, _)| n == name).count(), 1, "@{name}");
     }
 }
 
-fn pattern_pieces() -> &'static [(&'static str, &'static str)] {
-    super::grammar::PIECES
+#[test]
+fn every_tool_is_understood() {
+    for name in builtin::names() {
+        assert!(grammar::rules().any(|g| g.tool == name && g.missing.is_none()), "{name}");
+    }
+}
+
+/// What must come of the phrasings for timers, alarms, reminders, lists and the rest.
+#[test]
+fn agenda_phrasings_are_understood_and_near_misses_left_alone() {
+    let (mut commands, mut right, mut left, mut wrong) = (0, 0, 0, Vec::new());
+    for line in include_str!("../../../tests/data/phrasings_agenda.tsv").lines() {
+        let Some((said, wanted)) = line.split_once('\t').filter(|_| !line.starts_with('#')) else { continue };
+        let wanted = match wanted.split_at(1) {
+            ("!", what) => {
+                let (tool, rest) = what.split_once(' ').expect("an argument");
+                let (argument, said) = rest.split_once(' ').expect("what was said");
+                Understood::OutOfRange { tool: tool.into(), argument: argument.into(), said: said.into() }
+            }
+            ("?", what) => {
+                let (tool, missing) = what.split_once(' ').expect("what is missing");
+                Understood::Incomplete { tool: tool.into(), missing }
+            }
+            _ => match serde_json::from_str::<Vec<ToolCall>>(wanted).expect("calls as JSON") {
+                calls if calls.is_empty() => Understood::Nothing,
+                calls => Understood::Calls(calls),
+            },
+        };
+        let got = fast().understand(said);
+        commands += usize::from(wanted != Understood::Nothing);
+        left += usize::from(wanted == Understood::Nothing);
+        if got == wanted {
+            right += usize::from(wanted != Understood::Nothing);
+        } else {
+            println!("  {said:?}: wanted {wanted:?}, got {got:?}");
+            if got != Understood::Nothing {
+                wrong.push(said);
+            }
+        }
+    }
+    println!("{right} of {commands} understood, {} wrongly, beside {left} near misses", wrong.len());
+    assert!(commands >= 300 && left >= 60);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(right * 100 >= commands * 98, "{right} of {commands}");
+}
+
+#[test]
+fn misheard_commands_are_recognised_but_not_run() {
+    for (said, heard) in [
+        ("can sell timers", "cancel timers"),
+        ("can sell all timers", "cancel all timers"),
+        ("cancel all time is", "cancel all timers"),
+        ("can sell the timer", "cancel the timer"),
+        ("paws the timer", "pause the timer"),
+        ("what thyme is it", "what time is it"),
+    ] {
+        assert_eq!(fast().understand(said), Understood::Nothing, "{said}");
+        assert_eq!(fast().sounds_like(said).as_deref(), Some(heard), "{said}");
+    }
+    for said in [
+        "cancel all timers",
+        "turn off the kitchen light",
+        "the kitchen light",
+        "kitchen",
+        "lock the door",
+        "play some music",
+        "thank you for watching",
+        "what time is dinner",
+        "cancel the meeting",
+        "pause the music",
+        "I love you",
+        "cancel all the meetings of next week at once please",
+        "can't sell tomatoes",
+        "",
+    ] {
+        assert_eq!(fast().sounds_like(said), None, "{said}");
+    }
+}
+
+#[test]
+fn it_is_quick() {
+    let long = "could you please remind me to call the plumber and the electrician and the roofer and the painter and \
+                the carpenter and the gardener and then also the very nice cleaner and stop";
+    for said in [long, "add a b c d e f g h i and j k l m and n o p and q r s t and u v w to x y z", "and and and and"] {
+        let start = std::time::Instant::now();
+        for _ in 0..20 {
+            let _ = fast().understand(said);
+        }
+        let each = start.elapsed() / 20;
+        println!("{each:?} for {said:?}");
+        // A debug build is slower by far.
+        assert!(cfg!(debug_assertions) || each.as_micros() < 3000, "{each:?}");
+    }
 }
 
 #[test]
@@ -82,17 +175,17 @@ fn tools_that_are_not_offered_are_not_called() {
 }
 
 #[test]
-fn a_better_tool_keeps_its_commands() {
-    let mut tools = schemas();
-    tools.push(ToolSchema { name: "set_alarm".into(), description: String::new(), params: vec![] });
-    tools.push(ToolSchema { name: "set_reminder".into(), description: String::new(), params: vec![] });
-    let fast = Fast::new(&tools);
+fn a_timer_does_what_no_better_tool_is_there_for() {
+    let few: Vec<ToolSchema> =
+        schemas().into_iter().filter(|s| !matches!(s.name.as_str(), "set_alarm" | "set_reminder")).collect();
+    let poor = Fast::new(&few);
     for s in
         ["Wake me up in 20 minutes.", "Remind me in ten minutes to check the oven.", "Set an alarm for ten minutes."]
     {
-        assert_eq!(fast.interpret(s), None, "{s}");
+        let tool = |f: &Fast| f.interpret(s).map(|c| c[0].name.clone());
+        assert_eq!(tool(&poor).as_deref(), Some("set_timer"), "{s}");
+        assert!(tool(fast()).is_some_and(|t| t != "set_timer"), "{s}");
     }
-    assert!(fast.interpret("Set a timer for ten minutes.").is_some());
 }
 
 proptest! {
@@ -112,6 +205,22 @@ proptest! {
         }
     }
 
+    /// A word that no rule knows must be part of an argument.
+    #[test]
+    fn no_word_is_left_unexplained(
+        words in prop::collection::vec(prop::sample::select(SALAD), 1..10),
+        strange in prop::sample::select(&["zorp", "blick", "quandle"][..]),
+        at in 0_usize..10,
+    ) {
+        let mut words = words;
+        words.insert(at.min(words.len()), strange);
+        for call in fast().interpret(&words.join(" ")).unwrap_or_default().iter().take(1) {
+            let told = fast().interpret(&words.join(" ")).unwrap_or_default();
+            let explained = told.iter().any(|c| c.parameters.values().any(|v| v.to_string().contains(strange)));
+            prop_assert!(explained, "{words:?}: {call:?}");
+        }
+    }
+
     #[test]
     fn any_text_is_survived(text in "\\PC{0,200}") {
         let _ = fast().interpret(&text);
@@ -123,7 +232,10 @@ const SALAD: &[&str] = &[
     "left", "on", "cancel", "all", "what", "time", "it", "date", "volume", "to", "fifty", "percent", "turn", "up",
     "down", "bit", "stop", "say", "that", "again", "plus", "times", "of", "7", "-", "x", "2.5", "please", "can", "you",
     "quarter", "second", "hundred", "point", "square", "root", "squared", "mute", "off", "called", "remind", "me",
-    "in",
+    "in", "alarm", "wake", "up", "at", "six", "7:30", "tomorrow", "monday", "reminder", "call", "mom", "not", "add",
+    "milk", "shopping", "list", "everything", "from", "clear", "pause", "five", "more", "take", "days", "until",
+    "christmas", "cups", "liter", "convert", "joke", "undo", "snooze", "name", "change", "instead", "scheduled", "or",
+    "every", "day", "on", "weekdays", "timers", "one", "another", "two", "minus", "zero", "weeks", "tokyo", "london",
 ];
 
 /// Written after the grammar and not used to improve it since.
@@ -147,7 +259,7 @@ fn requests_made_for_the_model_are_taken_rightly_or_not_at_all() {
     let mut left = Vec::new();
     let mut turns = 0;
     for line in include_str!("../../../tests/data/tools_eval.jsonl").lines() {
-        let talk: Value = serde_json::from_str(line).expect("JSON");
+        let talk: Json = serde_json::from_str(line).expect("JSON");
         let messages = talk["messages"].as_array().expect("messages");
         for (i, m) in messages.iter().enumerate().filter(|(_, m)| m["role"] == "user") {
             let said = m["content"].as_str().expect("text");

@@ -20,6 +20,7 @@ mod verbs;
 use english as en;
 use lex::{Mark, Word, begins_any, find, line, texts};
 pub use time::{Clock, Day, When};
+pub(super) use time::{FAR_MAX_S, moment};
 
 /// Longest request that is read, in words; a longer one is no command.
 const WORDS_MAX: usize = 160;
