@@ -98,6 +98,8 @@ fn part(t: &[String]) -> Option<(f64, f64, usize)> {
 fn trailing(t: &[String], unit_s: f64) -> Option<(f64, usize)> {
     if let Some((f, n)) = fraction(t)
         && t.get(n).is_none_or(|w| unit(w).is_none())
+        // "Ten minutes and half an hour" are two durations.
+        && !(is(t, n, &["a", "an"]) && t.get(n + 1).is_some_and(|w| unit(w).is_some()))
     {
         return Some((f * unit_s, n));
     }

@@ -121,8 +121,18 @@ const AGAIN: &[&str] = &[
     "whenever",
 ];
 
+/// After "and" these begin a command of their own more often than they go on with a text.
+const COMMANDS: &[&str] = &[
+    "then", "also", "play", "set", "turn", "switch", "mute", "dim", "cancel", "what", "what's", "how", "start", "stop",
+];
+
+/// What stands behind the things that go on a list.
+const BEHIND: &[&str] =
+    &["to", "on", "onto", "in", "into", "from", "off", "out", "down", "goes", "go", "should", "belongs", "belong"];
+
 /// Words that stand for something said before.
-const POINTING: &[&str] = &["it", "that", "this", "them", "those", "these", "one", "everything", "something", "anything"];
+const POINTING: &[&str] =
+    &["it", "that", "this", "them", "those", "these", "one", "everything", "something", "anything"];
 
 /// Ways to take a text from the start of `t`, the shortest first.
 pub(super) fn texts(t: &[String]) -> Vec<usize> {
@@ -131,7 +141,9 @@ pub(super) fn texts(t: &[String]) -> Vec<usize> {
     if AGAIN.iter().any(|p| padded.contains(&format!(" {p} "))) {
         return Vec::new();
     }
-    (1..=t.len()).filter(|&n| !courteous(&t[..n])).collect()
+    let command = t.windows(2).position(|w| w[0] == "and" && COMMANDS.contains(&w[1].as_str()));
+    let most = command.unwrap_or(t.len());
+    (1..=most).filter(|&n| !courteous(&t[..n])).collect()
 }
 
 /// Whether a text ends in politeness that is not part of it.
@@ -147,7 +159,8 @@ fn courteous(t: &[String]) -> bool {
 /// Ways to take what goes on a list, the longest first: "milk, bread and butter" are three.
 pub(super) fn items(said: &Said<'_>, left: Range<usize>) -> Vec<(usize, Value)> {
     let most = left.len().min(ITEM_MAX * ITEMS_MAX);
-    (1..=most).rev().filter_map(|n| Some((n, split(said, left.start..left.start + n)?))).collect()
+    let ends = |n: &usize| said.words[left.start + n..left.end].first().is_none_or(|w| BEHIND.contains(&w.as_str()));
+    (1..=most).rev().filter(ends).filter_map(|n| Some((n, split(said, left.start..left.start + n)?))).collect()
 }
 
 fn split(said: &Said<'_>, all: Range<usize>) -> Option<Value> {
@@ -174,7 +187,8 @@ fn split(said: &Said<'_>, all: Range<usize>) -> Option<Value> {
     // "Bread, and butter": nothing stands between the two signs.
     items.retain(|r| !r.is_empty());
     let fine = |r: &Range<usize>| r.len() <= ITEM_MAX && !(r.len() == 1 && POINTING.contains(&word(r.start)));
-    (items.len() <= ITEMS_MAX && items.iter().all(fine)).then(|| Value::Each(items.into_iter().map(Value::Written).collect()))
+    (items.len() <= ITEMS_MAX && items.iter().all(fine))
+        .then(|| Value::Each(items.into_iter().map(Value::Written).collect()))
 }
 
 /// Which "and"s belong to a thing's name.

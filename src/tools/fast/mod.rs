@@ -125,9 +125,10 @@ impl Fast {
             }
             let Some(first) = self.command(said, range.start..i, later) else { continue };
             let rest = i + 1..range.end;
-            let second = self
-                .commands(said, rest.clone(), true, most - 1)
-                .or_else(|| self.same_unit(said, range.start..i, rest, &first, most - 1));
+            let second = match self.commands(said, rest.clone(), true, most - 1) {
+                Some(calls @ Understood::Calls(_)) => Some(calls),
+                other => self.same_unit(said, range.start..i, rest, &first, most - 1).or(other),
+            };
             if let Some(second) = second {
                 return Some(both(first, second));
             }
@@ -227,7 +228,8 @@ fn parameters(
         Value::Number(n) if *name == FEW => Some(*n as usize),
         _ => None,
     });
-    let mut one: Map<String, Json> = group.fixed.iter().map(|(name, value)| ((*name).to_owned(), fixed(value))).collect();
+    let mut one: Map<String, Json> =
+        group.fixed.iter().map(|(name, value)| ((*name).to_owned(), fixed(value))).collect();
     let mut each: Option<(&str, Vec<Value>)> = None;
     for (name, value) in captures.into_iter().filter(|(name, _)| *name != FEW) {
         match value {
@@ -292,7 +294,8 @@ fn fixed(value: &Fixed) -> Json {
 
 /// Whether the arguments go together.
 fn sensible(tool: &str, calls: &[Map<String, Json>]) -> bool {
-    let text = |call: &Map<String, Json>, name: &str| call.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let text =
+        |call: &Map<String, Json>, name: &str| call.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
     tool != "convert" || calls.iter().all(|c| measure::convertible(&text(c, "from"), &text(c, "to")))
 }
 

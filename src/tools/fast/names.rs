@@ -138,6 +138,8 @@ const NO_LABEL: &[&str] = &[
     "only",
     "s",
     "between",
+    "minus",
+    "negative",
     "instead",
     "longer",
     "shorter",
@@ -183,7 +185,6 @@ const DEVICE_VERBS: &[&str] = &[
     "shut", "raise", "lower", "mute", "put", "run", "activate", "announce", "call", "text", "send", "go", "be",
 ];
 
-
 /// One to three words that can name a timer, the longest first. In words.
 pub(super) fn labels(said: &Said<'_>, left: Range<usize>) -> Vec<usize> {
     let fit = said.words[left].iter().take(LABEL_MAX).take_while(|w| is_label_word(w)).count();
@@ -204,7 +205,8 @@ pub(super) fn is_unit(w: &str) -> bool {
 
 /// A name that was announced as one: any words, the shortest first, but no second command.
 pub(super) fn names(said: &Said<'_>, left: Range<usize>) -> Vec<usize> {
-    let fit = said.words[left].iter().take(NAME_MAX).take_while(|w| !matches!(w.as_str(), "and" | "then" | "or")).count();
+    let fit =
+        said.words[left].iter().take(NAME_MAX).take_while(|w| !matches!(w.as_str(), "and" | "then" | "or")).count();
     (1..=fit).collect()
 }
 

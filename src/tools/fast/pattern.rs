@@ -189,7 +189,9 @@ fn walk(
     let Some((node, rest)) = nodes.split_first() else { return done(left.start, captures) };
     match node {
         Node::Word(w) => {
-            !left.is_empty() && said.numbers[left.start] == *w && walk(rest, said, left.start + 1..left.end, captures, done)
+            !left.is_empty()
+                && said.numbers[left.start] == *w
+                && walk(rest, said, left.start + 1..left.end, captures, done)
         }
         Node::Any(alternatives) => alternatives.iter().any(|a| {
             walk(a, said, left.clone(), captures, &mut |at, captures| walk(rest, said, at..left.end, captures, done))

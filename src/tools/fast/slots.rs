@@ -70,7 +70,10 @@ pub(super) enum Value {
     /// These words as they were written.
     Written(Range<usize>),
     /// A time of day on a day: one argument or two.
-    Timed { time: String, day: String },
+    Timed {
+        time: String,
+        day: String,
+    },
     /// A value that is outside its limits, in these words.
     Beyond(Range<usize>),
     /// No value: the argument is left out.
@@ -183,7 +186,8 @@ fn length(said: &Said<'_>, left: Range<usize>, sign: &str) -> Option<(usize, Val
 /// "five more minutes", "ten extra seconds".
 fn more(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
     let mut t = said.words[left].to_vec();
-    let at = t.iter().take(4).position(|w| matches!(w.as_str(), "more" | "extra" | "additional")).filter(|at| *at > 0)?;
+    let at =
+        t.iter().take(4).position(|w| matches!(w.as_str(), "more" | "extra" | "additional")).filter(|at| *at > 0)?;
     t.remove(at);
     let (seconds, n) = duration::within(&t, duration::MAX_S)?;
     (n > at).then(|| (n + 1, Value::Text(duration::plain(seconds))))

@@ -13,7 +13,8 @@ const WEEKDAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "frida
 const LEADS: &[&str] = &[
     "at", "in", "on", "by", "after", "around", "tomorrow", "today", "tonight", "this", "next", "the", "within", "for",
 ];
-const TAILS: &[&str] = &["am", "pm", "o'clock", "now", "later", "morning", "evening", "afternoon", "tonight", "tomorrow"];
+const TAILS: &[&str] =
+    &["am", "pm", "o'clock", "now", "later", "morning", "evening", "afternoon", "tonight", "tomorrow"];
 
 /// A delay, a time of day, or a day.
 pub(super) fn moment(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
@@ -53,7 +54,12 @@ fn timed(clock: &Clock) -> Option<Value> {
 /// A day.
 pub(super) fn date(t: &[String]) -> Option<(usize, Value)> {
     let (day, n) = calendar::take(t)?;
-    Some((n, Value::Text(moment::written(&When::On(day))?)))
+    let written = moment::written(&When::On(day))?;
+    let month = written.split(' ').next().unwrap_or_default();
+    // A holiday is told back by its name.
+    let named = matches!(day, Day::OfYear { .. } | Day::Feast(_)) && !t[..n].iter().any(|w| w == month);
+    let lead = t.iter().take(n).take_while(|w| matches!(w.as_str(), "on" | "the" | "next" | "this")).count();
+    Some((n, Value::Text(if named { t[lead..n].join(" ") } else { written })))
 }
 
 /// "weekdays", "every day", "on Mondays and Thursdays": days that come again.

@@ -69,7 +69,10 @@ pub(super) fn pieces() -> impl Iterator<Item = &'static Piece> {
 const PIECES: &[Piece] = &[
     ("the", "(the|my|our|that|this|your)"),
     ("a", "(a|an|another|the|my|a new|a second|a third|another new|one more|new)"),
-    ("cancel", "(cancel|stop|delete|kill|clear|remove|end|abort|get rid of|turn off|shut off|switch off|dismiss|forget|forget about|never mind|scrap|drop|erase|discard|silence|disable)"),
+    (
+        "cancel",
+        "(cancel|stop|delete|kill|clear|remove|end|abort|get rid of|turn off|shut off|switch off|dismiss|forget|forget about|never mind|scrap|drop|erase|discard|silence|disable)",
+    ),
     ("all", "(all|all of|every|each|each of|every one of|both|both of|every single)"),
     ("at", "(at|for|on|to|by|around|about|from)"),
     ("anymore", "(anymore|any more|any longer)"),

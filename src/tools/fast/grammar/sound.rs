@@ -3,17 +3,35 @@
 use super::{Fixed, Group, Piece, group};
 
 pub(super) const PIECES: &[Piece] = &[
-    ("sound", "[the|your|my] (volume|sound|audio|speaker|speakers|speaker volume|sound volume|volume level|sound level|loudness)"),
-    ("volume", "[the|your|my] (volume|speaker volume|sound volume|volume level|sound level|audio volume|loudness|sound)"),
-    ("a-bit", "(a bit|a little|a little bit|a tad|a touch|a notch|some|slightly|a bit more|a little more|some more|more|even more|again|a lot|way|much|one notch|one step|a smidge|a whole lot)"),
+    (
+        "sound",
+        "[the|your|my] (volume|sound|audio|speaker|speakers|speaker volume|sound volume|volume level|sound level|loudness)",
+    ),
+    (
+        "volume",
+        "[the|your|my] (volume|speaker volume|sound volume|volume level|sound level|audio volume|loudness|sound)",
+    ),
+    (
+        "a-bit",
+        "(a bit|a little|a little bit|a tad|a touch|a notch|some|slightly|a bit more|a little more|some more|more|even more|again|a lot|way|much|one notch|one step|a smidge|a whole lot)",
+    ),
     ("self", "(yourself|it|this|that|the sound|the volume|the audio|your voice)"),
     ("be", "(be|make it|make that|get|go|can it be|speak|talk|say it|say that|play it)"),
     ("up", "(louder|more loudly|more loud)"),
     ("down", "(quieter|softer|lower|more quietly|more softly|more quiet|less loud|less loudly|not so loud)"),
     ("too", "(too|a bit too|a little too|way too|so|much too|really|very)"),
-    ("you", "([that is|it is|you are|the volume is|the sound is|your voice is|this is|you are speaking|you are talking|that was])"),
-    ("stop-it", "(stop|stop it|stop that|stop this|stop now|stop talking|stop speaking|you can stop|you can stop now|shut up|shut it|be quiet|quiet|be silent|silence|hush|shush|never mind|never mind that|forget it|forget that|forget about it|cancel|cancel it|cancel that|that is enough|enough|that will do|that is all|that is all for now|go to sleep|go back to sleep|stop listening|stop it already|dismiss|zip it|pipe down|abort|enough of that|okay enough|knock it off|leave it|do not bother|it does not matter)"),
-    ("noise", "(the alarm|alarm|ringing|the ringing|that ringing|that noise|the noise|beeping|the beeping|that beeping|buzzing|that sound|making that noise|making noise|the buzzer|your ringing)"),
+    (
+        "you",
+        "([that is|it is|you are|the volume is|the sound is|your voice is|this is|you are speaking|you are talking|that was])",
+    ),
+    (
+        "stop-it",
+        "(stop|stop it|stop that|stop this|stop now|stop talking|stop speaking|you can stop|you can stop now|shut up|shut it|be quiet|quiet|be silent|silence|hush|shush|never mind|never mind that|forget it|forget that|forget about it|cancel|cancel it|cancel that|that is enough|enough|that will do|that is all|that is all for now|go to sleep|go back to sleep|stop listening|stop it already|dismiss|zip it|pipe down|abort|enough of that|okay enough|knock it off|leave it|do not bother|it does not matter)",
+    ),
+    (
+        "noise",
+        "(the alarm|alarm|ringing|the ringing|that ringing|that noise|the noise|beeping|the beeping|that beeping|buzzing|that sound|making that noise|making noise|the buzzer|your ringing)",
+    ),
 ];
 
 pub(super) const RULES: &[Group] = &[

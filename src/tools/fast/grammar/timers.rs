@@ -3,19 +3,34 @@
 use super::{Fixed, Group, Piece, group};
 
 pub(super) const PIECES: &[Piece] = &[
-    ("set", "(set|start|make|create|begin|add|run|put|put on|set up|start up|get|give|do|have|(i|we) (need|want|would like|could use)|(i|we) would like to (have|set|start)|get (me|us)|give (me|us)|set (me|us)|start (me|us)|make (me|us)|put (me|us)|give (me|us) |have|how about|let us (have|do))"),
+    (
+        "set",
+        "(set|start|make|create|begin|add|run|put|put on|set up|start up|get|give|do|have|(i|we) (need|want|would like|could use)|(i|we) would like to (have|set|start)|get (me|us)|give (me|us)|set (me|us)|start (me|us)|make (me|us)|put (me|us)|give (me|us) |have|how about|let us (have|do))",
+    ),
     ("timer", "(timer|timer on|timer going|timer running|count down|countdown|kitchen timer|countdown timer)"),
     ("for", "(for|of|to|at|with|that is|lasting|that lasts|on for|in|that goes for|that runs for)"),
-    ("name", "(called|named|labeled|labelled|titled|and call it|and name it|and label it|with the name|with the label)"),
+    (
+        "name",
+        "(called|named|labeled|labelled|titled|and call it|and name it|and label it|with the name|with the label)",
+    ),
     ("for-what", "(for [@the|some] <label>|@name [the] <label>|to <errand>|so [that] i can <errand>)"),
     ("left", "(left|remaining|to go)"),
     ("timer-of", "[@the] ([<label>|<duration=label>] (timer|timers|countdown|timer's))"),
     ("a-timer", "(@timer-of [(for|called|named) [@the] <label>])"),
-    ("ends", "(go off|goes off|ring|rings|end|ends|finish|finishes|is done|be done|is up|be up|is over|be over|run out|runs out|is finished|be finished|expire|expires|is ready|stops)"),
+    (
+        "ends",
+        "(go off|goes off|ring|rings|end|ends|finish|finishes|is done|be done|is up|be up|is over|be over|run out|runs out|is finished|be finished|expire|expires|is ready|stops)",
+    ),
     ("whole", "[@the|this] [<label>|<duration=label>] (timer|countdown)"),
-    ("until", "(until|that ends at|that goes off at|which ends at|which goes off at|that rings at|to go off at|to end at|to ring at|to finish at|ending at|going off at|ends at|up to)"),
+    (
+        "until",
+        "(until|that ends at|that goes off at|which ends at|which goes off at|that rings at|to go off at|to end at|to ring at|to finish at|ending at|going off at|ends at|up to)",
+    ),
     ("extra", "(another|an extra|an additional|some more|extra)"),
-    ("vague", "(a while|a bit|some time|a little while|a moment|a little|later|a few minutes|some minutes|a few seconds|a few hours)"),
+    (
+        "vague",
+        "(a while|a bit|some time|a little while|a moment|a little|later|a few minutes|some minutes|a few seconds|a few hours)",
+    ),
 ];
 
 pub(super) const RULES: &[Group] = &[
@@ -71,7 +86,7 @@ pub(super) const RULES: &[Group] = &[
             "(let me know|tell me|ping me|alert me|notify me) (in|after) <duration> to <reminder>",
         ]),
     group("set_timer", &[
-            "(another|one|a second|a second one|another one|one more) [timer] for <duration> [@for-what]",
+            "[@set] (another|one|a second|a second one|another one|a new one|one more) [timer] (for|of) <duration> [@for-what]",
             "(another|one|one more) (for|called|named) [@the] <label> for <duration>",
         ]).later(),
     group("set_timer", &[
