@@ -37,6 +37,8 @@ const COMMANDS_MAX: usize = 3;
 /// The grammar, for the tools that are offered.
 pub struct Fast {
     rules: Vec<Rule>,
+    /// By the number of a word, which rules can begin with it.
+    beginning: Vec<Vec<usize>>,
     vocabulary: Vocabulary,
     schemas: Vec<ToolSchema>,
 }
@@ -83,7 +85,9 @@ impl Fast {
                 }
             }
         }
-        Self { rules, vocabulary: compiler.vocabulary, schemas: offered.to_vec() }
+        let begins = |word: usize| (0..rules.len()).filter(|r| rules[*r].pattern.begins_with(word as u32)).collect();
+        let beginning = (0..=compiler.vocabulary.len()).map(begins).collect();
+        Self { rules, beginning, vocabulary: compiler.vocabulary, schemas: offered.to_vec() }
     }
 
     /// The calls that `utterance` asks for; `None` where something else must be said or asked first.
@@ -159,8 +163,10 @@ impl Fast {
         for core in polite::cores(&said.words[range.clone()]) {
             let core = range.start + core.start..range.start + core.end;
             let mut other = None;
-            for rule in self.rules.iter().filter(|r| later || !r.group.later) {
-                let Some(captures) = rule.pattern.matches(said, core.clone()) else { continue };
+            let words = said.set(core.clone());
+            let rules = self.beginning[said.numbers[core.start] as usize].iter().map(|r| &self.rules[*r]);
+            for rule in rules.filter(|r| later || !r.group.later) {
+                let Some(captures) = rule.pattern.matches(said, core.clone(), &words) else { continue };
                 match self.made(rule.group, captures, said) {
                     Some(calls @ Understood::Calls(_)) => return Some(calls),
                     made => other = other.or(made),

@@ -4,12 +4,12 @@
 //! after, `<slot=argument>` for another, `@name` a named piece of the grammar. A pattern matches only if it explains
 //! every word.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::grammar;
-use super::said::{Said, Vocabulary};
+use super::said::{Said, Vocabulary, WordSet};
 use super::slots::{Slot, Value};
 
 /// Named pieces inside each other at most this deep.
@@ -21,8 +21,10 @@ pub(super) type Captures = Vec<(&'static str, Value)>;
 pub(super) struct Pattern {
     nodes: Vec<Node>,
     /// The words that it can begin and end with; `None` where that can be any.
-    first: Option<BTreeSet<u32>>,
-    last: Option<BTreeSet<u32>>,
+    first: Option<WordSet>,
+    last: Option<WordSet>,
+    /// It cannot match where of one of these sets no word was said.
+    needed: Vec<WordSet>,
 }
 
 type Alternatives = Arc<[Vec<Node>]>;
@@ -47,7 +49,7 @@ impl Compiler {
     pub(super) fn pattern(&mut self, text: &'static str) -> Option<Pattern> {
         let nodes = vec![Node::Any(self.piece(text, 0)?)];
         let (first, last) = (edge(&nodes, false), edge(&nodes, true));
-        Some(Pattern { nodes, first, last })
+        Some(Pattern { first, last, needed: needed(&nodes), nodes })
     }
 
     fn piece(&mut self, text: &'static str, depth: usize) -> Option<Alternatives> {
@@ -123,8 +125,8 @@ fn symbols(text: &'static str) -> Vec<&'static str> {
 }
 
 /// The words that can stand at the beginning of `nodes`, or at their end.
-fn edge(nodes: &[Node], last: bool) -> Option<BTreeSet<u32>> {
-    let mut words = BTreeSet::new();
+fn edge(nodes: &[Node], last: bool) -> Option<WordSet> {
+    let mut words = WordSet::default();
     (edge_of(nodes, last, &mut words) == Edge::Known).then_some(words)
 }
 
@@ -137,7 +139,7 @@ enum Edge {
     Open,
 }
 
-fn edge_of(nodes: &[Node], last: bool, words: &mut BTreeSet<u32>) -> Edge {
+fn edge_of(nodes: &[Node], last: bool, words: &mut WordSet) -> Edge {
     let mut order: Vec<&Node> = nodes.iter().collect();
     if last {
         order.reverse();
@@ -163,13 +165,46 @@ fn edge_of(nodes: &[Node], last: bool, words: &mut BTreeSet<u32>) -> Edge {
     Edge::Empty
 }
 
+/// For each part that cannot be left out, the words of which one must stand there.
+fn needed(nodes: &[Node]) -> Vec<WordSet> {
+    let mut all = Vec::new();
+    for node in nodes {
+        match node {
+            Node::Slot(..) => {}
+            Node::Word(w) => {
+                let mut one = WordSet::default();
+                one.insert(*w);
+                all.push(one);
+            }
+            Node::Any(alternatives) => {
+                let mut each: Vec<Vec<WordSet>> = alternatives.iter().map(|a| needed(a)).collect();
+                if let [only] = each.as_mut_slice() {
+                    all.append(only);
+                    continue;
+                }
+                let smallest: Option<Vec<&WordSet>> = each.iter().map(|a| a.iter().min_by_key(|s| s.len())).collect();
+                let mut any = WordSet::default();
+                if let Some(smallest) = smallest {
+                    smallest.into_iter().for_each(|s| any.add(s));
+                    all.push(any);
+                }
+            }
+        }
+    }
+    all
+}
+
 impl Pattern {
-    /// What the slots took, where the pattern explains all of `range`.
-    pub(super) fn matches(&self, said: &Said<'_>, range: Range<usize>) -> Option<Captures> {
-        let fits = |edge: &Option<BTreeSet<u32>>, at: usize| {
-            edge.as_ref().is_none_or(|words| words.contains(&said.numbers[at]))
-        };
-        if range.is_empty() || !fits(&self.first, range.start) || !fits(&self.last, range.end - 1) {
+    /// Whether it may match something that begins with `word`.
+    pub(super) fn begins_with(&self, word: u32) -> bool {
+        self.first.as_ref().is_none_or(|words| words.contains(word))
+    }
+
+    /// What the slots took, where the pattern explains all of `range`, whose words are `words`.
+    pub(super) fn matches(&self, said: &Said<'_>, range: Range<usize>, words: &WordSet) -> Option<Captures> {
+        let last = *said.numbers[range.clone()].last()?;
+        let fits = self.last.as_ref().is_none_or(|words| words.contains(last));
+        if !fits || !self.needed.iter().all(|needed| needed.meets(words)) {
             return None;
         }
         let mut captures = Vec::new();

@@ -5,6 +5,8 @@ use std::ops::Range;
 use crate::tools::number::is_number_word;
 use crate::tools::text::Token;
 
+/// Politer than that is nobody, on either side.
+const WRAPPINGS_MAX: usize = 8;
 /// As often as something is said for emphasis.
 const UNDOUBLED_MAX: usize = 8;
 
@@ -194,7 +196,7 @@ fn reach(limit: usize, steps: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
     let mut next = 0;
     while let Some(&at) = found.get(next) {
         for n in steps(at) {
-            if at + n < limit && !found.contains(&(at + n)) {
+            if found.len() < WRAPPINGS_MAX && at + n < limit && !found.contains(&(at + n)) {
                 found.push(at + n);
             }
         }

@@ -18,9 +18,44 @@ impl Vocabulary {
         *self.0.entry(word).or_insert(next)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Zero for what is no word of the grammar.
     fn lookup(&self, word: &str) -> u32 {
         self.0.get(word).copied().unwrap_or_default()
+    }
+}
+
+/// A set of numbered words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct WordSet(Vec<u64>);
+
+impl WordSet {
+    pub(super) fn insert(&mut self, word: u32) {
+        let at = word as usize / 64;
+        if self.0.len() <= at {
+            self.0.resize(at + 1, 0);
+        }
+        self.0[at] |= 1 << (word % 64);
+    }
+
+    pub(super) fn contains(&self, word: u32) -> bool {
+        self.0.get(word as usize / 64).is_some_and(|bits| bits >> (word % 64) & 1 == 1)
+    }
+
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(a, b)| a & b != 0)
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.resize(self.0.len().max(other.0.len()), 0);
+        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
+    }
+
+    pub(super) fn len(&self) -> u32 {
+        self.0.iter().map(|bits| bits.count_ones()).sum()
     }
 }
 
@@ -59,6 +94,13 @@ impl<'a> Said<'a> {
     /// The plain words in `range`.
     pub(super) fn plain(&self, range: Range<usize>) -> String {
         self.words[range].join(" ")
+    }
+
+    /// The words in `range` as a set.
+    pub(super) fn set(&self, range: Range<usize>) -> WordSet {
+        let mut set = WordSet::default();
+        self.numbers[range].iter().for_each(|w| set.insert(*w));
+        set
     }
 
     /// Whether a comma follows the word at `i`.

@@ -55,6 +55,7 @@ pub(super) const RULES: &[Group] = &[
             "(raise|lower|increase|reduce|decrease|drop|set|change) (it|that) to <percent>",
             "volume level [to|at] <percent>",
             "[set|go|give me|play at|speak at] [to|at] <percent> volume",
+            "[set|turn|put|change|limit|keep] @volume [to|at] (no more than|at most|a maximum of|not more than) <percent>",
             "<percent> volume",
             "(up|down|louder|quieter) to <percent>",
             "[@volume] (up|down) to <percent>",

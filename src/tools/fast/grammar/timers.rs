@@ -185,6 +185,8 @@ pub(super) const RULES: &[Group] = &[
     ]),
     group("set_timer", &[
         "@set [<few>] timers [@for] <durations>",
+            // What is often heard.
+            "set [a|the] time for <duration>",
         "timers for <durations>",
     ]),
     group("set_timer", &[
