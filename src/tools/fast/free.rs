@@ -186,9 +186,21 @@ fn split(said: &Said<'_>, all: Range<usize>) -> Option<Value> {
     items.push(from..all.end);
     // "Bread, and butter": nothing stands between the two signs.
     items.retain(|r| !r.is_empty());
-    let fine = |r: &Range<usize>| r.len() <= ITEM_MAX && !(r.len() == 1 && POINTING.contains(&word(r.start)));
+    let fine = |r: &Range<usize>| r.len() <= ITEM_MAX && is_item(&said.words[r.clone()]);
     (items.len() <= ITEMS_MAX && items.iter().all(fine))
         .then(|| Value::Each(items.into_iter().map(Value::Written).collect()))
+}
+
+/// Whether it can be meant as a thing: not as one said before, nor as all but one, nor with another list.
+fn is_item(t: &[String]) -> bool {
+    let words: Vec<&str> = t.iter().map(String::as_str).collect();
+    let pointing = match words[..] {
+        [one] => POINTING.contains(&one),
+        ["the", "first" | "second" | "third" | "last" | "next" | "other" | "same", ..] if words.len() == 3 => true,
+        ["everything" | "anything" | "but" | "not" | "except", ..] => true,
+        _ => false,
+    };
+    !pointing && !words.iter().any(|w| matches!(*w, "list" | "lists" | "except"))
 }
 
 /// Which "and"s belong to a thing's name.

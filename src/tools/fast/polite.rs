@@ -154,6 +154,8 @@ pub(super) fn drop_hesitation(t: &mut Vec<Token>) {
     let mut kept: Vec<Token> = Vec::with_capacity(t.len());
     for token in t.drain(..) {
         match kept.last_mut() {
+            // "Remind me to say please."
+            Some(last) if token.text == "please" && matches!(last.text.as_str(), "say" | "saying") => kept.push(token),
             // "Milk, um, bread": the comma stays.
             Some(last) if HESITATION.contains(&token.text.as_str()) => last.comma |= token.comma,
             None if HESITATION.contains(&token.text.as_str()) => {}

@@ -68,7 +68,8 @@ pub(super) fn like(utterance: &str) -> Option<String> {
         let other = self::key(command);
         let apart = strsim::levenshtein(&key, &other);
         let near = strsim::normalized_levenshtein(&letters, &joined(command));
-        if apart * KEY_SHARE > other.len() || near < LETTERS_MIN {
+        let begins = key.chars().next() == other.chars().next();
+        if !begins || apart * KEY_SHARE > other.len() || near < LETTERS_MIN {
             continue;
         }
         let score = near - apart as f64 / other.len().max(1) as f64;
@@ -82,7 +83,7 @@ pub(super) fn like(utterance: &str) -> Option<String> {
 /// Of so many sounds one may differ.
 const KEY_SHARE: usize = 7;
 /// The least share of letters that must agree.
-const LETTERS_MIN: f64 = 0.6;
+const LETTERS_MIN: f64 = 0.78;
 
 fn joined(line: &str) -> String {
     line.chars().filter(|c| c.is_alphanumeric()).collect()

@@ -153,16 +153,21 @@ fn misheard_commands_are_recognised_but_not_run() {
 fn it_is_quick() {
     let long = "could you remind me to call the plumber and the electrician and the roofer and the painter and the \
                 carpenter and the gardener and the very nice cleaner at nine tomorrow";
-    for said in [long, "add a b c d e f g h i and j k l m and n o p and q r s t and u v w to x y z", "and and and and"]
+    let polite = "please yes okay now hey could you please and then now yes okay stop and okay now please hey could \
+                  you then no yes okay stop and now then please";
+    for said in
+        [long, polite, "add a b c d e f g h i and j k l m and n o p and q r s t and u v w to x y z", "and and and and"]
     {
-        let start = std::time::Instant::now();
-        for _ in 0..20 {
+        // The quickest of many: the machine may have other things to do.
+        let times = (0..30).map(|_| {
+            let start = std::time::Instant::now();
             let _ = fast().understand(said);
-        }
-        let each = start.elapsed() / 20;
-        println!("{each:?} for {said:?}");
+            start.elapsed()
+        });
+        let quickest = times.min().unwrap_or_default();
+        println!("{quickest:?} for {said:?}");
         // A debug build is slower by far.
-        assert!(cfg!(debug_assertions) || each.as_micros() < 3000, "{each:?}");
+        assert!(cfg!(debug_assertions) || quickest.as_micros() <= 1000, "{quickest:?}");
     }
 }
 
@@ -172,7 +177,8 @@ fn tools_that_are_not_offered_are_not_called() {
     let fast = Fast::new(&some);
     assert_eq!(fast.interpret("Mute."), None);
     assert!(fast.interpret("Stop.").is_some());
-    assert_eq!(Fast::new(&[]).interpret("Stop."), None);
+    assert_eq!(Fast::new(&[]).understand("Stop."), Understood::Nothing);
+    assert_eq!(Fast::new(&[]).sounds_like("can sell timers"), None);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::said::Said;
 use super::slots::Value;
+use crate::tools::number::is_number_word;
 use crate::tools::reading::{Clock, Day, When};
 use crate::tools::{calendar, moment};
 
@@ -15,6 +16,9 @@ const LEADS: &[&str] = &[
 ];
 const TAILS: &[&str] =
     &["am", "pm", "o'clock", "now", "later", "morning", "evening", "afternoon", "tonight", "tomorrow"];
+
+/// Without any of the leads a time can begin with these, and with numbers.
+const BARE: &[&str] = &["a", "an", "half", "quarter", "noon", "midnight"];
 
 /// A delay, a time of day, or a day.
 pub(super) fn moment(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
@@ -29,6 +33,11 @@ pub(super) fn moment(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Valu
 
 /// The same behind free text: "episode seven" and "ten minutes" belong to the text.
 pub(super) fn tail(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
+    let first = said.words[left.start].as_str();
+    // Most words of a text begin no time.
+    if !LEADS.contains(&first) && !BARE.contains(&first) && !is_number_word(first) {
+        return None;
+    }
     let (n, value) = moment(said, left.clone())?;
     let words = &said.words[left.start..left.start + n];
     let told = LEADS.contains(&words[0].as_str()) || TAILS.contains(&words[n - 1].as_str()) || words[0].contains(':');
@@ -37,8 +46,15 @@ pub(super) fn tail(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)
 
 /// A time of day, with or without a day.
 pub(super) fn clock(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
-    match moment::take(&said.words[left])? {
-        (When::At(clock), n) => Some((n, timed(&clock)?)),
+    let t = &said.words[left];
+    let (mut when, mut n) = moment::take(t)?;
+    // "At seven Monday to Friday": the day belongs to the days.
+    let day = n > 1 && WEEKDAYS.contains(&t[n - 1].as_str());
+    if day && t.get(n).is_some_and(|w| matches!(w.as_str(), "to" | "through" | "until")) {
+        (when, n) = moment::take(&t[..n - 1])?;
+    }
+    match when {
+        When::At(clock) => Some((n, timed(&clock)?)),
         _ => None,
     }
 }
@@ -65,6 +81,10 @@ pub(super) fn date(t: &[String]) -> Option<(usize, Value)> {
 /// "weekdays", "every day", "on Mondays and Thursdays": days that come again.
 pub(super) fn days(t: &[String]) -> Option<(usize, Value)> {
     let word = |i: usize| t.get(i).map_or("", String::as_str);
+    let from = usize::from(matches!(word(0), "from" | "on"));
+    if word(from) == "monday" && matches!(word(from + 1), "to" | "through" | "until") && word(from + 2) == "friday" {
+        return Some((from + 3, Value::Text("weekdays".to_owned())));
+    }
     let every = matches!(word(0), "every" | "each");
     let mut i = usize::from(every || word(0) == "on");
     let fixed = match (every, word(i)) {

@@ -35,10 +35,7 @@ pub(super) const RULES: &[Group] = &[
     ),
     group(
         "set_alarm",
-        &[
-            "[@ring] [@a] weekday alarm [@at] <clock>",
-            "[@ring] [@a] alarm [@at] <clock> (during the week|monday (to|through) friday|from monday to friday)",
-        ],
+        &["[@ring] [@a] weekday alarm [@at] <clock>", "[@ring] [@a] alarm [@at] <clock> during the week"],
     )
     .with(&[("day", Fixed::Text("weekdays"))]),
     group("set_alarm", &["[@ring] [@a] weekend alarm [@at] <clock>"]).with(&[("day", Fixed::Text("weekends"))]),
@@ -101,6 +98,7 @@ pub(super) const RULES: &[Group] = &[
             "(i|we) (do not|no longer) need @the alarm (at|for|on) <moment> [@anymore]",
         ],
     ),
+    group("cancel_alarm", &["@cancel [@the] (weekday|weekdays) alarm"]).with(&[("time", Fixed::Text("weekdays"))]),
     group("cancel_alarm", &["@cancel tomorrow's alarm", "@cancel [@the] alarm tomorrow"])
         .with(&[("time", Fixed::Text("tomorrow"))]),
     group(

@@ -84,7 +84,7 @@ pub(super) const RULES: &[Group] = &[
         "get_date",
         &[
             "(what|which) @which-day (is it|is|will it be|will be|it is|was it|was|it will be) [on|in] <date>",
-            "what is the @which-day [on|of|for] <date>",
+            "what (is|was|will be) the @which-day [on|of|for] <date>",
             "(the|what is the) @which-day <date> [is]",
             "(on what|on which|what|which) @which-day (is|does|will|was|did) <date> [fall|be|on|fall on|land on]",
             "when (is|was) <date> [this year]",

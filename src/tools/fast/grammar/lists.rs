@@ -28,6 +28,9 @@ pub(super) const RULES: &[Group] = &[
             "<items> (goes|go|should go|belongs|belong) on <list>",
         ],
     ),
+    // "… and eggs to my shopping list".
+    group("add_to_list", &["<items> (to|onto) <list>"]).later(),
+    group("remove_from_list", &["<items> (from|off) <list>"]).later(),
     group(
         "remove_from_list",
         &[

@@ -67,9 +67,9 @@ pub(super) const RULES: &[Group] = &[
     group(
         "cancel_reminder",
         &[
-            "@cancel @reminder-of (to|about|that|of|for) <text>",
+            "@cancel @reminder-of (to|about|that|of) <text>",
             "@cancel [@the] <label=text> reminder",
-            "(i|we) (do not|no longer) need @the reminder (to|about|that|of|for) <text>",
+            "(i|we) (do not|no longer) need @the reminder (to|about|that|of) <text>",
         ],
     ),
     group(

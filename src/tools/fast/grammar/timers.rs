@@ -116,6 +116,8 @@ pub(super) const RULES: &[Group] = &[
             "(turn|switch|shut) @a-timer off",
             "(i|we) (do not|no longer) need @a-timer [anymore|any more|any longer]",
             "no more <label> timer",
+            "call off @a-timer",
+            "call @a-timer off",
         ]),
     group("timer_status", &[
             "how (long|much time|much longer|much|many minutes|many seconds|many hours) [time] (is|are|is there|are there|do i have|do we have|have i got|have we got|does it have|has it got|have i) [still] [@left] (on|for|with|in|until) @a-timer [ends]",
