@@ -33,6 +33,7 @@ mod listener;
 #[cfg(feature = "voice")]
 mod loudness;
 mod mind;
+#[cfg(feature = "voice")]
 mod notice;
 #[cfg(feature = "voice")]
 mod queue;

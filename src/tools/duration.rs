@@ -20,6 +20,12 @@ pub(super) fn duration(t: &[String]) -> Option<(u64, usize)> {
 
 /// As [`duration`], of at most `max_s` seconds.
 pub(super) fn within(t: &[String], max_s: u64) -> Option<(u64, usize)> {
+    let (seconds, n) = length(t)?;
+    (1.0..=max_s as f64).contains(&seconds).then_some((seconds as u64, n))
+}
+
+/// The longest duration at the start of `t`, whatever its length: whole seconds and how many tokens it takes.
+pub(super) fn length(t: &[String]) -> Option<(f64, usize)> {
     let mut total = 0.0;
     let mut smallest = f64::INFINITY;
     let mut i = 0;
@@ -38,8 +44,7 @@ pub(super) fn within(t: &[String], max_s: u64) -> Option<(u64, usize)> {
             i += n;
         }
     }
-    let seconds = total.round();
-    (i > 0 && (1.0..=max_s as f64).contains(&seconds)).then_some((seconds as u64, i))
+    (i > 0).then_some((total.round(), i))
 }
 
 /// One quantity and its unit: value, seconds per unit, tokens.
@@ -93,6 +98,8 @@ fn part(t: &[String]) -> Option<(f64, f64, usize)> {
 fn trailing(t: &[String], unit_s: f64) -> Option<(f64, usize)> {
     if let Some((f, n)) = fraction(t)
         && t.get(n).is_none_or(|w| unit(w).is_none())
+        // "Ten minutes and half an hour" are two durations.
+        && !(is(t, n, &["a", "an"]) && t.get(n + 1).is_some_and(|w| unit(w).is_some()))
     {
         return Some((f * unit_s, n));
     }
@@ -207,6 +214,7 @@ mod tests {
             "0 minutes",
             "ten minutes ago",
             "1000 days",
+            "two weeks",
             "minutes ten",
             "-5 minutes",
             "5-10 minutes",

@@ -76,56 +76,102 @@ const SPELLED: &[(&str, &str)] = &[
     ("ok", "okay"),
 ];
 
+/// A plain lowercase word, number or sign, and where it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token {
+    pub(super) text: String,
+    /// Byte range in the text. The words of a contraction ("don't": "do", "not") share it.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Whether a comma or a colon follows.
+    pub(super) comma: bool,
+}
+
+/// The texts of [`located`].
+pub(super) fn tokens(text: &str) -> Vec<String> {
+    located(text).into_iter().map(|t| t.text).collect()
+}
+
 /// Lowercase words, numbers and signs of `text`, punctuation gone.
 ///
 /// `10-minute` and `1h30` fall apart at the seams, `1,000` becomes `1000`, `%` becomes `percent`; `7:30`, `2.5` and
-/// `9/11` stay whole; `-` survives only before a number.
-pub(super) fn tokens(text: &str) -> Vec<String> {
-    let text: String =
-        text.to_lowercase().replace(['\u{2018}', '\u{2019}', '`'], "'").replace("p.m.", "pm").replace("a.m.", "am");
-    let chars: Vec<char> = text.chars().collect();
-    let mut out: Vec<String> = Vec::new();
+/// `9/11` stay whole; `-` survives only before a number; `p.m.` and `P M` become `pm`.
+pub(super) fn located(text: &str) -> Vec<Token> {
+    let at: Vec<usize> = text.char_indices().map(|(i, _)| i).chain([text.len()]).collect();
+    let chars: Vec<char> = text.chars().map(plain).collect();
+    let mut out: Vec<Token> = Vec::new();
     let mut i = 0;
     while i < chars.len() {
         let c = chars[i];
         let start = i;
+        i += 1;
+        let mut push = |text: String, end: usize| {
+            out.push(Token { text, start: at[start], end: at[end], comma: false });
+        };
         if c.is_ascii_digit() {
-            i += 1;
             while i < chars.len() && (chars[i].is_ascii_digit() || joins_digits(&chars, i)) {
                 i += 1;
             }
-            out.push(chars[start..i].iter().filter(|&&c| c != ',').collect());
-        } else if c.is_alphabetic() || (c == '\'' && chars.get(i + 1).is_some_and(|c| c.is_alphabetic())) {
-            i += 1;
+            push(chars[start..i].iter().filter(|&&c| c != ',').collect(), i);
+        } else if let Some(end) = half_of_day(&chars, start) {
+            i = end;
+            push(format!("{}m", c.to_ascii_lowercase()), i);
+        } else if c.is_alphabetic() || (c == '\'' && is_letter(&chars, i)) {
             while i < chars.len() && (chars[i].is_alphabetic() || (chars[i] == '\'' && is_letter(&chars, i + 1))) {
                 i += 1;
             }
-            let word: String = chars[start..i].iter().collect();
-            push_word(&mut out, &word);
+            let word = chars[start..i].iter().collect::<String>().to_lowercase();
+            for word in SPELLED.iter().find(|(from, _)| *from == word).map_or(word.as_str(), |(_, to)| to).split(' ') {
+                push(word.to_owned(), i);
+            }
         } else {
-            i += 1;
             match c {
-                '%' => out.push("percent".to_owned()),
-                '&' => out.push("and".to_owned()),
-                '+' | '=' | '^' | '/' | '*' | '(' | ')' => out.push(c.to_string()),
-                '×' => out.push("*".to_owned()),
-                '÷' => out.push("/".to_owned()),
-                '-' | '−' | '–' if starts_number(&chars, i) => out.push("-".to_owned()),
+                '%' => push("percent".to_owned(), i),
+                '&' => push("and".to_owned(), i),
+                '+' | '=' | '^' | '/' | '*' | '(' | ')' => push(c.to_string(), i),
+                '×' => push("*".to_owned(), i),
+                '÷' => push("/".to_owned(), i),
+                '-' | '−' | '–' if starts_number(&chars, i) => push("-".to_owned(), i),
                 // Money, mail addresses and the like must not look like plain words.
                 '$' | '€' | '£' | '@' | '#' | '_' | '\\' | '<' | '>' | '{' | '}' | '[' | ']' | '|' | '~' => {
-                    out.push(c.to_string());
+                    push(c.to_string(), i);
+                }
+                ',' | ':' => {
+                    if let Some(last) = out.last_mut() {
+                        last.comma = true;
+                    }
                 }
                 _ => {}
             }
         }
     }
+    spelled_halves_of_day(&mut out);
     out
 }
 
-fn push_word(out: &mut Vec<String>, word: &str) {
-    match SPELLED.iter().find(|(from, _)| *from == word) {
-        Some((_, to)) => out.extend(to.split(' ').map(str::to_owned)),
-        None => out.push(word.to_owned()),
+/// One sign for all forms of the apostrophe.
+fn plain(c: char) -> char {
+    if matches!(c, '\u{2018}' | '\u{2019}' | '`') { '\'' } else { c }
+}
+
+/// Where "a.m." or "p.m." at `i` ends.
+fn half_of_day(chars: &[char], i: usize) -> Option<usize> {
+    let first = matches!(chars[i], 'a' | 'A' | 'p' | 'P') && (i == 0 || !chars[i - 1].is_alphabetic());
+    let rest = chars.get(i + 1) == Some(&'.') && matches!(chars.get(i + 2), Some('m' | 'M'));
+    (first && rest && !is_letter(chars, i + 3)).then(|| i + 3 + usize::from(chars.get(i + 3) == Some(&'.')))
+}
+
+/// "Nine A M" is "nine am".
+fn spelled_halves_of_day(out: &mut Vec<Token>) {
+    let mut i = 1;
+    while i + 1 < out.len() {
+        let time = super::number::is_number_word(&out[i - 1].text) || out[i - 1].text == "o'clock";
+        if time && matches!(out[i].text.as_str(), "a" | "p") && out[i + 1].text == "m" {
+            let m = out.remove(i + 1);
+            out[i].text.push('m');
+            (out[i].end, out[i].comma) = (m.end, m.comma);
+        }
+        i += 1;
     }
 }
 
@@ -165,5 +211,15 @@ mod tests {
         assert_eq!(t("5-3, 9/11, -4, 10 - 2"), "5 - 3 9/11 - 4 10 - 2");
         assert_eq!(t(""), "");
         assert_eq!(t("'' ' ... $5"), "$ 5");
+        assert_eq!(t("Nine A M, ten p.m. and 5 P.M"), "nine am ten pm and 5 pm");
+    }
+
+    #[test]
+    fn tokens_know_where_they_stood() {
+        let text = "Don’t add Ben & Jerry’s, 1,000 things.";
+        let said: Vec<&str> = located(text).iter().map(|t| &text[t.start..t.end]).collect();
+        assert_eq!(said, ["Don’t", "Don’t", "add", "Ben", "&", "Jerry’s", "1,000", "things"]);
+        let commas: Vec<bool> = located("a, b: c d").iter().map(|t| t.comma).collect();
+        assert_eq!(commas, [true, true, false, false]);
     }
 }

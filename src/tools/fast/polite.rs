@@ -3,6 +3,12 @@
 use std::ops::Range;
 
 use crate::tools::number::is_number_word;
+use crate::tools::text::Token;
+
+/// Politer than that is nobody, on either side.
+const WRAPPINGS_MAX: usize = 8;
+/// As often as something is said for emphasis.
+const UNDOUBLED_MAX: usize = 8;
 
 /// Removed anywhere.
 const HESITATION: &[&str] = &["um", "umm", "uh", "uhm", "er", "erm", "hmm", "mm", "please", "kindly"];
@@ -141,16 +147,31 @@ const ENDINGS: &[&str] = &[
 ];
 
 /// Takes out hesitation and stutter ("the the timer"); numbers may be repeated.
-pub(super) fn drop_hesitation(t: &mut Vec<String>) {
-    t.retain(|w| !HESITATION.contains(&w.as_str()));
-    t.dedup_by(|a, b| a == b && a.chars().all(char::is_alphabetic) && !is_number_word(a));
+pub(super) fn drop_hesitation(t: &mut Vec<Token>) {
+    let stutters = |a: &Token, b: &Token| {
+        a.text == b.text && !b.comma && a.text.chars().all(char::is_alphabetic) && !is_number_word(&a.text)
+    };
+    let mut kept: Vec<Token> = Vec::with_capacity(t.len());
+    for token in t.drain(..) {
+        match kept.last_mut() {
+            // "Remind me to say please."
+            Some(last) if token.text == "please" && matches!(last.text.as_str(), "say" | "saying") => kept.push(token),
+            // "Milk, um, bread": the comma stays.
+            Some(last) if HESITATION.contains(&token.text.as_str()) => last.comma |= token.comma,
+            None if HESITATION.contains(&token.text.as_str()) => {}
+            Some(last) if stutters(&token, last) => *last = token,
+            _ => kept.push(token),
+        }
+    }
+    *t = kept;
 }
 
 /// "Stop! Stop!" asks for one thing.
-pub(super) fn undouble(t: &mut Vec<String>) {
-    for times in [2, 3, 4] {
+pub(super) fn undouble(t: &mut Vec<Token>) {
+    let same = |a: &[Token], b: &[Token]| a.iter().map(|t| &t.text).eq(b.iter().map(|t| &t.text));
+    for times in 2..=UNDOUBLED_MAX {
         let n = t.len() / times;
-        if n > 0 && t.len() == n * times && t.chunks(n).all(|c| c == &t[..n]) {
+        if n > 0 && t.len() == n * times && t.chunks(n).all(|c| same(c, &t[..n])) {
             t.truncate(n);
             return;
         }
@@ -177,7 +198,7 @@ fn reach(limit: usize, steps: impl Fn(usize) -> Vec<usize>) -> Vec<usize> {
     let mut next = 0;
     while let Some(&at) = found.get(next) {
         for n in steps(at) {
-            if at + n < limit && !found.contains(&(at + n)) {
+            if found.len() < WRAPPINGS_MAX && at + n < limit && !found.contains(&(at + n)) {
                 found.push(at + n);
             }
         }

