@@ -19,6 +19,7 @@ mod calc;
 mod calendar;
 mod clock;
 mod command;
+mod convert;
 mod duration;
 mod exec;
 pub mod fast;
@@ -199,6 +200,7 @@ pub struct Registry {
     clock: Clock,
     zone: jiff::tz::TimeZone,
     timers: Timers,
+    jokes: builtin::Jokes,
 }
 
 impl Registry {
@@ -235,7 +237,8 @@ impl Registry {
             shown.push(command.schema());
         }
         let timers = Timers::open(state_dir, clock.clone());
-        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, timers })
+        let jokes = builtin::Jokes::new(clock.wall().as_nanosecond() as u64);
+        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, timers, jokes })
     }
 
     /// Every tool, in an order that does not change.

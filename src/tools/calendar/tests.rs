@@ -82,7 +82,10 @@ fn days_in_many_words() {
         ("99/99/2026", ""),
         ("three weeks", ""),
         ("soon", ""),
-        ("december", ""),
+        ("december", "2026-12-01"),
+        ("next year", "2027-01-01"),
+        ("next month", "2026-12-01"),
+        ("the weekend", "2026-12-05"),
         ("mother's day", ""),
         ("", ""),
     ] {
