@@ -299,6 +299,15 @@ fn weekday(t: &[String]) -> Option<(Day, usize)> {
         };
         return Some((day, n));
     }
+    for (phrase, day) in [
+        ("next week", Day::WeekdayOfNextWeek(days)),
+        ("of next week", Day::WeekdayOfNextWeek(days)),
+        ("this week", Day::Weekday(days)),
+    ] {
+        if let Some(k) = begins(&t[n..], phrase) {
+            return Some((day, n + k));
+        }
+    }
     // The date says it better than the day of the week.
     Some(match calendar_date(&t[n..]) {
         Some((Day::OfMonth(day), k)) => (Day::WeekdayOfMonth { weekday: days, day }, n + k),

@@ -20,6 +20,7 @@ fn days_in_many_words() {
         ("on Saturday", "2026-12-05"),
         ("next Friday", "2026-12-04"),
         ("next Sunday", "2026-12-06"),
+        ("Tuesday of next week", "2026-12-01"),
         ("last Sunday", "2026-11-22"),
         ("last Friday", "2026-11-27"),
         ("the 24th of December", "2026-12-24"),
