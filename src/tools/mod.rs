@@ -20,6 +20,7 @@ mod calc;
 mod calendar;
 mod clock;
 mod command;
+mod convert;
 mod duration;
 mod exec;
 pub mod expected;
@@ -218,6 +219,7 @@ pub struct Registry {
     clock: Clock,
     zone: jiff::tz::TimeZone,
     agenda: Agenda,
+    jokes: builtin::Jokes,
 }
 
 impl Registry {
@@ -256,6 +258,7 @@ impl Registry {
             shown.push(command.schema(&settings.names));
         }
         let agenda = Agenda::open(state_dir, clock.clone(), zone.clone(), settings.clock_24h)?;
+        let jokes = builtin::Jokes::new(clock.wall().as_nanosecond() as u64);
         Ok(Self {
             settings: settings.clone(),
             schemas,
@@ -266,6 +269,7 @@ impl Registry {
             clock,
             zone,
             agenda,
+            jokes,
         })
     }
 
