@@ -5,6 +5,12 @@ const DEPTH_MAX: u32 = 32;
 /// Longest expression.
 const CHARS_MAX: usize = 200;
 
+/// Numbers from here on are too large to say, and their last digits uncertain.
+const LARGEST: f64 = 1e15;
+
+/// What binary arithmetic makes of a decimal result is off by less than this part of it.
+const NOISE: f64 = 1e-12;
+
 /// Why there is no result, as a sentence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Trouble {
@@ -31,15 +37,58 @@ pub(super) fn evaluate(expression: &str) -> Result<f64, Trouble> {
     finite(v)
 }
 
-/// A result without binary rounding noise: at most 10 significant digits.
+/// A result without binary rounding noise: whole, or of at most 12 significant digits.
 pub(super) fn tidy(v: f64) -> f64 {
-    if v == 0.0 || v.abs() >= 1e15 {
-        return v;
+    if v.fract() == 0.0 || v.abs() >= LARGEST {
+        return if v == 0.0 { 0.0 } else { v };
     }
-    let places = 9 - v.abs().log10().floor() as i32;
+    let places = 11 - v.abs().log10().floor() as i32;
     let scale = 10f64.powi(places.clamp(-15, 300));
     let t = (v * scale).round() / scale;
     if t == 0.0 { 0.0 } else { t }
+}
+
+/// A result for the ear: "96", "1,024", "about 33.33", "about 0.333". What has at most three decimals is said as it is;
+/// anything else is rounded to two, and below 1 to three digits. `None` for what is too large to say.
+pub(super) fn told(v: f64) -> Option<String> {
+    if !v.is_finite() || v.abs() >= LARGEST {
+        return None;
+    }
+    let exact = round(v, 3);
+    if (v - exact).abs() <= v.abs() * NOISE {
+        return Some(grouped(exact));
+    }
+    if v.abs() < 1e-6 {
+        return Some("less than a millionth".to_owned());
+    }
+    let places = if v.abs() >= 1.0 { 2 } else { 2 - v.abs().log10().floor() as i32 };
+    Some(format!("about {}", grouped(round(v, places))))
+}
+
+fn round(v: f64, places: i32) -> f64 {
+    let scale = 10f64.powi(places);
+    let rounded = (v * scale).round() / scale;
+    // Minus nothing is nothing.
+    if rounded == 0.0 { 0.0 } else { rounded }
+}
+
+/// Thousands apart: 1,234,567.5.
+fn grouped(v: f64) -> String {
+    let text = v.to_string();
+    let (sign, text) = text.strip_prefix('-').map_or(("", text.as_str()), |rest| ("-", rest));
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    let mut out = sign.to_owned();
+    for (i, digit) in whole.chars().enumerate() {
+        if i > 0 && (whole.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    if !decimals.is_empty() {
+        out.push('.');
+        out += decimals;
+    }
+    out
 }
 
 struct Parser<'a> {
@@ -227,10 +276,39 @@ mod tests {
         }
     }
 
+    #[test]
+    fn results_for_the_ear() {
+        for (v, wanted) in [
+            (96.0, "96"),
+            (2.5, "2.5"),
+            (0.125, "0.125"),
+            (100.0 / 3.0, "about 33.33"),
+            (-100.0 / 3.0, "about -33.33"),
+            (2.0 / 3.0, "about 0.667"),
+            (1.0 / 128.0, "about 0.00781"),
+            (2f64.sqrt(), "about 1.41"),
+            (0.1 + 0.2, "0.3"),
+            (1024.0, "1,024"),
+            (1609.344, "1,609.344"),
+            (1_234_567.891_2, "about 1,234,567.89"),
+            (-1000.0, "-1,000"),
+            (999.0, "999"),
+            (80_779_853_376.0, "80,779,853,376"),
+            (1e12, "1,000,000,000,000"),
+            (1e-9, "less than a millionth"),
+            (0.0, "0"),
+            (-0.0, "0"),
+        ] {
+            assert_eq!(told(v).as_deref(), Some(wanted));
+        }
+        assert_eq!((told(1e15), told(f64::NAN), told(f64::INFINITY)), (None, None, None));
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_it_panic(e in "[-0-9+*/^%().√sqrt x,]{0,220}", any in "\\PC{0,60}") {
             let _ = evaluate(&e).map(tidy);
+            let _ = evaluate(&e).map(told);
             let _ = evaluate(&any);
         }
     }

@@ -7,8 +7,8 @@ use super::text::tokens;
 
 mod english;
 
-pub(super) use english::take;
-use english::{HOLIDAYS, MONTHS, WEEKDAYS};
+use english::{HOLIDAYS, MONTHS, WEEKDAYS, whole};
+pub(super) use english::{holiday_name, take};
 
 /// A day as it was said; which date it is depends on today.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,12 +68,15 @@ impl Feast {
 /// The day that all of `text` names: "tomorrow", "next Friday", "the 24th of December", "in three weeks", "Easter 2027".
 pub(super) fn parse(text: &str) -> Option<Day> {
     let t = tokens(text);
-    let (day, n) = take(&t)?;
-    (n == t.len()).then_some(day)
+    match take(&t) {
+        Some((day, n)) if n == t.len() => Some(day),
+        _ => whole(&t),
+    }
 }
 
 /// The date that all of `text` names.
-pub(super) fn day(text: &str, today: Date) -> Option<Date> {
+#[cfg(test)]
+fn day(text: &str, today: Date) -> Option<Date> {
     date(parse(text)?, today)
 }
 
@@ -211,12 +214,8 @@ fn ordinal(n: u8) -> String {
 
 /// "November 30", with the year where it is another than `today`'s.
 pub(super) fn spoken(date: Date, today: Date) -> String {
-    let month = date.strftime("%B");
-    if date.year() == today.year() {
-        format!("{month} {}", date.day())
-    } else {
-        format!("{month} {}, {}", date.day(), date.year())
-    }
+    let this_year = date.year() == today.year();
+    date.strftime(if this_year { "%B %-d" } else { "%B %-d, %Y" }).to_string()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod calc;
 mod calendar;
 mod clock;
 mod command;
+mod convert;
 mod duration;
 mod exec;
 pub mod fast;
@@ -203,6 +204,7 @@ pub struct Registry {
     clock: Clock,
     zone: jiff::tz::TimeZone,
     agenda: Agenda,
+    jokes: builtin::Jokes,
 }
 
 impl Registry {
@@ -239,7 +241,8 @@ impl Registry {
             shown.push(command.schema());
         }
         let agenda = Agenda::open(state_dir, clock.clone(), zone.clone(), settings.clock_24h)?;
-        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, agenda })
+        let jokes = builtin::Jokes::new(clock.wall().as_nanosecond() as u64);
+        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, agenda, jokes })
     }
 
     /// Every tool, in an order that does not change.

@@ -1,10 +1,11 @@
 //! The time and the date.
 
 use jiff::Zoned;
-use jiff::fmt::strtime;
+use jiff::civil::Date;
 use serde_json::json;
 
-use crate::tools::{Outcome, Registry, zone};
+use crate::tools::calendar::{self, Day};
+use crate::tools::{Outcome, Registry, calc, zone};
 
 impl Registry {
     pub(super) fn get_time(&self, location: Option<&str>) -> Outcome {
@@ -20,13 +21,62 @@ impl Registry {
         Outcome::said(json!({ "time": clock_time(&there), "location": place }), spoken)
     }
 
-    pub(super) fn get_date(&self) -> Outcome {
-        let now = self.now();
-        let day = strftime("%A, %B", &now);
-        Outcome::said(
-            json!({ "date": strftime("%Y-%m-%d", &now), "weekday": strftime("%A", &now) }),
-            format!("It's {day} {}, {}.", now.day(), now.year()),
-        )
+    /// Today's date, or the date and the day of the week of a day that was named.
+    pub(super) fn get_date(&self, day: Option<&str>) -> Outcome {
+        let today = self.now().date();
+        let Some(asked) = day else { return told_date(today, format!("It's {}.", full(today))) };
+        let Some((day, date)) = find(asked, today) else { return unknown_day(asked) };
+        let (is, will) = if date < today { ("was", "was") } else { ("is", "will be") };
+        let name = calendar::spoken(date, today);
+        let weekday = date.strftime("%A");
+        let spoken = match (calendar::holiday_name(asked), day) {
+            (Some(holiday), _) if date == today => format!("{} is today, {weekday}, {name}.", capital(&holiday)),
+            (Some(holiday), _) => format!("{} {is} on {weekday}, {name}.", capital(&holiday)),
+            (_, Day::Next | Day::Today) => format!("It's {}.", full(date)),
+            (_, _) if date == today => format!("That's today, {weekday}, {name}."),
+            (_, Day::Tomorrow) => format!("Tomorrow is {weekday}, {name}."),
+            (_, Day::Away(-1)) => format!("Yesterday was {weekday}, {name}."),
+            (_, Day::Weekday(_)) => format!("{weekday} is {name}."),
+            (_, Day::WeekdayOfNextWeek(_)) => format!("Next {weekday} is {name}."),
+            (_, Day::WeekdayBefore(_)) => format!("Last {weekday} was {name}."),
+            (_, Day::Away(_) | Day::MonthsAway(_) | Day::WeekdayOfMonth { .. }) => {
+                format!("That {will} {weekday}, {name}.")
+            }
+            _ => format!("{name} {is} a {weekday}."),
+        };
+        told_date(date, spoken)
+    }
+
+    /// How many days there are until a day, or since it.
+    pub(super) fn days_until(&self, asked: &str) -> Outcome {
+        let today = self.now().date();
+        let Some((day, date)) = find(asked, today) else { return unknown_day(asked) };
+        let days = (date - today).get_days();
+        let name = calendar::spoken(date, today);
+        let weekday = date.strftime("%A");
+        let holiday = calendar::holiday_name(asked);
+        // Which day it was taken for is heard, unless everybody knows.
+        let subject = match (&holiday, day) {
+            (Some(holiday), Day::Feast(_)) if days > 1 => format!("{holiday}, {weekday}, {name}"),
+            (Some(holiday), _) => holiday.clone(),
+            (None, Day::Today | Day::Tomorrow) => asked.to_lowercase(),
+            (None, Day::WeekdayOfNextWeek(_)) => format!("next {weekday}, {name}"),
+            (None, Day::WeekdayBefore(_)) => format!("last {weekday}, {name}"),
+            (None, Day::OfYear { .. } | Day::Date(_)) => name,
+            _ => format!("{weekday}, {name}"),
+        };
+        let subject_first = capital(&subject);
+        let count = calc::told(f64::from(days.unsigned_abs())).unwrap_or_default();
+        let spoken = match days {
+            0 if day == Day::Today => "That's today.".to_owned(),
+            0 => format!("{subject_first} is today."),
+            1 if day == Day::Tomorrow => "One day: that's tomorrow.".to_owned(),
+            1 => format!("{subject_first} is tomorrow."),
+            -1 => format!("{subject_first} was yesterday."),
+            2.. => format!("{count} days until {subject}."),
+            _ => format!("{subject_first} was {count} days ago."),
+        };
+        Outcome::said(json!({ "days": days, "date": date.to_string() }), spoken)
     }
 
     /// `half_of_day` where people cannot look out of the window to tell morning from evening.
@@ -49,8 +99,28 @@ fn clock_time(t: &Zoned) -> String {
     format!("{:02}:{:02}", t.hour(), t.minute())
 }
 
-fn strftime(format: &str, t: &Zoned) -> String {
-    strtime::format(format, t).unwrap_or_default()
+/// What was asked for and its date.
+fn find(asked: &str, today: Date) -> Option<(Day, Date)> {
+    let day = calendar::parse(asked)?;
+    Some((day, calendar::date(day, today)?))
+}
+
+fn unknown_day(asked: &str) -> Outcome {
+    Outcome::failed(format!("day: {asked:?} is no day that is known"), "I don't know which day that is.")
+}
+
+fn told_date(date: Date, spoken: String) -> Outcome {
+    Outcome::said(json!({ "date": date.to_string(), "weekday": date.strftime("%A").to_string() }), spoken)
+}
+
+/// "Tuesday, March 3, 2026".
+fn full(date: Date) -> String {
+    date.strftime("%A, %B %-d, %Y").to_string()
+}
+
+fn capital(text: &str) -> String {
+    let mut c = text.chars();
+    c.next().map(|first| first.to_uppercase().chain(c).collect()).unwrap_or_default()
 }
 
 fn title(place: &str) -> String {

@@ -9,9 +9,11 @@ use super::{Effect, Outcome, Registry};
 
 mod alarms;
 mod clock;
+mod jokes;
 #[cfg(test)]
 mod kept;
 mod lists;
+mod offer;
 mod reminders;
 mod schedule;
 mod sound;
@@ -20,6 +22,7 @@ mod table;
 mod timers;
 mod times;
 
+pub(super) use jokes::Jokes;
 pub(super) use table::{all, names};
 
 impl Registry {
@@ -50,7 +53,8 @@ impl Registry {
             "read_list" => self.read_list(word(args, "list")),
             "clear_list" => self.clear_list(word(args, "list")),
             "get_time" => self.get_time(word(args, "location")),
-            "get_date" => self.get_date(),
+            "get_date" => self.get_date(word(args, "day")),
+            "days_until" => self.days_until(word(args, "day").unwrap_or_default()),
             "set_volume" => sound::set_volume(args),
             "volume_up" => Outcome::effect(Effect::VolumeBy(self.settings.volume_step as i8), "Louder now."),
             "volume_down" => Outcome::effect(Effect::VolumeBy(-(self.settings.volume_step as i8)), "Quieter now."),
@@ -59,6 +63,13 @@ impl Registry {
             "stop" => Outcome::effect(Effect::Stop, ""),
             "repeat" => Outcome { spoken: None, ..Outcome::effect(Effect::Repeat, "") },
             "calculate" => sums::calculate(word(args, "expression").unwrap_or_default()),
+            "convert" => sums::convert(
+                args.get("value").and_then(Value::as_f64).unwrap_or_default(),
+                word(args, "from").unwrap_or_default(),
+                word(args, "to").unwrap_or_default(),
+            ),
+            "tell_joke" => self.tell_joke(),
+            "capabilities" => self.capabilities(),
             other => Outcome::failed(format!("there is no tool {other:?}"), "Sorry, I can't do that."),
         }
     }
@@ -130,6 +141,97 @@ mod tests {
     }
 
     #[test]
+    fn other_days_in_sentences() {
+        let r = registry(Settings::default());
+        for (day, date, until) in [
+            ("tomorrow", "Tomorrow is Wednesday, March 4.", "One day: that's tomorrow."),
+            ("today", "It's Tuesday, March 3, 2026.", "That's today."),
+            ("yesterday", "Yesterday was Monday, March 2.", "Monday, March 2 was yesterday."),
+            ("friday", "Friday is March 6.", "3 days until Friday, March 6."),
+            ("next friday", "Next Friday is March 13.", "10 days until next Friday, March 13."),
+            ("last Friday", "Last Friday was February 27.", "Last Friday, February 27 was 4 days ago."),
+            ("tuesday", "That's today, Tuesday, March 3.", "Tuesday, March 3 is today."),
+            ("Christmas", "Christmas is on Friday, December 25.", "297 days until Christmas."),
+            ("New Year's Eve", "New Year's Eve is on Thursday, December 31.", "303 days until New Year's Eve."),
+            ("Easter", "Easter is on Sunday, April 5.", "33 days until Easter, Sunday, April 5."),
+            (
+                "thanksgiving",
+                "US Thanksgiving is on Thursday, November 26.",
+                "268 days until US Thanksgiving, Thursday, November 26.",
+            ),
+            ("the 24th of December", "December 24 is a Thursday.", "296 days until December 24."),
+            ("July 4 1776", "July 4, 1776 was a Thursday.", "July 4, 1776 was 91,187 days ago."),
+            ("in three weeks", "That will be Tuesday, March 24.", "21 days until Tuesday, March 24."),
+            ("3 days ago", "That was Saturday, February 28.", "Saturday, February 28 was 3 days ago."),
+            (
+                "the end of the year",
+                "The end of the year is on Thursday, December 31.",
+                "303 days until the end of the year.",
+            ),
+            ("mother's day", "I don't know which day that is.", "I don't know which day that is."),
+        ] {
+            assert_eq!(said(&r, "get_date", json!({ "day": day })), date, "{day}");
+            assert_eq!(said(&r, "days_until", json!({ "day": day })), until, "{day}");
+        }
+        let o = r.run(&call("days_until", json!({ "day": "christmas" })), &Ctx::QUIET);
+        assert_eq!(o.result, json!({ "days": 297, "date": "2026-12-25" }));
+        // Where the clock already shows tomorrow, tomorrow is another day.
+        if jiff::tz::TimeZone::get("Asia/Tokyo").is_ok() {
+            let clock = Clock::new(|| "2026-03-03T19:52:10Z".parse().unwrap(), || Duration::from_secs(100));
+            let settings = Settings { time_zone: Some("Asia/Tokyo".into()), ..Settings::default() };
+            let r = Registry::new(&settings, None, clock).unwrap();
+            assert_eq!(said(&r, "get_date", json!({ "day": "tomorrow" })), "Tomorrow is Thursday, March 5.");
+        }
+    }
+
+    #[test]
+    fn conversions_and_what_cannot_be_converted() {
+        let r = registry(Settings::default());
+        let convert =
+            |value: f64, from: &str, to: &str| said(&r, "convert", json!({ "value": value, "from": from, "to": to }));
+        assert_eq!(convert(5.0, "miles", "kilometers"), "5 miles is about 8.05 kilometers.");
+        assert_eq!(convert(20.0, "celsius", "fahrenheit"), "20 degrees Celsius is 68 degrees Fahrenheit.");
+        assert_eq!(convert(5.0, "smoots", "meters"), "I don't know the unit smoots.");
+        assert_eq!(convert(5.0, "miles", "kilos"), "I can't turn miles into kilograms: they measure different things.");
+        assert_eq!(
+            convert(5.0, "dollars", "euros"),
+            "I can't convert money: I work offline and don't know today's rates."
+        );
+    }
+
+    #[test]
+    fn what_is_offered_is_told() {
+        let r = registry(Settings::default());
+        assert_eq!(
+            said(&r, "capabilities", json!({})),
+            "I can set timers, alarms and reminders, tell the time and the date, count the days and keep your lists. \
+             I also do sums and convert units, change the volume and tell jokes."
+        );
+        let command = |name: &str, description: &str| crate::tools::Command {
+            name: name.into(),
+            description: description.into(),
+            params: Vec::new(),
+            exec: vec!["true".into()],
+            timeout_ms: 1000,
+            say: None,
+            check_words: true,
+        };
+        let everything_but_timers: Vec<String> =
+            names().filter(|n| !matches!(*n, "set_timer" | "convert")).map(str::to_owned).collect();
+        let r = registry(Settings {
+            disable: everything_but_timers,
+            command: vec![command("lights", "Switches a light."), command("play_music", "")],
+            ..Settings::default()
+        });
+        assert_eq!(
+            r.capabilities().spoken.unwrap(),
+            "I can set timers and convert units. Your own commands: switches a light and play music."
+        );
+        let joke = said(&registry(Settings::default()), "tell_joke", json!({}));
+        assert!(!joke.is_empty());
+    }
+
+    #[test]
     fn the_time_elsewhere() {
         if jiff::tz::TimeZone::get("Asia/Tokyo").is_err() {
             println!("SKIPPED the_time_elsewhere: no time zone data on this machine");
@@ -177,6 +279,9 @@ mod tests {
         assert_eq!(said(&r, "calculate", json!({ "expression": "12 * 8" })), "That's 96.");
         assert_eq!(said(&r, "calculate", json!({ "expression": "20 percent of 50" })), "That's 10.");
         assert_eq!(said(&r, "calculate", json!({ "expression": "10 / 4" })), "That's 2.5.");
+        assert_eq!(said(&r, "calculate", json!({ "expression": "100 divided by 3" })), "That's about 33.33.");
+        assert_eq!(said(&r, "calculate", json!({ "expression": "123456 * 654321" })), "That's 80,779,853,376.");
+        assert_eq!(said(&r, "calculate", json!({ "expression": "2.5 hours in minutes" })), "2.5 hours is 150 minutes.");
         assert_eq!(said(&r, "calculate", json!({ "expression": "1 / 0" })), "I can't divide by zero.");
         assert_eq!(said(&r, "calculate", json!({ "expression": "rm -rf" })), "Sorry, I couldn't work that out.");
         assert_eq!(said(&r, "calculate", json!({ "expression": "9^99" })), "That number is too large to say.");

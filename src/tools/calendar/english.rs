@@ -125,6 +125,45 @@ pub(in crate::tools) fn take(t: &[String]) -> Option<(Day, usize)> {
     Some((day, lead + n))
 }
 
+/// What is a day only where nothing else is said: "the weekend", "December", "next year".
+pub(super) fn whole(t: &[String]) -> Option<Day> {
+    let words: Vec<&str> = t.iter().map(String::as_str).collect();
+    Some(match words.as_slice() {
+        ["weekend"] | ["the" | "this" | "next", "weekend"] => Day::Weekday(5),
+        ["next", "year"] => fixed(1, 1),
+        ["next", "month"] => Day::OfMonth(1),
+        [name] => fixed(month(name)?, 1),
+        _ => return None,
+    })
+}
+
+/// The name of the holiday that `text` begins with, as it is told: "New Year's Eve".
+pub(in crate::tools) fn holiday_name(text: &str) -> Option<String> {
+    let t: Vec<String> = crate::tools::text::tokens(text).iter().map(|w| w.replace('\'', "")).collect();
+    let named = |from: usize| {
+        let fits = HOLIDAYS.iter().filter(|(name, _)| t.get(from..).is_some_and(|t| begins(t, name).is_some()));
+        fits.max_by_key(|(name, _)| name.len())
+    };
+    let (name, day) = named(0).or_else(|| named(1).filter(|_| is(&t, 0, &["on", "the", "this", "next"])))?;
+    let titled: Vec<String> = name
+        .split(' ')
+        .map(|w| match w {
+            "us" => "US".to_owned(),
+            "years" => "Year's".to_owned(),
+            "valentines" => "Valentine's".to_owned(),
+            "patricks" => "Patrick's".to_owned(),
+            "saints" => "Saints'".to_owned(),
+            "fools" => "Fools'".to_owned(),
+            // "The end of the year" has no capitals.
+            w if name.starts_with("the ") => w.to_owned(),
+            w => w[..1].to_uppercase() + &w[1..],
+        })
+        .collect();
+    // Canada's is another day.
+    let us = matches!(day, Day::Feast(Feast::Thanksgiving(0))) && name.starts_with("thanksgiving");
+    Some(if us { "US Thanksgiving".to_owned() } else { titled.join(" ") })
+}
+
 /// "Today", "the day after tomorrow".
 fn near(t: &[String]) -> Option<(Day, usize)> {
     for (phrase, day) in [
@@ -259,6 +298,15 @@ fn weekday(t: &[String]) -> Option<(Day, usize)> {
             _ => Day::Weekday(days),
         };
         return Some((day, n));
+    }
+    for (phrase, day) in [
+        ("next week", Day::WeekdayOfNextWeek(days)),
+        ("of next week", Day::WeekdayOfNextWeek(days)),
+        ("this week", Day::Weekday(days)),
+    ] {
+        if let Some(k) = begins(&t[n..], phrase) {
+            return Some((day, n + k));
+        }
     }
     // The date says it better than the day of the week.
     Some(match calendar_date(&t[n..]) {

@@ -87,7 +87,7 @@ pub(super) fn find(words: &[Word]) -> Option<Found> {
         let (n, when) = at(words, i)?;
         // "The heating at twenty" is a temperature.
         let temperature = level
-            && matches!(when, When::At(c) if n == 2 && (c.minute == 0 || words[i + 1].text.contains('.')))
+            && matches!(when, When::At(c) if n == 2 && (c.minute == 0 || (c.hour > 12 && words[i + 1].text.contains('.'))))
             && words[i].is("at")
             && !(i + n..words.len()).chain(0..i).any(|k| crate::tools::number::is_number_word(&words[k].text));
         (!temperature).then_some(Found { start: i, end: i + n, when })
@@ -440,3 +440,6 @@ impl Clock {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
