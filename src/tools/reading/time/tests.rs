@@ -52,7 +52,6 @@ fn what_is_no_time() {
         "turn on the christmas lights",
         "turn on the second light",
         "turn the light on the third floor off",
-        "play yesterday",
         "play new year songs",
         "set the volume to 30 percent",
         "set the heating to 21.50",
