@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, params};
 use super::deadline::{Deadline, Now, Saved};
 use super::names::{self, is_all, tidy};
 use super::row::{Row, next_id};
-use super::{Agenda, refused};
+use super::{Agenda, Rung, refused};
 use crate::error::Result;
 use crate::tools::duration;
 
@@ -67,6 +67,8 @@ pub(in crate::tools) enum Cancelled {
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::tools) enum Adjusted {
     Picked(Picked),
+    /// These rang, and run again for that long.
+    Again(Vec<Running>),
     /// It has no more left than that.
     TooMuch(Running),
     /// It would be longer than a timer can be.
@@ -229,7 +231,7 @@ impl Agenda {
     }
 
     /// Adds `by_s` seconds to what a timer has left, or takes them off; which one, as in [`Agenda::pause_timer`].
-    /// Where it would not be possible for one of several, none is changed.
+    /// Where it would not be possible for one of several, none is changed. More time for one that rings lets it run again.
     pub(in crate::tools) fn adjust_timer(&self, label: Option<&str>, by_s: i64) -> Adjusted {
         let by = Duration::from_secs(by_s.unsigned_abs());
         let longest = Duration::from_secs(duration::MAX_S);
@@ -237,24 +239,39 @@ impl Agenda {
             Count::Running(d) => d.left(now).unwrap_or(Duration::from_secs(t.total_s)),
             Count::Halted(left) => left,
         };
-        self.change(|kept, now| match choose(&kept.timers, label, |_| true, now) {
-            Err(picked) => Adjusted::Picked(picked),
-            Ok(ids) => {
-                for t in kept.timers.iter().filter(|t| ids.contains(&t.id)) {
-                    if by_s < 0 && left(t, now) <= by {
-                        return Adjusted::TooMuch(t.seen(now));
-                    }
-                    if by_s > 0 && left(t, now) + by > longest {
-                        return Adjusted::TooLong(t.seen(now));
-                    }
+        self.change(|kept, now| {
+            kept.forget_rung(now);
+            let rings = |r: &mut Rung<Timer>| label.is_none_or(|l| r.what.answers_to(l));
+            let rung: Vec<_> = if by_s > 0 { kept.rung_timers.extract_if(.., rings).collect() } else { Vec::new() };
+            if !rung.is_empty() {
+                let mut again = Vec::new();
+                for r in rung {
+                    let count = Count::Running(Deadline::after(by, now));
+                    let timer = Timer { id: next_id(&kept.timers), count, ..r.what };
+                    again.push(timer.seen(now));
+                    kept.timers.push(timer);
                 }
-                let mut changed = Vec::new();
-                for t in kept.timers.iter_mut().filter(|t| ids.contains(&t.id)) {
-                    let left = left(t, now);
-                    t.set_left(if by_s < 0 { left.saturating_sub(by) } else { left + by }, now);
-                    changed.push(t.seen(now));
+                return Adjusted::Again(again);
+            }
+            match choose(&kept.timers, label, |_| true, now) {
+                Err(picked) => Adjusted::Picked(picked),
+                Ok(ids) => {
+                    for t in kept.timers.iter().filter(|t| ids.contains(&t.id)) {
+                        if by_s < 0 && left(t, now) <= by {
+                            return Adjusted::TooMuch(t.seen(now));
+                        }
+                        if by_s > 0 && left(t, now) + by > longest {
+                            return Adjusted::TooLong(t.seen(now));
+                        }
+                    }
+                    let mut changed = Vec::new();
+                    for t in kept.timers.iter_mut().filter(|t| ids.contains(&t.id)) {
+                        let left = left(t, now);
+                        t.set_left(if by_s < 0 { left.saturating_sub(by) } else { left + by }, now);
+                        changed.push(t.seen(now));
+                    }
+                    Adjusted::Picked(Picked::These(sorted(changed)))
                 }
-                Adjusted::Picked(Picked::These(sorted(changed)))
             }
         })
     }

@@ -108,6 +108,18 @@ fn a_timer_is_changed_within_reason() {
 }
 
 #[test]
+fn more_time_for_a_timer_that_rings_lets_it_run_again() {
+    let room = Room::new();
+    room.said("set_timer", json!({ "duration": "1 minute", "label": "tea" }));
+    room.pass(60);
+    assert!(room.tools.agenda().take_due().ring.is_some());
+    let outcome = room.run("adjust_timer", json!({ "by": "5 minutes" }));
+    assert_eq!(outcome.spoken.as_deref(), Some("Your tea timer goes on for 5 minutes."));
+    assert_eq!(outcome.effect, Some(Effect::StopRinging));
+    assert_eq!(room.said("timer_status", json!({})), "5 minutes left on your tea timer.");
+}
+
+#[test]
 fn a_timer_until_a_time_of_day() {
     let room = Room::new();
     room.said("set_timer_until", json!({ "time": "8:30", "label": "cake" }));

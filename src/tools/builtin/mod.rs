@@ -12,10 +12,10 @@ mod clock;
 #[cfg(test)]
 mod kept;
 mod lists;
+mod offer;
 mod reminders;
 mod schedule;
 mod jokes;
-mod offer;
 mod sound;
 mod sums;
 mod table;

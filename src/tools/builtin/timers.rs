@@ -143,6 +143,17 @@ impl Registry {
         let label = word(args, "label");
         match self.agenda.adjust_timer(label, sign * seconds) {
             Adjusted::Picked(picked) => self.picked(picked, || unknown(label), now_left),
+            Adjusted::Again(timers) => {
+                let again = self.picked(
+                    Picked::These(timers),
+                    || unknown(label),
+                    |timers| match timers {
+                        [one] => format!("Your {} goes on for {}.", one.name(), duration::spoken(one.remaining_s)),
+                        many => format!("{} timers go on.", count(many.len())),
+                    },
+                );
+                Outcome { effect: Some(Effect::StopRinging), ..again }
+            }
             Adjusted::TooMuch(timer) => Outcome::failed(
                 format!("only {} left", duration::plain(timer.remaining_s)),
                 format!("Your {} has only {} left.", timer.name(), duration::spoken(timer.remaining_s)),
