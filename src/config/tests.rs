@@ -335,6 +335,27 @@ fn the_commented_command_of_the_shipped_file_works() {
     let l = with(&example.join("\n"), &[], &[]).unwrap_or_else(|p| panic!("{p:#?}"));
     let [command] = l.settings.tools.command.as_slice() else { panic!("one command") };
     assert_eq!((command.name.as_str(), command.params.len(), command.exec.len()), ("set_lamp", 3, 4));
+    let shown = serde_json::to_value(command).expect("JSON");
+    let absent: Vec<&str> = [
+        "name",
+        "description",
+        "params",
+        "exec",
+        "timeout_ms",
+        "say",
+        "check_words",
+        "status",
+        "status_say",
+        "undo",
+        "confirm",
+        "acts",
+        "tell",
+    ]
+    .into_iter()
+    .filter(|key| shown.get(key).is_none())
+    .collect();
+    assert!(absent.is_empty(), "the example does not show {absent:?}");
+    assert_eq!(l.settings.tools.names.len(), 1);
     let again = with(&l.to_toml(), &[], &[]).unwrap_or_else(|p| panic!("{p:#?}\n{}", l.to_toml()));
     assert_eq!(json(&again.settings), json(&l.settings), "lists of tables are shown so that they load again");
 }
@@ -390,9 +411,63 @@ fn a_key_that_an_argument_does_not_take_is_told_at_the_argument() {
         ["t.toml:5: tools.command[0].params[0].min: must be at most tools.command[0].params[0].max (2), not 3"]
     );
     let text = told("{ name = \"n\", type = \"enum\" },\n");
-    assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: the key values is missing"]);
+    assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: needs values, or names: a list under tools.names"]);
     let text = told("3,\n");
     assert_eq!(text, ["t.toml:5: tools.command[0].params[0]: must be a table, not 3"]);
+}
+
+#[test]
+fn mistakes_in_shared_names_are_told_at_their_place() {
+    let text = "\
+[tools.names]
+rooms = [
+    \"kitchen\",
+    3,
+    { name = \"hall\", als = [] },
+    { name = \"den\", also = \"study\" },
+    { also = [\"lounge\"] },
+    \"Kitchen\",
+]
+lamps = \"desk\"
+plugs = []
+[[tools.command]]
+name = \"a\"
+exec = [\"x\"]
+undo = \"oposite\"
+status = \"x\"
+confirm = 1
+params = [{ name = \"room\", type = \"enum\", names = \"roms\" }]
+";
+    let found = problems(text, &[], &[]);
+    let wanted = [
+        "t.toml:4: tools.names.rooms[1]: must be text in quotes or a table with name and also, not 3",
+        "t.toml:5: tools.names.rooms[2].als: no such key; did you mean tools.names.rooms[2].also?",
+        "t.toml:6: tools.names.rooms[3].also: must be a list, not the text \"study\"",
+        "t.toml:7: tools.names.rooms[4]: the key name is missing",
+        "t.toml:8: tools.names.rooms[5]: \"Kitchen\" is given twice",
+        "t.toml:10: tools.names.lamps: must be a list, not the text \"desk\"",
+        "t.toml:11: tools.names.plugs: must not be empty: list the names",
+        "t.toml:15: tools.command[0].undo: must be \"opposite\" or a list: a program and its arguments, not the text \"oposite\"",
+        "t.toml:16: tools.command[0].status: must be a list, not the text \"x\"",
+        "t.toml:17: tools.command[0].confirm: must be true or false, not 1",
+        "t.toml:18: tools.command[0].params[0].names: there is no list \"roms\" under tools.names; did you mean rooms?",
+    ];
+    for w in wanted {
+        assert!(found.iter().any(|f| f == w), "{w}\nnot in\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), wanted.len(), "{}", found.join("\n"));
+}
+
+#[test]
+fn shared_names_are_layered_and_shown_so_that_they_load_again() {
+    let text = "[tools.names]\nrooms = [\"kitchen\", { name = \"den\", also = [\"study\"] }]\n";
+    let l = with(text, &[], &["tools.names.lamps=desk,hall"]).unwrap_or_else(|p| panic!("{p:#?}"));
+    let names = |l: &Loaded| serde_json::to_value(&l.settings.tools.names).expect("JSON");
+    let wanted =
+        serde_json::json!({ "lamps": ["desk", "hall"], "rooms": ["kitchen", { "name": "den", "also": ["study"] }] });
+    assert_eq!(names(&l), wanted);
+    let again = with(&l.to_toml(), &[], &[]).unwrap_or_else(|p| panic!("{p:#?}\n{}", l.to_toml()));
+    assert_eq!(names(&again), wanted);
 }
 
 #[test]

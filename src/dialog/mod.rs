@@ -48,7 +48,7 @@ pub struct Settings {
     pub thinking_ms: u64,
     /// How long after the last audible sample of its own voice the ears stay deaf.
     pub echo_guard_ms: u64,
-    /// Most tool calls in one turn.
+    /// Most calls that the model may make for one thing that was asked.
     pub max_tool_calls: u32,
     /// How often a ringing timer announces itself before it gives up.
     pub ring_times: u32,
@@ -149,6 +149,17 @@ pub enum Then {
     Sleep,
 }
 
+/// One thing that an utterance asks for. `part` says which of its parts it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// This call, understood without the model.
+    Run { call: ToolCall, part: usize },
+    /// Ask the model about this.
+    Think { request: String, part: usize },
+    /// Say this.
+    Say { text: String },
+}
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -181,14 +192,10 @@ pub enum Event {
     SttFailed {
         work: WorkId,
     },
-    /// The fast path understood the whole utterance as these calls (at least one).
-    CommandFound {
+    /// What the utterance asks for, in order; nothing where it was all taken back.
+    Understood {
         work: WorkId,
-        calls: Vec<ToolCall>,
-    },
-    /// The fast path did not: ask the model.
-    NoCommand {
-        work: WorkId,
+        steps: Vec<Step>,
     },
     /// The model produced a sentence.
     Sentence {
@@ -219,8 +226,8 @@ pub enum Event {
         work: WorkId,
         spoken: Option<String>,
     },
-    /// A tool ran (or refused). `spoken` is the tool's own answer; `Some("")` asks for silence. A `result` with an
-    /// `error` key and words of its own ends the turn with those words.
+    /// A tool ran (or refused). `spoken` is the tool's own answer; `Some("")` asks for silence; without one the model
+    /// answers.
     ToolDone {
         work: WorkId,
         result: Value,
@@ -277,22 +284,23 @@ pub enum Action {
     },
     /// The utterance the ears hold is not wanted.
     DropUtterance,
-    /// Try the fast path → `CommandFound` or `NoCommand`.
+    /// Find out what the utterance asks for → `Understood`.
     Interpret {
         work: WorkId,
         text: String,
     },
-    /// Generate after `exchange` (this turn so far; the memory goes before it) → `Sentence`*, then one of
+    /// Generate after `exchange` (what this step is about so far; the memory goes before it) → `Sentence`*, then one of
     /// `ReplyDone`, `ToolWanted`, `Malformed`, `CallCutOff`, `ModelFailed`.
     Generate {
         work: WorkId,
         exchange: Vec<Message>,
     },
-    /// Run a call; `said` is what the user said lately, this turn's request last; `fast`: the call was understood
-    /// without the model → `ToolDone`.
+    /// Run a call that belongs to `part` of the utterance; `said` is what the user said lately, this turn's request last;
+    /// `fast`: the call was understood without the model → `ToolDone`.
     RunTool {
         work: WorkId,
         call: ToolCall,
+        part: usize,
         said: Vec<String>,
         fast: bool,
     },

@@ -178,8 +178,7 @@ impl World {
             }
             Event::Transcript { work, .. }
             | Event::SttFailed { work }
-            | Event::CommandFound { work, .. }
-            | Event::NoCommand { work }
+            | Event::Understood { work, .. }
             | Event::ToolWanted { work, .. }
             | Event::Malformed { work, .. }
             | Event::CallCutOff { work }
@@ -218,7 +217,8 @@ impl World {
             Action::RunTool { work, said, .. } => {
                 assert!(!said.is_empty());
                 self.calls = if self.calls.0 == work.turn { (work.turn, self.calls.1 + 1) } else { (work.turn, 1) };
-                assert!(self.calls.1 <= self.settings.max_tool_calls);
+                // Sixteen steps, of which each asks the model or is a call.
+                assert!(self.calls.1 <= 16 * self.settings.max_tool_calls);
                 self.begins(work, "tool");
             }
             Action::Say { work, sentence, text } => {
@@ -324,6 +324,18 @@ fn call(kind: u8) -> ToolCall {
     ToolCall { name: "set_volume".into(), parameters }
 }
 
+fn think(part: usize) -> Step {
+    Step::Think { request: "set the volume".into(), part }
+}
+
+fn step(kind: u8) -> Step {
+    match kind % 4 {
+        0 => think(usize::from(kind)),
+        1 => Step::Say { text: "Okay.".into() },
+        _ => Step::Run { call: call(kind), part: usize::from(kind) },
+    }
+}
+
 /// Possible results of a job; kind 0 is the usual one.
 fn answer(job: &str, work: WorkId, kind: u8) -> Event {
     match (job, kind % 16) {
@@ -331,8 +343,9 @@ fn answer(job: &str, work: WorkId, kind: u8) -> Event {
         ("transcribe", 10..=12) => Event::Transcript { work, text: None },
         ("transcribe", 13) => Event::Transcript { work, text: Some("  ".into()) },
         ("transcribe", _) => Event::SttFailed { work },
-        ("interpret", 0..=7) => Event::NoCommand { work },
-        ("interpret", k) => Event::CommandFound { work, calls: (8..k).map(call).collect() },
+        ("interpret", 0..=6) => Event::Understood { work, steps: vec![think(0)] },
+        ("interpret", 7) => Event::Understood { work, steps: Vec::new() },
+        ("interpret", k) => Event::Understood { work, steps: (8..k).map(step).collect() },
         ("generate", 0..=1) => Event::ReplyDone { work },
         ("generate", 2..=6) => Event::Sentence { work, text: "The volume is set.".into() },
         ("generate", 7) => Event::Sentence { work, text: " ".into() },

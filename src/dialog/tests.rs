@@ -42,7 +42,7 @@ impl Talk {
             other => panic!("{other:?}"),
         };
         match self.on(Event::Transcript { work, text: Some(text.into()) }).as_slice() {
-            [Action::Interpret { work, text: t }] if t == text => *work,
+            [Action::Interpret { work, text: t, .. }] if t == text => *work,
             other => panic!("{other:?}"),
         }
     }
@@ -50,7 +50,8 @@ impl Talk {
     /// As `hears`, and leaves it to the model.
     fn asks(&mut self, text: &str) -> (WorkId, Vec<Message>) {
         let work = self.hears(text);
-        match self.on(Event::NoCommand { work }).as_slice() {
+        match self.on(Event::Understood { work, steps: vec![Step::Think { request: text.into(), part: 0 }] }).as_slice()
+        {
             [Action::Generate { work, exchange }] => (*work, exchange.clone()),
             other => panic!("{other:?}"),
         }
@@ -59,6 +60,10 @@ impl Talk {
 
 fn call(name: &str) -> ToolCall {
     ToolCall { name: name.into(), parameters: Default::default() }
+}
+
+fn runs(names: &[&str]) -> Vec<Step> {
+    names.iter().enumerate().map(|(part, name)| Step::Run { call: call(name), part }).collect()
 }
 
 fn said(actions: &[Action]) -> Vec<(WorkId, u32, &str)> {
@@ -163,8 +168,8 @@ fn woken_and_not_understood() {
 fn a_fast_command_is_answered_in_the_tools_words() {
     let mut t = Talk::new(Settings::default());
     let work = t.hears("Set a timer for ten minutes and turn it down.");
-    let a = t.on(Event::CommandFound { work, calls: vec![call("set_timer"), call("volume_down")] });
-    let Action::RunTool { work, call: c, said: heard, fast } = &a[0] else { panic!("{a:?}") };
+    let a = t.on(Event::Understood { work, steps: runs(&["set_timer", "volume_down"]) });
+    let Action::RunTool { work, call: c, said: heard, fast, part: 0 } = &a[0] else { panic!("{a:?}") };
     assert_eq!((c.name.as_str(), heard.len(), fast), ("set_timer", 1, &true));
     let done = |work, spoken: &str| Event::ToolDone {
         work,
@@ -197,11 +202,8 @@ fn the_models_call_runs_and_its_words_give_way_to_the_tools() {
         then: Then::Answer,
     };
     let a = t.on(done.clone());
-    let Action::Generate { work, exchange } = &a[0] else { panic!("{a:?}") };
-    assert_eq!(exchange[2], Message::new(Role::Tool, r#"{"ok": true}"#));
-    let a = t.on(Event::Sentence { work: *work, text: "I set a timer for 7 hours.".into() });
-    assert!(matches!(a[0], Action::CancelBefore(_)));
-    assert_eq!(said(&a)[0].2, "Timer set for 10 minutes.");
+    assert_eq!(said(&a).iter().map(|s| s.2).collect::<Vec<_>>(), ["Timer set for 10 minutes."]);
+    assert!(!a.iter().any(|a| matches!(a, Action::Generate { .. })), "{a:?}");
     // The result came already; again it means nothing.
     assert_eq!(t.on(done), []);
 }
@@ -262,19 +264,22 @@ fn a_call_cut_off_is_answered_in_words_and_never_run() {
     let Action::Remember { messages } = &a[0] else { panic!("{a:?}") };
     assert_eq!(messages[1], Message::new(Role::Assistant, words::CALL_TOO_LONG));
     t.wait(300);
-    // Behind a call that ran, its words are what was done.
-    let (work, _) = t.asks("Set a timer and note down this poem");
-    let a = t.on(Event::ToolWanted { work, call: call("set_timer") });
+    // Behind another step, what that did is said first.
+    let work = t.hears("Set a timer and note down this poem");
+    let mut steps = runs(&["set_timer"]);
+    steps.push(Step::Think { request: "note down this poem".into(), part: 1 });
+    let a = t.on(Event::Understood { work, steps });
     let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
     let spoken = Some("Timer set.".into());
     let a = t.on(Event::ToolDone { work, result: json!({ "ok": true }), spoken, then: Then::Answer });
-    let Action::Generate { work, .. } = a[0] else { panic!("{a:?}") };
-    let a = t.on(Event::CallCutOff { work });
+    let Action::Generate { work, exchange } = &a[0] else { panic!("{a:?}") };
+    assert_eq!(exchange, &[Message::new(Role::User, "note down this poem")]);
+    let a = t.on(Event::CallCutOff { work: *work });
     assert_eq!(said(&a).iter().map(|s| s.2).collect::<Vec<_>>(), ["Timer set.", words::CALL_TOO_LONG]);
 }
 
 #[test]
-fn tools_that_fail_in_words_of_their_own_end_the_turn() {
+fn tools_that_fail_in_words_of_their_own_are_answered_in_them() {
     let mut t = Talk::new(Settings::default());
     let (work, _) = t.asks("Lights");
     let a = t.on(Event::ToolWanted { work, call: call("set_light") });
@@ -287,6 +292,23 @@ fn tools_that_fail_in_words_of_their_own_end_the_turn() {
     });
     assert_eq!(said(&a)[0].2, "Which room do you mean?");
     assert!(!a.iter().any(|a| matches!(a, Action::Generate { .. })));
+}
+
+#[test]
+fn a_step_that_fails_does_not_cost_the_others() {
+    let mut t = Talk::new(Settings::default());
+    let work = t.hears("Light off, timer for five minutes, and don't lock the door");
+    let mut steps = runs(&["set_light", "set_timer"]);
+    steps.push(Step::Say { text: "Okay, I won't.".into() });
+    let a = t.on(Event::Understood { work, steps });
+    let Action::RunTool { work, part: 0, .. } = a[0] else { panic!("{a:?}") };
+    let done =
+        |work, result, spoken: &str| Event::ToolDone { work, result, spoken: Some(spoken.into()), then: Then::Answer };
+    let a = t.on(done(work, json!({ "error": "room" }), "Which room?"));
+    let Action::RunTool { work, part: 1, .. } = a[0] else { panic!("{a:?}") };
+    let a = t.on(done(work, json!({ "ok": true }), "Timer set."));
+    let words: Vec<&str> = said(&a).iter().map(|s| s.2).collect();
+    assert_eq!(words, ["Which room?", "Timer set.", "Okay, I won't."]);
 }
 
 #[test]
@@ -364,7 +386,7 @@ fn the_wake_word_calls_off_a_turn_and_the_button_a_reply() {
 fn stop_means_silence_and_sleep() {
     let mut t = Talk::new(Settings::default());
     let work = t.hears("Stop");
-    let a = t.on(Event::CommandFound { work, calls: vec![call("stop")] });
+    let a = t.on(Event::Understood { work, steps: runs(&["stop"]) });
     let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
     let a =
         t.on(Event::ToolDone { work, result: json!({ "ok": true }), spoken: Some(String::new()), then: Then::Sleep });
@@ -377,7 +399,7 @@ fn the_last_reply_can_be_had_again() {
     let mut t = Talk::new(Settings::default());
     let again = |t: &mut Talk| {
         let work = t.hears("Say that again");
-        let a = t.on(Event::CommandFound { work, calls: vec![call("repeat")] });
+        let a = t.on(Event::Understood { work, steps: runs(&["repeat"]) });
         let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
         let a = t.on(Event::ToolDone { work, result: json!({ "ok": true }), spoken: None, then: Then::Repeat });
         let (voice, n, text) = said(&a)[0];
@@ -425,7 +447,7 @@ fn a_timer_rings_until_it_is_stopped() {
     t.wait(300);
     // "Stop", without the wake word.
     let work = t.hears("Stop");
-    let a = t.on(Event::CommandFound { work, calls: vec![call("stop")] });
+    let a = t.on(Event::Understood { work, steps: runs(&["stop"]) });
     let Action::RunTool { work, .. } = a[0] else { panic!("{a:?}") };
     t.on(Event::ToolDone { work, result: json!({ "ok": true }), spoken: Some(String::new()), then: Then::Sleep });
     assert_eq!(t.dialog.deadline(), None);
@@ -492,7 +514,10 @@ fn what_is_written_is_answered_without_sound_and_without_listening_afterwards() 
         [Action::Interpret { work, .. }] => *work,
         other => panic!("{other:?}"),
     };
-    let work = match t.on(Event::NoCommand { work }).as_slice() {
+    let work = match t
+        .on(Event::Understood { work, steps: vec![Step::Think { request: "Hello".into(), part: 0 }] })
+        .as_slice()
+    {
         [Action::Generate { work, .. }] => *work,
         other => panic!("{other:?}"),
     };
@@ -509,7 +534,7 @@ fn what_is_written_is_answered_without_sound_and_without_listening_afterwards() 
         [Action::Interpret { work, .. }] => *work,
         other => panic!("{other:?}"),
     };
-    let work = match t.on(Event::CommandFound { work, calls: vec![call("stop")] }).as_slice() {
+    let work = match t.on(Event::Understood { work, steps: runs(&["stop"]) }).as_slice() {
         [Action::RunTool { work, .. }] => *work,
         other => panic!("{other:?}"),
     };

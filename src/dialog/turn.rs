@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::schema::{Message, Role, ToolCall};
 use crate::units::WorkId;
 
+use super::Step;
 use super::json::compact_json;
 use super::speech::Speech;
 
@@ -15,7 +16,7 @@ pub(super) enum Job {
     Transcribe,
     Interpret,
     Generate,
-    Tool { call: ToolCall, fast: bool },
+    Tool { call: ToolCall, part: usize, fast: bool },
 }
 
 /// Why the turn exists, which decides how it ends.
@@ -33,6 +34,17 @@ pub(super) enum Origin {
     Ring,
 }
 
+/// One question to the model.
+#[derive(Debug, Clone)]
+pub(super) struct Thought {
+    pub(super) part: usize,
+    pub(super) exchange: Vec<Message>,
+    pub(super) calls: u32,
+    pub(super) repaired: bool,
+    /// Something was said in answer.
+    pub(super) answered: bool,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Turn {
     pub(super) origin: Origin,
@@ -41,12 +53,14 @@ pub(super) struct Turn {
     /// User message, calls and results so far.
     pub(super) exchange: Vec<Message>,
     pub(super) job: Option<(WorkId, Job)>,
-    /// Calls of the fast path still to run.
-    pub(super) queue: VecDeque<ToolCall>,
-    pub(super) calls: u32,
-    pub(super) repaired: bool,
-    /// What tools answered in words of their own; `None` once a tool left the words to the model.
-    pub(super) tool_words: Option<Vec<String>>,
+    /// What is still to be done.
+    pub(super) queue: VecDeque<Step>,
+    /// What the model is being asked, and its calls and results.
+    pub(super) thought: Option<Thought>,
+    /// What is to be said when the queue is done, or before the model speaks.
+    pub(super) words: Vec<String>,
+    /// A call of the fast path left the words to the model; the part it belongs to.
+    pub(super) wordless: Option<usize>,
     pub(super) speech: Option<Speech>,
     /// Last sign of life; the watchdog counts from here.
     pub(super) progress: Duration,
@@ -66,9 +80,9 @@ impl Turn {
             exchange: Vec::new(),
             job: None,
             queue: VecDeque::new(),
-            calls: 0,
-            repaired: false,
-            tool_words: Some(Vec::new()),
+            thought: None,
+            words: Vec::new(),
+            wordless: None,
             speech: None,
             progress: now,
             heard_before: String::new(),
@@ -83,8 +97,20 @@ impl Turn {
     }
 
     pub(super) fn called(&mut self, call: &ToolCall, result: &serde_json::Value) {
-        self.exchange.push(Message::new(Role::Assistant, compact_json(call)));
-        self.exchange.push(Message::new(Role::Tool, compact_json(result)));
+        let both = [Message::new(Role::Assistant, compact_json(call)), Message::new(Role::Tool, compact_json(result))];
+        if let Some(thought) = &mut self.thought {
+            thought.exchange.extend(both.clone());
+        }
+        self.exchange.extend(both);
+    }
+
+    /// Nothing more is done.
+    pub(super) fn give_up(&mut self) {
+        self.job = None;
+        self.queue.clear();
+        self.thought = None;
+        self.wordless = None;
+        self.words.clear();
     }
 
     /// Whether exactly this call already ran in this turn.

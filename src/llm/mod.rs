@@ -27,7 +27,7 @@ pub mod writer;
 pub use backend::KvPrecision;
 pub use backend::cpu::read_bandwidth;
 pub use backend::timed::{Profile, Spent};
-#[cfg(all(test, feature = "voice"))]
+#[cfg(test)]
 pub(crate) use engine::fickle;
 pub use engine::{Engine, Estimate, estimate};
 pub use model::{Architecture, Hyper, RopeScaling, Yarn};

@@ -53,7 +53,7 @@ impl Conductor {
         Self { dialog, events: Events::new() }
     }
 
-    #[cfg(feature = "voice")]
+    #[cfg(any(test, feature = "voice"))]
     pub(super) fn dialog(&self) -> &Dialog {
         &self.dialog
     }

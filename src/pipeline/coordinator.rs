@@ -32,6 +32,7 @@ use crate::llm::{Engine, Sampling};
 use crate::speak::Voice;
 use crate::store::{PrefixCache, StateFolder};
 use crate::tools::Registry;
+use crate::tools::interpret::Interpreter;
 use crate::units::SampleRate;
 
 /// Messages waiting for the coordinator; senders wait while it is full.
@@ -111,7 +112,7 @@ impl Pipeline {
             memory,
             chat,
             engine: parts.engine,
-            fast: parts.tools.fast(),
+            interpreter: Interpreter::new(Arc::clone(&parts.tools)),
             registry: parts.tools,
             observer: parts.observer,
             desk: Desk::default(),

@@ -2,23 +2,26 @@
 
 use std::time::Duration;
 
-use crate::dialog::{Context, Event, Then};
+use crate::dialog::{Context, Event, Step, Then};
 use crate::error::Result;
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
-use crate::schema::{Message, ToolCall};
-use crate::tools::{Ctx, Effect, Fast, Outcome, Registry};
+use crate::schema::Message;
+use crate::tools::interpret::{self, Admission, Interpreter};
+use crate::tools::{Ctx, Effect, Outcome, Registry};
 use crate::units::WorkId;
 
 /// What is said instead of an answer where the request itself is too long.
 pub(super) const TOO_LONG: &str = "Sorry, that is more than I can keep in mind at once.";
 
-/// What the fast path makes of a request.
-pub(super) fn interpret(fast: &Fast, work: WorkId, text: &str) -> Event {
-    match fast.interpret(text) {
-        Some(calls) => Event::CommandFound { work, calls },
-        None => Event::NoCommand { work },
-    }
+/// What a request asks for, as steps for the dialog.
+pub(super) fn interpret(interpreter: &mut Interpreter, now: Duration, work: WorkId, text: &str) -> Event {
+    let step = |step| match step {
+        interpret::Step::Call { call, part } => Step::Run { call, part },
+        interpret::Step::Think { request, part } => Step::Think { request, part },
+        interpret::Step::Say(text) => Step::Say { text },
+    };
+    Event::Understood { work, steps: interpreter.interpret(now, text).into_iter().map(step).collect() }
 }
 
 /// The prompt for `exchange`: what fits of the memory goes before it.
@@ -39,14 +42,23 @@ pub(super) fn prompt(
     memory.prompt(now, exchange, engine.context(), count)
 }
 
-/// Runs a call for a user who lately said `said`.
+/// Does what was admitted, for a user who lately said `said`.
 pub(super) fn run(
     registry: &Registry,
-    call: &ToolCall,
+    admission: Admission,
     said: &[String],
     cancelled: &(dyn Fn() -> bool + Sync),
 ) -> Outcome {
-    registry.run(call, &Ctx { said, cancelled })
+    let ctx = Ctx { said, cancelled };
+    match admission {
+        Admission::Run(call) => registry.run(&call, &ctx),
+        Admission::Later { call, when, told } => registry.keep(&call, &when, &told),
+        Admission::Status(call) => {
+            let unknown = || Outcome::failed("it cannot be asked", "Sorry, I can't see that from here.");
+            registry.status(&call.name, &call.parameters, &ctx).unwrap_or_else(unknown)
+        }
+        Admission::Refused(outcome) => outcome,
+    }
 }
 
 /// What the dialog is told of a call that ran, or was refused.

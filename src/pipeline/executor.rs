@@ -24,7 +24,8 @@ use crate::dialog::{Action, Context, Event};
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
 use crate::schema::Message;
-use crate::tools::{Effect, Fast, Outcome, Registry};
+use crate::tools::interpret::{Admission, Interpreter};
+use crate::tools::{Effect, Outcome, Registry};
 use crate::units::WorkId;
 
 /// The handles of the other threads. Dropping this tells them to end, even on a panic.
@@ -58,7 +59,7 @@ pub(super) struct Executor {
     pub(super) engine: Arc<Engine>,
     pub(super) chat: Arc<Chat>,
     pub(super) registry: Arc<Registry>,
-    pub(super) fast: Fast,
+    pub(super) interpreter: Interpreter,
     pub(super) output: Arc<dyn Output>,
     pub(super) observer: Box<dyn Observer>,
     pub(super) desk: Desk,
@@ -89,10 +90,12 @@ impl Executor {
             Action::DropUtterance => self.utterance = None,
             Action::Interpret { work, text } => self.interpret(work, &text, events),
             Action::Generate { work, exchange } => self.generate(work, &exchange, events),
-            Action::RunTool { work, call, said, fast } => {
+            Action::RunTool { work, call, part, said, fast } => {
                 self.tell(&Notice::Call { work, call: call.clone(), fast });
-                if !self.handles.tools.run(work, call, said) {
-                    self.tool_done(work, Outcome::busy(), events);
+                match self.interpreter.admit(self.start.elapsed(), part, call, &said, fast) {
+                    Admission::Refused(outcome) => self.tool_done(work, outcome, events),
+                    admitted if self.handles.tools.run(work, admitted, said) => {}
+                    _ => self.tool_done(work, Outcome::busy(), events),
                 }
             }
             Action::Say { work, sentence, text } => self.say(work, sentence, text, events),
@@ -120,7 +123,8 @@ impl Executor {
         if !self.clocks.has(work.turn) {
             self.clocks.start(work.turn, Instant::now(), None);
         }
-        events.push(deeds::interpret(&self.fast, work, text));
+        let now = self.start.elapsed();
+        events.push(deeds::interpret(&mut self.interpreter, now, work, text));
     }
 
     fn generate(&mut self, work: WorkId, exchange: &[Message], events: &mut Events) {

@@ -7,13 +7,13 @@ use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
 use super::{Msg, deeds};
 use crate::error::Result;
-use crate::schema::ToolCall;
 use crate::tools::Registry;
+use crate::tools::interpret::Admission;
 use crate::units::WorkId;
 
 struct Job {
     work: WorkId,
-    call: ToolCall,
+    admission: Admission,
     /// What the user said lately, this turn's request last.
     said: Vec<String>,
 }
@@ -31,7 +31,7 @@ impl Toolbench {
         threads.start("tools", move || {
             while let Some(job) = theirs.jobs.recv() {
                 let cancelled = || cancel.is_cancelled(job.work);
-                let outcome = deeds::run(&tools, &job.call, &job.said, &cancelled);
+                let outcome = deeds::run(&tools, job.admission, &job.said, &cancelled);
                 let _ = out.send(Msg::Tool { work: job.work, outcome });
             }
         })?;
@@ -39,8 +39,8 @@ impl Toolbench {
     }
 
     /// Queues a call; false when too many wait already.
-    pub(super) fn run(&self, work: WorkId, call: ToolCall, said: Vec<String>) -> bool {
-        self.jobs.send(Job { work, call, said }) == Sent::Yes
+    pub(super) fn run(&self, work: WorkId, admission: Admission, said: Vec<String>) -> bool {
+        self.jobs.send(Job { work, admission, said }) == Sent::Yes
     }
 
     pub(super) fn close(&self) {

@@ -16,7 +16,8 @@ use crate::error::{Kind, Result};
 use crate::llm::{Engine, Sampling};
 use crate::schema::{Message, ToolCall};
 use crate::store::PrefixCache;
-use crate::tools::{Effect, Fast, Outcome, Registry};
+use crate::tools::interpret::Interpreter;
+use crate::tools::{Effect, Outcome, Registry};
 use crate::units::WorkId;
 
 /// Everything loaded, before the conversation begins.
@@ -46,7 +47,7 @@ struct Room {
     start: Instant,
     memory: Context,
     registry: Arc<Registry>,
-    fast: Fast,
+    interpreter: Interpreter,
     cancel: Cancel,
     /// What is to be done next; the dialog waits for one thing at a time.
     next: Option<Job>,
@@ -55,7 +56,7 @@ struct Room {
 enum Job {
     Interpret { work: WorkId, text: String },
     Generate { work: WorkId, exchange: Vec<Message> },
-    Run { work: WorkId, call: ToolCall, said: Vec<String>, fast: bool },
+    Run { work: WorkId, call: ToolCall, part: usize, said: Vec<String>, fast: bool },
 }
 
 impl Conversation {
@@ -70,7 +71,7 @@ impl Conversation {
         let room = Room {
             start: Instant::now(),
             memory,
-            fast: parts.tools.fast(),
+            interpreter: Interpreter::new(Arc::clone(&parts.tools)),
             registry: parts.tools,
             cancel: Cancel::default(),
             next: None,
@@ -149,10 +150,14 @@ impl Conversation {
         }
         let Self { mind, conductor, room, .. } = self;
         match job {
-            Job::Interpret { work, text } => Ok(deeds::interpret(&room.fast, work, &text)),
-            Job::Run { work, call, said, fast } => {
+            Job::Interpret { work, text } => {
+                let now = room.now();
+                Ok(deeds::interpret(&mut room.interpreter, now, work, &text))
+            }
+            Job::Run { work, call, part, said, fast } => {
                 tell(&Told::Call { call: call.clone(), fast });
-                let outcome = room.apply(deeds::run(&room.registry, &call, &said, cancelled));
+                let admission = room.interpreter.admit(room.now(), part, call, &said, fast);
+                let outcome = room.apply(deeds::run(&room.registry, admission, &said, cancelled));
                 tell(&Told::Result { result: outcome.result.clone() });
                 Ok(deeds::done(work, outcome))
             }
@@ -202,7 +207,9 @@ impl Room {
         match action {
             Action::Interpret { work, text } => self.next = Some(Job::Interpret { work, text }),
             Action::Generate { work, exchange } => self.next = Some(Job::Generate { work, exchange }),
-            Action::RunTool { work, call, said, fast } => self.next = Some(Job::Run { work, call, said, fast }),
+            Action::RunTool { work, call, part, said, fast } => {
+                self.next = Some(Job::Run { work, call, part, said, fast });
+            }
             Action::Say { work, sentence, text } => {
                 tell(&Told::Said { text });
                 events.push(Event::PlaybackStarted { work, sentence });

@@ -15,6 +15,11 @@ pub(super) fn parse(text: &str) -> Option<u64> {
 
 /// The longest duration at the start of `t`: seconds (1 to [`MAX_S`]) and how many tokens it takes.
 pub(super) fn duration(t: &[String]) -> Option<(u64, usize)> {
+    within(t, MAX_S)
+}
+
+/// As [`duration`], of at most `max_s` seconds.
+pub(super) fn within(t: &[String], max_s: u64) -> Option<(u64, usize)> {
     let mut total = 0.0;
     let mut smallest = f64::INFINITY;
     let mut i = 0;
@@ -34,7 +39,7 @@ pub(super) fn duration(t: &[String]) -> Option<(u64, usize)> {
         }
     }
     let seconds = total.round();
-    (i > 0 && (1.0..=MAX_S as f64).contains(&seconds)).then_some((seconds as u64, i))
+    (i > 0 && (1.0..=max_s as f64).contains(&seconds)).then_some((seconds as u64, i))
 }
 
 /// One quantity and its unit: value, seconds per unit, tokens.
@@ -119,6 +124,7 @@ fn unit(w: &str) -> Option<f64> {
         "minute" | "minutes" | "min" | "mins" | "m" => 60.0,
         "hour" | "hours" | "hr" | "hrs" | "h" => 3600.0,
         "day" | "days" => 86_400.0,
+        "week" | "weeks" => 604_800.0,
         _ => return None,
     })
 }
@@ -189,6 +195,7 @@ mod tests {
             ("a hundred and twenty seconds", 120),
             ("45s", 45),
             ("1 day", 86400),
+            ("one week", 604_800),
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
         }

@@ -48,7 +48,7 @@ pub(super) fn run(
         argv.split_first().ok_or_else(|| Error::new(Kind::Config, format!("{name}: exec is empty")))?;
     let cannot = |e: std::io::Error| {
         Error::new(Kind::Unavailable, format!("{name}: cannot start {program}"))
-            .remedy("check tools.command.exec: the program must exist and be executable")
+            .remedy("check this command under tools.command: the program must exist and be executable")
             .because(e)
     };
     let mut command = Command::new(program);

@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Kind, Result};
 use crate::problems::{Problems, clip, nearest};
@@ -16,22 +16,30 @@ use crate::schema::{ToolCall, ToolSchema};
 
 mod builtin;
 mod calc;
+mod calendar;
 mod clock;
 mod command;
 mod duration;
 mod exec;
+pub mod expected;
 pub mod fast;
+mod grounding;
+pub mod interpret;
+mod moment;
+mod names;
 mod number;
 mod policy;
 mod program;
 pub mod reading;
 mod text;
 mod timers;
+mod told;
 mod zone;
 
 pub use clock::Clock;
-pub use command::Command;
+pub use command::{Argument, ArgumentType, Command, Undo};
 pub use fast::Fast;
+pub use names::{Name, Names};
 pub use timers::Timers;
 
 /// Most tools one agent offers: every signature costs context.
@@ -52,6 +60,9 @@ pub struct Settings {
     pub fast_path: bool,
     /// Built-in tools that are not offered.
     pub disable: Vec<String>,
+    /// Lists of names that commands share: `[tools.names]`.
+    #[serde(skip_serializing_if = "Names::is_empty")]
+    pub names: Names,
     /// The owner's commands: `[[tools.command]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<Command>,
@@ -65,6 +76,7 @@ impl Default for Settings {
             volume_step: 10,
             fast_path: true,
             disable: Vec::new(),
+            names: Names::new(),
             command: Vec::new(),
         }
     }
@@ -82,11 +94,12 @@ impl Settings {
         for (i, name) in self.disable.iter().enumerate() {
             problems.element("disable", i, |p| p.known("", name, builtin::names()));
         }
+        names::validate(&self.names, problems);
         for (i, command) in self.command.iter().enumerate() {
             let twice = self.command[..i].iter().any(|c| c.name == command.name);
             let built_in = builtin::names().any(|n| n == command.name) && !self.disable.contains(&command.name);
             problems.element("command", i, |p| {
-                command.validate(p);
+                command.validate(&self.names, p);
                 let name = clip(&command.name);
                 if built_in {
                     p.wrong("name", format!("{name} is a built-in tool; list it in tools.disable to replace it"));
@@ -159,7 +172,7 @@ impl Outcome {
         Self { result: json!({ "ok": true }), spoken: Some(spoken.into()), effect: Some(effect) }
     }
 
-    fn failed(error: impl Into<String>, spoken: impl Into<String>) -> Self {
+    pub(crate) fn failed(error: impl Into<String>, spoken: impl Into<String>) -> Self {
         Self { result: json!({ "error": error.into() }), spoken: Some(spoken.into()), effect: None }
     }
 
@@ -194,6 +207,10 @@ pub struct Registry {
     shown: Vec<ToolSchema>,
     /// The names of the tools that change something.
     acting: Vec<String>,
+    /// What else people say for the names of shared lists.
+    aliases: Vec<(String, Vec<String>)>,
+    /// What "undo" is about.
+    last: builtin::LastCall,
     clock: Clock,
     zone: jiff::tz::TimeZone,
     timers: Timers,
@@ -228,12 +245,24 @@ impl Registry {
             shown.extend(tool.shown);
         }
         for command in &settings.command {
-            acting.push(command.name.clone());
-            schemas.push(command.schema());
-            shown.push(command.schema());
+            if command.acts() {
+                acting.push(command.name.clone());
+            }
+            schemas.push(command.schema(&settings.names));
+            shown.push(command.schema(&settings.names));
         }
         let timers = Timers::open(state_dir, clock.clone());
-        Ok(Self { settings: settings.clone(), schemas, shown, acting, clock, zone, timers })
+        Ok(Self {
+            settings: settings.clone(),
+            schemas,
+            shown,
+            acting,
+            aliases: names::aliases(&settings.names),
+            last: builtin::LastCall::default(),
+            clock,
+            zone,
+            timers,
+        })
     }
 
     /// Every tool, in an order that does not change.
@@ -249,6 +278,47 @@ impl Registry {
     /// Whether the tool of that name changes anything.
     pub fn acts(&self, name: &str) -> bool {
         self.acting.iter().any(|n| n == name)
+    }
+
+    /// Whether the user is asked before the tool of that name runs. To take back what was asked about is asked about too.
+    pub fn confirms(&self, name: &str) -> bool {
+        match self.command(name) {
+            Some(command) => command.confirm,
+            None if name == "undo" => {
+                self.last_call().and_then(|call| self.command(&call.name).map(|c| c.confirm)).unwrap_or(false)
+            }
+            None => false,
+        }
+    }
+
+    /// What a call does, in a few words: "kitchen light off", "timer of 10 minutes". Always the same for the same call, save
+    /// that "undo" names what it would take back now.
+    pub fn told(&self, call: &ToolCall) -> String {
+        let args = &call.parameters;
+        if let Some(last) = self.last_call().filter(|_| call.name == "undo" && self.command("undo").is_none()) {
+            return format!("undo {}", self.told(&last));
+        }
+        let Some(command) = self.command(&call.name) else { return told::builtin(&call.name, args) };
+        command.told(args).unwrap_or_else(|| told::command(&command.schema(&self.settings.names), args))
+    }
+
+    /// The names of shared lists ([`Settings::names`]) that are called by other names too, with those.
+    pub fn aliases(&self) -> &[(String, Vec<String>)] {
+        &self.aliases
+    }
+
+    /// Whether the tool of that name is one of the owner's commands.
+    pub fn is_own(&self, name: &str) -> bool {
+        self.command(name).is_some()
+    }
+
+    /// Whether the tool of that name can be asked how things stand ([`Registry::status`]).
+    pub fn has_status(&self, name: &str) -> bool {
+        self.command(name).is_some_and(Command::has_status)
+    }
+
+    fn command(&self, name: &str) -> Option<&Command> {
+        self.settings.command.iter().find(|c| c.name == name)
     }
 
     pub fn timers(&self) -> &Timers {
@@ -279,10 +349,35 @@ impl Registry {
         if !problems.is_empty() {
             return Outcome::failed(problems.join("; "), "Sorry, I can't do that.");
         }
-        match self.settings.command.iter().find(|c| c.name == call.name) {
+        let outcome = match self.command(&call.name) {
             Some(command) => command.run(&call.parameters, ctx),
-            None => self.run_builtin(call),
+            None => self.run_builtin(call, ctx),
+        };
+        self.remember(call, &outcome);
+        outcome
+    }
+
+    /// How things stand with what the tool of that name changes: the answer to "is the light on?". Only those arguments are
+    /// needed that it takes to ask. `None` where the tool cannot be asked. Blocks as [`Registry::run`] does.
+    pub fn status(&self, name: &str, args: &Map<String, Value>, ctx: &Ctx<'_>) -> Option<Outcome> {
+        let command = self.command(name).filter(|c| c.has_status())?;
+        let mut schema = command.schema(&self.settings.names);
+        schema.params.iter_mut().for_each(|p| p.required = false);
+        let problems = schema.check(args);
+        if !problems.is_empty() {
+            return Some(Outcome::failed(problems.join("; "), "Sorry, I can't find that out."));
         }
+        Some(command.run_status(args, ctx))
+    }
+
+    /// Takes back what a call did; `None` where that cannot be done. Blocks as [`Registry::run`] does.
+    pub fn undo(&self, call: &ToolCall, ctx: &Ctx<'_>) -> Option<Outcome> {
+        let command = self.command(&call.name)?;
+        let problems = self.check(call);
+        if !problems.is_empty() {
+            return Some(Outcome::failed(problems.join("; "), "Sorry, I can't do that."));
+        }
+        command.run_undo(&call.parameters, ctx)
     }
 }
 

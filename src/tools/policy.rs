@@ -53,7 +53,7 @@ fn was_said(value: &str, heard: &[String]) -> bool {
 }
 
 /// The same word give or take an ending or a slip of the transcript.
-fn alike(a: &str, b: &str) -> bool {
+pub(super) fn alike(a: &str, b: &str) -> bool {
     if a == b {
         return true;
     }

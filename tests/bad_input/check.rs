@@ -46,6 +46,12 @@ exec = [\"no-such-program-anywhere\"]
 [[tools.command]]
 name = \"e\"
 exec = [\"{}\"]
+
+[[tools.command]]
+name = \"f\"
+exec = [\"{good}\"]
+status = [\"{good}y\"]
+undo = [\"no-such-program-anywhere\"]
 ",
         d.path().display()
     );
@@ -64,7 +70,9 @@ exec = [\"{}\"]
             &format!("bad.toml:18: tools.command[2].exec[0]: {plain} is not executable; run `chmod +x {plain}`"),
             "bad.toml:22: tools.command[3].exec[0]: there is no program no-such-program-anywhere on the PATH",
             &format!("bad.toml:26: tools.command[4].exec[0]: {here} is a folder, not a program"),
-            "the configuration has 7 problems",
+            &format!("bad.toml:31: tools.command[5].status[0]: {good}y does not exist; did you mean {good}?"),
+            "bad.toml:32: tools.command[5].undo[0]: there is no program no-such-program-anywhere on the PATH",
+            "the configuration has 9 problems",
         ],
     );
     for (value, end) in [

@@ -63,8 +63,7 @@ impl Dialog {
         self.out.push(Action::CancelBefore(cancelled));
         self.guard();
         if let Some(turn) = self.busy() {
-            turn.job = None;
-            turn.queue.clear();
+            turn.give_up();
             turn.retire_speech();
         }
     }

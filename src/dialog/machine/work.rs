@@ -6,10 +6,12 @@ use crate::schema::{Message, Role, ToolCall};
 use crate::units::WorkId;
 
 use super::super::json::compact_json;
-use super::super::turn::{Job, Origin};
-use super::super::{Action, Event, Then, words};
+use super::super::turn::{Job, Origin, Thought};
+use super::super::{Action, Event, Step, Then, words};
 use super::{Dialog, Phase};
 
+/// Most steps of one turn.
+const STEPS_MAX: usize = 16;
 /// What of a malformed call is shown back to the model.
 const RAW_MAX_CHARS: usize = 500;
 
@@ -27,19 +29,13 @@ impl Dialog {
         match event {
             Event::Transcript { work, text } if self.is_at(work, Stage::Transcribe) => self.transcript(text),
             Event::SttFailed { work } if self.is_at(work, Stage::Transcribe) => self.conclude(words::STT_FAILED),
-            Event::CommandFound { work, calls } if self.is_at(work, Stage::Interpret) => {
-                if let Some(turn) = self.busy() {
-                    turn.queue = calls.into();
-                }
-                self.next_command();
-            }
-            Event::NoCommand { work } if self.is_at(work, Stage::Interpret) => self.generate(Vec::new()),
+            Event::Understood { work, steps } if self.is_at(work, Stage::Interpret) => self.understood(steps),
             Event::Sentence { work, text } if self.is_at(work, Stage::Generate) => self.sentence(&text),
             Event::ToolWanted { work, call } if self.is_at(work, Stage::Generate) => self.tool_wanted(call),
             Event::Malformed { work, raw, problems } if self.is_at(work, Stage::Generate) => {
                 self.malformed(&raw, &problems);
             }
-            Event::CallCutOff { work } if self.is_at(work, Stage::Generate) => self.call_cut_off(),
+            Event::CallCutOff { work } if self.is_at(work, Stage::Generate) => self.answer(words::CALL_TOO_LONG),
             Event::ReplyDone { work } if self.is_at(work, Stage::Generate) => self.reply_done(),
             Event::ModelFailed { work, spoken } if self.is_at(work, Stage::Generate) => {
                 self.conclude(spoken.as_deref().unwrap_or(words::MODEL_FAILED));
@@ -81,22 +77,51 @@ impl Dialog {
         }
     }
 
-    /// Runs the next call of the fast path, or answers when all have run.
-    fn next_command(&mut self) {
-        let most = self.settings.max_tool_calls;
+    fn understood(&mut self, mut steps: Vec<Step>) {
+        let Some(turn) = self.busy() else { return };
+        if steps.len() > STEPS_MAX {
+            steps.truncate(STEPS_MAX);
+            steps.push(Step::Say { text: words::TOO_MANY_CALLS.to_owned() });
+        }
+        turn.queue = steps.into();
+        self.next_step();
+    }
+
+    /// Takes the next step, or answers when all are done.
+    fn next_step(&mut self) {
         let Some(turn) = self.busy() else { return };
         turn.job = None;
-        let next = turn.queue.pop_front();
-        match next {
-            Some(call) if turn.calls < most => self.run(call, true),
-            None if turn.tool_words.is_none() => self.generate(Vec::new()),
-            more => {
-                self.say_tool_words();
-                if more.is_some() {
-                    self.say(words::TOO_MANY_CALLS);
+        turn.thought = None;
+        loop {
+            match turn.queue.pop_front() {
+                Some(Step::Say { text }) => turn.words.push(text),
+                Some(Step::Run { call, part }) => {
+                    if turn.has_called(&call) {
+                        continue;
+                    }
+                    return self.start(Job::Tool { call, part, fast: true });
                 }
+                Some(Step::Think { request, part }) => {
+                    let exchange = vec![Message::new(Role::User, request)];
+                    return self.think(part, exchange);
+                }
+                None => break,
             }
         }
+        match turn.wordless.take() {
+            Some(part) => {
+                let exchange = turn.exchange.clone();
+                self.think(part, exchange);
+            }
+            None => self.say_words(),
+        }
+    }
+
+    fn think(&mut self, part: usize, exchange: Vec<Message>) {
+        if let Some(turn) = self.busy() {
+            turn.thought = Some(Thought { part, exchange, calls: 0, repaired: false, answered: false });
+        }
+        self.generate(Vec::new());
     }
 
     fn tool_wanted(&mut self, call: ToolCall) {
@@ -104,20 +129,16 @@ impl Dialog {
         let Some(turn) = self.busy() else { return };
         // A small model that lost the thread repeats itself; doing a thing twice is worse than stopping.
         let again = turn.has_called(&call);
+        let Some(thought) = &mut turn.thought else { return };
         if again {
-            self.conclude(words::DONE);
-        } else if turn.calls >= most {
-            self.conclude(words::TOO_MANY_CALLS);
+            self.answer(words::DONE);
+        } else if thought.calls >= most {
+            self.answer(words::TOO_MANY_CALLS);
         } else {
-            self.run(call, false);
+            thought.calls += 1;
+            let part = thought.part;
+            self.start(Job::Tool { call, part, fast: false });
         }
-    }
-
-    fn run(&mut self, call: ToolCall, fast: bool) {
-        if let Some(turn) = self.busy() {
-            turn.calls += 1;
-        }
-        self.start(Job::Tool { call, fast });
     }
 
     fn tool_done(&mut self, result: &Value, spoken: Option<String>, then: Then) {
@@ -132,24 +153,24 @@ impl Dialog {
             self.rings.clear();
         }
         let Some(turn) = self.busy() else { return };
-        let Some((_, Job::Tool { call, fast })) = turn.job.take() else { return };
+        let Some((_, Job::Tool { call, part, fast })) = turn.job.take() else { return };
         turn.called(&call, result);
-        turn.sleep_after |= then == Then::Sleep;
-        let failed = result.get("error").is_some() && spoken.is_some();
-        match (&mut turn.tool_words, spoken) {
-            (Some(words), Some(s)) => words.push(s),
-            (Some(words), None) if then == Then::Sleep => words.push(String::new()),
-            (words, None) => *words = None,
-            (None, Some(s)) if failed => turn.tool_words = Some(vec![s]),
-            (None, Some(_)) => {}
-        }
-        if failed || turn.sleep_after {
+        if then == Then::Sleep {
+            turn.sleep_after = true;
             turn.queue.clear();
-            self.say_tool_words();
-        } else if fast {
-            self.next_command();
-        } else {
-            self.generate(Vec::new());
+        }
+        match spoken {
+            // Its own words are the answer.
+            Some(s) => {
+                turn.words.push(s);
+                self.next_step();
+            }
+            None if then == Then::Sleep => self.next_step(),
+            None if fast => {
+                turn.wordless = Some(part);
+                self.next_step();
+            }
+            None => self.generate(Vec::new()),
         }
     }
 
@@ -157,63 +178,54 @@ impl Dialog {
         let now = self.now;
         let Some(turn) = self.busy() else { return };
         turn.progress = now;
-        // Tools that brought their own words are answered in them; the model was asked only whether more calls follow.
-        if turn.speech.is_none() && turn.calls > 0 && turn.tool_words.is_some() {
-            turn.job = None;
-            let cancelled = self.fresh();
-            self.out.push(Action::CancelBefore(cancelled));
-            self.say_tool_words();
-        } else {
-            self.say(text);
+        if let Some(thought) = &mut turn.thought {
+            thought.answered |= !text.trim().is_empty();
         }
+        self.say_words();
+        self.say(text);
     }
 
     fn malformed(&mut self, raw: &str, problems: &[String]) {
         let Some(turn) = self.busy() else { return };
-        if turn.repaired {
-            return self.conclude(words::CANNOT_CALL);
+        let Some(thought) = &mut turn.thought else { return };
+        if thought.repaired {
+            return self.answer(words::CANNOT_CALL);
         }
-        turn.repaired = true;
+        thought.repaired = true;
         let shown: String = raw.chars().take(RAW_MAX_CHARS).collect();
         let error = compact_json(&serde_json::json!({ "error": problems.join("; ") }));
         self.generate(vec![Message::new(Role::Assistant, shown), Message::new(Role::Tool, error)]);
     }
 
-    /// The call is not run, and asking again would be cut off again. What ran before it is reported first.
-    fn call_cut_off(&mut self) {
-        let Some(turn) = self.busy() else { return };
-        turn.job = None;
-        turn.queue.clear();
-        if turn.calls > 0 && !turn.has_spoken() {
-            self.say_tool_words();
-        }
-        self.say(words::CALL_TOO_LONG);
-    }
-
     fn reply_done(&mut self) {
-        let Some(turn) = self.busy() else { return };
-        if turn.has_spoken() {
-            turn.job = None;
-        } else {
-            self.conclude(words::NO_ANSWER);
+        match self.busy().and_then(|t| t.thought.as_ref()).map(|t| (t.answered, t.calls)) {
+            Some((false, 0)) => self.answer(words::NO_ANSWER),
+            Some((false, _)) => self.answer(words::DONE),
+            _ => self.next_step(),
         }
     }
 
-    /// Ends the work of this turn: with what its tools had to say, or else with `otherwise`.
-    pub(super) fn conclude(&mut self, otherwise: &str) {
-        let Some(turn) = self.busy() else { return };
-        turn.job = None;
-        turn.queue.clear();
-        if turn.calls > 0 && turn.tool_words.is_some() && !turn.has_spoken() {
-            self.say_tool_words();
-        } else {
-            self.say(otherwise);
+    /// Answers what is being thought about with `text`, unless something was said already; goes on with the next step.
+    fn answer(&mut self, text: &str) {
+        if let Some(turn) = self.busy() {
+            turn.words.push(text.to_owned());
         }
+        self.next_step();
     }
 
-    pub(super) fn say_tool_words(&mut self) {
+    /// Ends the work of this turn: with what its tools had to say, then with `last`.
+    pub(super) fn conclude(&mut self, last: &str) {
+        self.say_words();
+        if let Some(turn) = self.busy() {
+            turn.give_up();
+        }
+        self.say(last);
+    }
+
+    /// Says what has come together so far.
+    fn say_words(&mut self) {
         let Some(turn) = self.busy() else { return };
-        for sentence in turn.tool_words.replace(Vec::new()).unwrap_or_default() {
+        for sentence in std::mem::take(&mut turn.words) {
             self.say(&sentence);
         }
     }
@@ -224,7 +236,7 @@ impl Dialog {
         let Some(turn) = self.busy() else { return };
         turn.job = Some((work, Job::Generate));
         turn.progress = now;
-        let mut exchange = turn.exchange.clone();
+        let mut exchange = turn.thought.as_ref().map_or_else(Vec::new, |t| t.exchange.clone());
         exchange.extend(extra);
         self.out.push(Action::Generate { work, exchange });
     }
@@ -239,10 +251,12 @@ impl Dialog {
         let action = match &job {
             Job::Transcribe => Action::Transcribe { work },
             Job::Interpret => Action::Interpret { work, text: turn.request.clone() },
-            Job::Generate => Action::Generate { work, exchange: turn.exchange.clone() },
-            Job::Tool { call, fast } => {
+            Job::Generate => {
+                Action::Generate { work, exchange: turn.thought.as_ref().map_or_else(Vec::new, |t| t.exchange.clone()) }
+            }
+            Job::Tool { call, part, fast } => {
                 let said = said.into_iter().chain([turn.request.clone()]).collect();
-                Action::RunTool { work, call: call.clone(), said, fast: *fast }
+                Action::RunTool { work, call: call.clone(), part: *part, said, fast: *fast }
             }
         };
         turn.job = Some((work, job));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::dialog::{Settings, State, Then};
+use crate::dialog::{Settings, State, Step, Then};
 use crate::schema::{EarMode, ToolCall};
 use crate::units::WorkId;
 
@@ -83,8 +83,13 @@ impl Room {
                 return None;
             }
             Action::Say { work, .. } => return Some(Event::SpeakFailed { work }),
-            Action::Interpret { work, .. } if at_once => Event::CommandFound { work, calls: vec![call()] },
-            Action::Interpret { work, .. } => return Some(Event::NoCommand { work }),
+            Action::Interpret { work, .. } if at_once => {
+                Event::Understood { work, steps: vec![Step::Run { call: call(), part: 0 }] }
+            }
+            Action::Interpret { work, .. } => {
+                let steps = vec![Step::Think { request: "Hello".into(), part: 0 }];
+                return Some(Event::Understood { work, steps });
+            }
             Action::Transcribe { work } => Event::Transcript { work, text: None },
             Action::Generate { work, .. } => Event::ModelFailed { work, spoken: Some("That is too long.".into()) },
             Action::RunTool { work, .. } => Event::ToolDone {

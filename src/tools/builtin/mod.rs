@@ -5,19 +5,22 @@ use serde_json::{Map, Value};
 
 use crate::schema::ToolCall;
 
-use super::{Effect, Outcome, Registry};
+use super::{Ctx, Effect, Outcome, Registry};
 
 mod clock;
+mod later;
 mod sound;
 mod sums;
 mod table;
 mod timers;
+mod undo;
 
 pub(super) use table::{all, names};
+pub(super) use undo::LastCall;
 
 impl Registry {
     /// Runs a built-in whose arguments passed its schema.
-    pub(super) fn run_builtin(&self, call: &ToolCall) -> Outcome {
+    pub(super) fn run_builtin(&self, call: &ToolCall, ctx: &Ctx<'_>) -> Outcome {
         let args = &call.parameters;
         match call.name.as_str() {
             "set_timer" => self.set_timer(args),
@@ -32,6 +35,7 @@ impl Registry {
             "mute" => Outcome::effect(Effect::Mute(false), "I'm back."),
             "stop" => Outcome::effect(Effect::Stop, ""),
             "repeat" => Outcome { spoken: None, ..Outcome::effect(Effect::Repeat, "") },
+            "undo" => self.undo_last(ctx),
             "calculate" => sums::calculate(word(args, "expression").unwrap_or_default()),
             other => Outcome::failed(format!("there is no tool {other:?}"), "Sorry, I can't do that."),
         }
@@ -52,7 +56,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::tools::{Clock, Ctx, Settings};
+    use crate::tools::{Clock, Settings};
     use std::time::Duration;
 
     fn registry(settings: Settings) -> Registry {

@@ -30,6 +30,19 @@ pub struct Fast {
     schemas: Vec<ToolSchema>,
 }
 
+/// What became of an utterance.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Understood {
+    /// It asks for these calls (at least one).
+    Calls(Vec<ToolCall>),
+    /// It is a command, but a value is beyond its limits.
+    OutOfRange { tool: String, argument: String, said: String },
+    /// It is the beginning of a command.
+    Incomplete { tool: String, missing: &'static str },
+    /// It is no command that is known here.
+    Nothing,
+}
+
 struct Rule {
     tool: &'static str,
     make: Make,
@@ -56,6 +69,14 @@ impl Fast {
             }
         }
         Self { rules, schemas: offered.to_vec() }
+    }
+
+    pub fn understand(&self, utterance: &str) -> Understood {
+        self.interpret(utterance).map_or(Understood::Nothing, Understood::Calls)
+    }
+
+    pub fn sounds_like(&self, _utterance: &str) -> Option<String> {
+        None
     }
 
     /// The calls that `utterance` asks for; `None` where the model should be asked.

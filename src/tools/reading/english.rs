@@ -1059,9 +1059,6 @@ pub(super) const PAIRS: &[&str] = &[
     "milk and honey",
 ];
 
-/// Days of the week.
-pub(super) const WEEKDAYS: &[&str] = &["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
-
 /// Times without a number that say nothing definite.
 pub(super) const VAGUE_TIMES: &[&str] = &[
     "later",

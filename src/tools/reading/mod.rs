@@ -20,6 +20,7 @@ mod verbs;
 use english as en;
 use lex::{Mark, Word, begins_any, find, line, texts};
 pub use time::{Clock, Day, When};
+pub(super) use time::{FAR_MAX_S, moment};
 
 /// Longest request that is read, in words; a longer one is no command.
 const WORDS_MAX: usize = 160;
@@ -51,6 +52,55 @@ pub struct Part {
     pub choice: bool,
     /// Bytes of [`Self::text`] that are free text: an item, a message, a name.
     pub free: Vec<Range<usize>>,
+}
+
+/// A word of a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    /// In lower case, contractions written out.
+    pub(super) text: String,
+    /// It belongs to free text: an item, a message, a name.
+    pub(super) free: bool,
+}
+
+impl Said {
+    /// The words of a text, none of them free.
+    pub(super) fn of(text: &str) -> Vec<Self> {
+        lex::words(text).into_iter().map(|w| Self { text: w.text, free: false }).collect()
+    }
+
+    pub(super) fn line(words: &[Self]) -> String {
+        words.iter().map(|w| w.text.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Part {
+    /// All of `request`, without anything special in it.
+    pub(super) fn plain(request: &str, mood: Mood) -> Self {
+        whole(request, mood)
+    }
+
+    /// The words of [`Self::text`].
+    pub(super) fn words(&self) -> Vec<Said> {
+        let free = |w: &Word| self.free.iter().any(|r| r.start < w.end && w.start < r.end);
+        lex::words(&self.text).into_iter().map(|w| Said { free: free(&w), text: w.text }).collect()
+    }
+
+    /// The words before "except", where something is left out.
+    pub(super) fn before_exception(&self) -> Option<Vec<Said>> {
+        self.scope.as_ref()?.except.as_ref()?;
+        let words = lex::words(&self.text);
+        let at = (1..words.len()).find(|&i| begins_any(&words[i..], en::EXCEPT).is_some())?;
+        let mut said = self.words();
+        said.truncate(at);
+        Some(said)
+    }
+}
+
+/// The hour and minute that `text` begins with, where it is a time of day.
+pub(super) fn time_of_day(text: &str) -> Option<(u8, u8)> {
+    let (_, c) = time::clock(&lex::words(text))?;
+    Some((c.hour, c.minute))
 }
 
 /// What a clause is.
@@ -102,7 +152,7 @@ pub fn read(request: &str) -> Reading {
             governed = (None, None);
             told = None;
         }
-        let mut part = part(clause, &mut governed);
+        let mut part = part(clause, &mut governed, request);
         if single && !corrected && part.when.is_none() && part.hold_s.is_none() && part.free.is_empty() {
             part.text = plain(request);
         }
@@ -138,7 +188,7 @@ fn whole(request: &str, mood: Mood) -> Part {
     }
 }
 
-fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>)) -> Part {
+fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), request: &str) -> Part {
     let mut clause = clause.clone();
     let mut when = None;
     let timed = clause.words.iter().zip(&clause.free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
@@ -202,7 +252,7 @@ fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>)) -
     let visible = open(&words, &free);
     let scope = if matches!(mood, Mood::Do | Mood::Forbid) { scope(&visible) } else { None };
     let choice = matches!(mood, Mood::Do) && choice(&visible);
-    let (text, free) = joined(&words, &free);
+    let (text, free) = joined(&words, &free, request);
     Part { text, mood, when, hold_s, condition, scope, choice, free }
 }
 
@@ -211,16 +261,25 @@ fn now(clause: &split::Clause) -> bool {
     clause.words.iter().any(|w| w.any(&["now", "immediately"]))
 }
 
-/// The words as a line, and where in it the free text is.
-fn joined(words: &[Word], free: &[bool]) -> (String, Vec<Range<usize>>) {
+/// The words as a line, and where in it the free text is, which stands there as it was written in `request`.
+fn joined(words: &[Word], free: &[bool], request: &str) -> (String, Vec<Range<usize>>) {
     let mut text = String::new();
     let mut ranges: Vec<Range<usize>> = Vec::new();
     for (i, w) in words.iter().enumerate() {
+        let same = i > 0 && free[i] && free[i - 1] && words[i - 1].start == w.start && words[i - 1].end == w.end;
+        if same {
+            // The second word of a contraction.
+            continue;
+        }
         if i > 0 {
-            text.push(' ');
+            let glued = free[i] && free[i - 1] && words[i - 1].after == Mark::Hyphen && words[i - 1].end + 1 == w.start;
+            text.push(if glued { '-' } else { ' ' });
         }
         let start = text.len();
-        text += &w.text;
+        match request.get(w.start..w.end) {
+            Some(written) if free[i] => text += written,
+            _ => text += &w.text,
+        }
         if free[i] {
             match ranges.last_mut() {
                 Some(r) if i > 0 && free[i - 1] => r.end = text.len(),

@@ -1,0 +1,133 @@
+//! What is said instead of acting.
+
+use crate::tools::text::tokens;
+
+pub(super) const CANNOT: &str = "Sorry, I can't do that.";
+pub(super) const CANNOT_SEE: &str = "Sorry, I can't see that from here.";
+pub(super) const CANNOT_WATCH: &str = "Sorry, I can't tell when that happens. I can do it now, or at a time you name.";
+pub(super) const CANNOT_HOLD: &str = "Sorry, I can't do that for a limited time.";
+pub(super) const LEFT: &str = "Okay, never mind.";
+pub(super) const WILL_NOT: &str = "Okay, I won't.";
+pub(super) const ONLY_ALARMS_REPEAT: &str = "Sorry, only alarms can repeat.";
+pub(super) const TOO_FAR: &str = "Sorry, I can plan at most a week ahead.";
+pub(super) const WHAT: &str = "Sorry, what should I do?";
+pub(super) const WHEN_EXACTLY: &str = "When exactly?";
+pub(super) const WHICH_OF_ALL: &str = "Which ones? Please name them.";
+pub(super) const WHICH_OF_THEM: &str = "Which one do you want?";
+
+/// Names of arguments that hold a time.
+pub(super) const TIME_ARGUMENTS: &[&str] = &[
+    "time",
+    "when",
+    "at",
+    "day",
+    "date",
+    "due",
+    "start",
+    "start_time",
+    "end",
+    "until",
+    "delay",
+    "duration",
+    "in",
+    "on_day",
+    "alarm_time",
+    "repeat",
+    "minutes",
+    "seconds",
+    "hours",
+];
+
+/// To what was forbidden.
+pub(super) fn forbidden(text: &str) -> &'static str {
+    match tokens(text).first().map(String::as_str) {
+        Some("leave" | "keep") => "Okay, I'll leave it as it is.",
+        _ => WILL_NOT,
+    }
+}
+
+/// Asks for the value of an argument; `values` is what it may be, where that is a list.
+pub(super) fn which(argument: &str, values: &[String]) -> String {
+    let name = argument.replace('_', " ");
+    match values {
+        [] if matches!(name.as_str(), "on" | "open" | "locked" | "state" | "power" | "enabled") => "On or off?"
+            .replace(
+                "On or off",
+                match name.as_str() {
+                    "open" => "Open or closed",
+                    "locked" => "Locked or unlocked",
+                    _ => "On or off",
+                },
+            ),
+        [] => format!("Which {name} do you mean?"),
+        [one] => format!("Which {name}: {one}?"),
+        few if few.len() <= 4 => {
+            let (last, first) =
+                few.split_last().map_or((String::new(), String::new()), |(l, f)| (l.clone(), f.join(", ")));
+            format!("Which {name}: {first} or {last}?")
+        }
+        _ => format!("Which {name} do you mean?"),
+    }
+}
+
+/// Asks for what a command of the fast path lacks.
+pub(super) fn missing(what: &str) -> &'static str {
+    match what {
+        "duration" => "For how long?",
+        "time" => "For what time?",
+        "level" => "To how many percent?",
+        "text" => "What should I remind you of?",
+        "item" => "What should I put on the list?",
+        "by" => "By how much?",
+        "name" | "label" => "What should it be called?",
+        _ => "Can you say more exactly what you want?",
+    }
+}
+
+/// A value beyond the limits of its argument.
+pub(super) fn limits(tool: &str, argument: &str, limits: Option<String>) -> String {
+    let name = argument.replace('_', " ");
+    match (tool, argument, limits) {
+        ("set_timer" | "change_timer" | "adjust_timer", ..) => "A timer can be from one second to one week.".to_owned(),
+        ("set_volume", _, Some(limits)) => format!("The volume can be {limits} percent."),
+        (_, _, Some(limits)) => format!("The {name} has to be {limits}."),
+        _ => format!("Sorry, I can't use that {name}."),
+    }
+}
+
+pub(super) fn shall_i(told: &str) -> String {
+    format!("Shall I? {}.", sentence(told))
+}
+
+pub(super) fn not_sure(unexplained: &str, told: &str) -> String {
+    format!("I don't know what to do about \u{201c}{unexplained}\u{201d}. Do you want this: {told}?")
+}
+
+pub(super) fn did_you_mean(request: &str) -> String {
+    format!("Did you say: {request}?")
+}
+
+/// What is to be done with a thing that was only named.
+pub(super) fn what_of(text: &str) -> String {
+    let t = tokens(text);
+    let articled = t.first().is_some_and(|w| matches!(w.as_str(), "the" | "my" | "our" | "a" | "an"));
+    match (t.len() <= 6, articled) {
+        (true, true) => format!("What about {}?", t.join(" ")),
+        (true, false) => format!("What about \u{201c}{}\u{201d}?", t.join(" ")),
+        _ => WHAT.to_owned(),
+    }
+}
+
+/// Whether something was named rather than told: an amount, a thing with an article.
+pub(super) fn is_thing(text: &str) -> bool {
+    let t = tokens(text);
+    let number = t.iter().any(|w| crate::tools::number::is_number_word(w));
+    let article = t.first().is_some_and(|w| matches!(w.as_str(), "the" | "my" | "our"));
+    let light = t.len() <= 4 && crate::tools::grounding::is_place(&t.join(" "));
+    t.len() <= 5 && (number || article || light)
+}
+
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
