@@ -232,10 +232,18 @@ pub struct Timers {
     pub timers: Vec<Timer>,
 }
 
+/// Something that is set: a timer, or what else waits for its time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Timer {
+    /// `timer`, `alarm`, `reminder` or `command`.
+    pub kind: String,
     pub name: String,
-    pub remaining: String,
+    /// As "9 minutes 50 seconds", where it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<String>,
+    /// When its time comes (RFC 3339), where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
 }
 
 #[cfg(test)]

@@ -16,11 +16,11 @@ pub struct Args {
     /// What to ask or to tell it; `-` reads it from standard input
     #[arg(value_name = "TEXT")]
     text: String,
-    #[command(flatten)]
-    partner: PartnerArgs,
     /// Print one JSON object when the answer is complete
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    partner: PartnerArgs,
 }
 
 pub fn run(args: Args, ctx: &Context) -> Result<()> {

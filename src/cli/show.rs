@@ -23,6 +23,7 @@ pub(super) fn notice(at: Duration, notice: &Notice) -> Option<String> {
             let arguments = serde_json::Value::Object(call.parameters.clone());
             ("tool", format!("{} {arguments}{how}", call.name))
         }
+        Notice::Refused { call, result, .. } => ("refused", format!("{} {result}", call.name)),
         Notice::Result { result, .. } => ("result", result.to_string()),
         Notice::Scheduled { told, result } => ("later", format!("{told}   {result}")),
         Notice::Thought { text, prompt_tokens, cached_tokens, tokens, took_ms, .. } => (

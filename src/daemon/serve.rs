@@ -98,7 +98,8 @@ fn timers(tools: &Registry) -> Vec<Timer> {
     let result = tools.run(&call, &Ctx::QUIET).result;
     let timer = |of: &Value| {
         let text = |key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
-        Some(Timer { name: text("label").unwrap_or_else(|| "timer".to_owned()), remaining: text("remaining")? })
+        let name = text("label").unwrap_or_else(|| "timer".to_owned());
+        Some(Timer { kind: "timer".to_owned(), name, remaining: Some(text("remaining")?), at: None })
     };
     match result.get("timers").and_then(Value::as_array) {
         Some(many) => many.iter().filter_map(timer).collect(),

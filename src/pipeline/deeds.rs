@@ -6,7 +6,7 @@ use crate::dialog::{Context, Event, Step, Then};
 use crate::error::Result;
 use crate::llm::Engine;
 use crate::llm::chat::Chat;
-use crate::schema::Message;
+use crate::schema::{Message, ToolCall};
 use crate::tools::interpret::{self, Admission, Interpreter};
 use crate::tools::{Ctx, Effect, Outcome, Registry};
 use crate::units::WorkId;
@@ -40,6 +40,14 @@ pub(super) fn prompt(
         chat.render(engine.tokenizer(), messages, true).map_or(0, |t| t.len())
     };
     memory.prompt(now, exchange, engine.context(), count)
+}
+
+/// The call that is made, as it is made; `None` where none is.
+pub(super) fn admitted(admission: &Admission) -> Option<&ToolCall> {
+    match admission {
+        Admission::Run(call) | Admission::Later { call, .. } | Admission::Status(call) => Some(call),
+        Admission::Refused(_) => None,
+    }
 }
 
 /// Does what was admitted, for a user who lately said `said`.

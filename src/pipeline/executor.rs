@@ -96,11 +96,21 @@ impl Executor {
             Action::Interpret { work, text } => self.interpret(work, &text, events),
             Action::Generate { work, exchange } => self.generate(work, &exchange, events),
             Action::RunTool { work, call, part, said, fast } => {
-                self.tell(&Notice::Call { work, call: call.clone(), fast });
-                match self.interpreter.admit(self.start.elapsed(), part, call, &said, fast) {
-                    Admission::Refused(outcome) => self.tool_done(work, outcome, events),
-                    admitted if self.handles.tools.run(work, admitted, said) => {}
-                    _ => self.tool_done(work, Outcome::busy(), events),
+                let admission = self.interpreter.admit(self.start.elapsed(), part, call.clone(), &said, fast);
+                if let Some(call) = deeds::admitted(&admission) {
+                    let call = call.clone();
+                    self.tell(&Notice::Call { work, call, fast });
+                }
+                match admission {
+                    Admission::Refused(outcome) => {
+                        self.tell(&Notice::Refused { work, call, result: outcome.result.clone() });
+                        events.push(deeds::done(work, outcome));
+                    }
+                    admitted => {
+                        if !self.handles.tools.run(work, admitted, said) {
+                            self.tool_done(work, Outcome::busy(), events);
+                        }
+                    }
                 }
             }
             Action::Say { work, sentence, text } => self.say(work, sentence, text, events),

@@ -41,6 +41,12 @@ pub enum Notice {
         call: ToolCall,
         fast: bool,
     },
+    /// A call that the model wants is not made.
+    Refused {
+        work: WorkId,
+        call: ToolCall,
+        result: serde_json::Value,
+    },
     Result {
         work: WorkId,
         result: serde_json::Value,

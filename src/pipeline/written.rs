@@ -162,10 +162,16 @@ impl Conversation {
                 Ok(deeds::interpret(&mut room.interpreter, now, work, &text))
             }
             Job::Run { work, call, part, said, fast } => {
-                tell(&Told::Call { call: call.clone(), fast });
                 let admission = room.interpreter.admit(room.now(), part, call, &said, fast);
+                // A call that is refused is none: nothing was tried.
+                let made = deeds::admitted(&admission).cloned();
+                if let Some(call) = &made {
+                    tell(&Told::Call { call: call.clone(), fast });
+                }
                 let outcome = room.apply(deeds::run(&room.registry, admission, &said, cancelled));
-                tell(&Told::Result { result: outcome.result.clone() });
+                if made.is_some() {
+                    tell(&Told::Result { result: outcome.result.clone() });
+                }
                 Ok(deeds::done(work, outcome))
             }
             Job::Generate { work, exchange } => {

@@ -12,10 +12,10 @@ use crate::units::WorkId;
 type Steps = Vec<Vec<Option<usize>>>;
 
 /// An event and one of its actions.
-type Step = (usize, usize);
+type Deed = (usize, usize);
 
 /// What the steps gave and what was carried out, as (event, action).
-fn drained(steps: &Steps, first: &[usize]) -> (Vec<Step>, Vec<Step>) {
+fn drained(steps: &Steps, first: &[usize]) -> (Vec<Deed>, Vec<Deed>) {
     let mut events = Events::new();
     first.iter().for_each(|e| events.push(*e));
     let (mut given, mut carried_out) = (Vec::new(), Vec::new());
