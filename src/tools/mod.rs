@@ -32,7 +32,7 @@ pub mod reading;
 mod text;
 mod zone;
 
-pub use agenda::{Agenda, Due, DueCommand, Ring};
+pub use agenda::{Agenda, Due, DueCommand, Entry, Ring};
 pub use clock::Clock;
 pub use command::Command;
 pub use fast::Fast;
