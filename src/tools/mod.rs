@@ -37,7 +37,7 @@ mod text;
 mod told;
 mod zone;
 
-pub use agenda::{Agenda, Due, DueCommand, Ring};
+pub use agenda::{Agenda, Due, DueCommand, Entry, Ring};
 pub use clock::Clock;
 pub use command::{Argument, ArgumentType, Command, Undo};
 pub use fast::Fast;

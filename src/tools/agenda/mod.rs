@@ -23,6 +23,7 @@ mod days;
 mod deadline;
 mod due;
 mod legacy;
+mod listed;
 mod lists;
 mod names;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub(in crate::tools) use alarms::{Alarm, AlarmsGone, On};
 pub(in crate::tools) use days::Days;
 pub(in crate::tools) use due::clock as clock_words;
 pub use due::{Due, DueCommand, Ring};
+pub use listed::Entry;
 pub(in crate::tools) use lists::{Added, Removed, list_name};
 pub(in crate::tools) use names::is_all;
 pub(in crate::tools) use reminders::{Dropped, Noted};
