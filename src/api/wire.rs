@@ -136,9 +136,10 @@ pub struct Outcome {
 
 impl Outcome {
     fn of(result: &Value) -> Self {
-        match result.get("scheduled").and_then(Value::as_str) {
-            Some(when) => Self { outcome: json!("scheduled"), when: Some(when.to_owned()) },
-            None => Self { outcome: result.clone(), when: None },
+        let text = |key: &str| result.get(key).and_then(Value::as_str).map(str::to_owned);
+        match (text("scheduled"), text("at")) {
+            (Some(_), when @ Some(_)) => Self { outcome: json!("scheduled"), when },
+            _ => Self { outcome: result.clone(), when: None },
         }
     }
 }
@@ -299,7 +300,10 @@ mod tests {
             prompt_tokens: 0,
             tokens: 0,
         };
-        let a = Answer::of(turn(vec![call("set_light", Some(json!({ "scheduled": "2026-01-02T03:04:05Z" })))]), false);
+        let a = Answer::of(
+            turn(vec![call("set_light", Some(json!({ "scheduled": "light off", "at": "2026-01-02T03:04:05Z" })))]),
+            false,
+        );
         let v = serde_json::to_value(&a).expect("JSON");
         assert_eq!(v["calls"][0]["outcome"], "scheduled");
         assert_eq!((&v["calls"][0]["when"], &v["rings"]), (&json!("2026-01-02T03:04:05Z"), &json!(false)));

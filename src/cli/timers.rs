@@ -5,7 +5,7 @@ use super::{Context, out};
 use crate::error::Result;
 use crate::store::Paths;
 
-/// List the timers that are set in the running agent
+/// List what is set in the running agent: timers, alarms, reminders, commands for later
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Print one JSON object

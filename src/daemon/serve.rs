@@ -4,15 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde_json::{Map, Value};
-
 use crate::api::wire::{Status, Timer, Timers};
 use crate::api::{Agent, Socket, place};
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::{Control, Gather, Told, Turn};
-use crate::schema::ToolCall;
 use crate::store::Paths;
-use crate::tools::{Ctx, Registry};
+use crate::tools::{Entry, Registry};
 
 /// What does not change while it runs.
 pub struct About {
@@ -72,7 +69,7 @@ impl Agent for Running {
     }
 
     fn timers(&self) -> Timers {
-        Timers { timers: timers(&self.about.tools) }
+        Timers { timers: self.about.tools.agenda().entries().into_iter().map(timer).collect() }
     }
 
     fn status(&self) -> Result<Status> {
@@ -92,17 +89,7 @@ impl Agent for Running {
     }
 }
 
-/// What is set, as the tool that tells it says.
-fn timers(tools: &Registry) -> Vec<Timer> {
-    let call = ToolCall { name: "timer_status".to_owned(), parameters: Map::new() };
-    let result = tools.run(&call, &Ctx::QUIET).result;
-    let timer = |of: &Value| {
-        let text = |key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
-        let name = text("label").unwrap_or_else(|| "timer".to_owned());
-        Some(Timer { kind: "timer".to_owned(), name, remaining: Some(text("remaining")?), at: None })
-    };
-    match result.get("timers").and_then(Value::as_array) {
-        Some(many) => many.iter().filter_map(timer).collect(),
-        None => timer(&result).into_iter().collect(),
-    }
+fn timer(entry: Entry) -> Timer {
+    let Entry { kind, name, remaining, at } = entry;
+    Timer { kind: kind.to_owned(), name, remaining, at: at.map(|at| at.to_string()) }
 }

@@ -9,13 +9,13 @@ use super::{Ctx, Effect, Outcome, Registry};
 
 mod alarms;
 mod clock;
+mod jokes;
 #[cfg(test)]
 mod kept;
 mod lists;
 mod offer;
 mod reminders;
 mod schedule;
-mod jokes;
 mod sound;
 mod sums;
 mod table;
