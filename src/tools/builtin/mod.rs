@@ -210,14 +210,8 @@ mod tests {
             "I can set timers, alarms and reminders, tell the time and the date, count the days and keep your lists. \
              I also do sums and convert units, change the volume and tell jokes."
         );
-        let command = |name: &str, description: &str| crate::tools::Command {
-            name: name.into(),
-            description: description.into(),
-            params: Vec::new(),
-            exec: vec!["true".into()],
-            timeout_ms: 1000,
-            say: None,
-            check_words: true,
+        let command = |name: &str, description: &str| -> crate::tools::Command {
+            serde_json::from_value(json!({ "name": name, "description": description, "exec": ["true"] })).unwrap()
         };
         let everything_but_timers: Vec<String> =
             names().filter(|n| !matches!(*n, "set_timer" | "convert")).map(str::to_owned).collect();

@@ -494,10 +494,6 @@ pub(super) const EMPTY: &[&str] = &[
     "never",
 ];
 
-/// Of [`EMPTY`]: they mean something where a tool switches, opens or turns something up.
-pub(super) const PARTICLES: &[&str] =
-    &["on", "off", "up", "down", "out", "start", "shut", "need", "want", "power", "cool"];
-
 /// Words of amounts that stand behind a number.
 pub(super) const UNITS: &[&str] = &[
     "percent",
