@@ -11,6 +11,8 @@ use crate::llm::Sampling;
 use crate::llm::reply::{Reply, parse_reply};
 use crate::schema::{Message, Role};
 
+mod agent;
+
 /// Longest assistant turn; a call takes about 40 tokens.
 const MAX_TURN_TOKENS: usize = 200;
 
@@ -30,6 +32,8 @@ pub struct Args {
 enum What {
     /// Tool calls: the first assistant turn of each conversation, greedy, against the one wanted
     Tools(Tools),
+    /// The whole agent: what it does when asked, against what may come of it
+    Agent(agent::Agent),
     /// Perplexity: how surprised the model is by a text, as llama.cpp measures it (lower is better)
     Ppl(perplexity::Ppl),
 }
@@ -100,6 +104,7 @@ struct Score {
 pub fn run(args: Args, ctx: &Context) -> Result<()> {
     match args.what {
         What::Tools(tools) => run_tools(&tools, ctx),
+        What::Agent(agent) => agent::run(&agent, ctx),
         What::Ppl(ppl) => perplexity::run(&ppl, ctx),
     }
 }

@@ -79,6 +79,14 @@ impl Conversation {
         Ok(Self { mind, warm: false, conductor: Conductor::new(Dialog::new(settings)), room })
     }
 
+    /// A new conversation with other tools of the same signatures: what the model has computed of them stays.
+    pub fn begin_again(&mut self, tools: Arc<Registry>) {
+        debug_assert_eq!(tools.shown(), self.room.registry.shown());
+        self.room.memory.forget();
+        self.room.interpreter = Interpreter::new(Arc::clone(&tools));
+        self.room.registry = tools;
+    }
+
     /// Computes what every prompt begins with, so that the first that needs the model does not wait for it; otherwise it
     /// is computed then.
     pub fn warm_up(&mut self, cancelled: &dyn Fn() -> bool) {

@@ -84,6 +84,25 @@ fn yes() -> bool {
 }
 
 impl Command {
+    /// A command of this schema that does nothing.
+    pub(super) fn rehearsed(schema: &ToolSchema) -> Self {
+        Self {
+            name: schema.name.clone(),
+            description: schema.description.clone(),
+            params: schema.params.iter().cloned().map(Argument::from).collect(),
+            exec: vec!["true".to_owned()],
+            timeout_ms: default_timeout_ms(),
+            say: Some("Done.".to_owned()),
+            check_words: true,
+            status: None,
+            status_say: None,
+            undo: None,
+            confirm: false,
+            acts: None,
+            tell: None,
+        }
+    }
+
     pub(super) fn schema(&self, lists: &Names) -> ToolSchema {
         let params = self.params.iter().map(|p| p.param(lists)).collect();
         ToolSchema { name: self.name.clone(), description: self.description.clone(), params }

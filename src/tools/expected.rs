@@ -6,10 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp, Zoned};
+
 use crate::schema::ToolCall;
 
 use super::duration;
-use super::moment;
+use super::moment::{self, Lean};
 use super::reading::{Clock, When};
 use super::text::tokens;
 
@@ -34,8 +36,8 @@ struct Wanted {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Made {
     pub call: ToolCall,
-    /// When it is to run, in its canonical form.
-    pub later: Option<String>,
+    /// When it is to run, where that is later.
+    pub later: Option<Timestamp>,
     /// Whether the tool changes anything.
     pub acts: bool,
 }
@@ -121,9 +123,9 @@ impl Case {
         self.outcomes.iter().all(|calls| !calls.is_empty())
     }
 
-    /// How `made` compares with what is wanted.
-    pub fn judge(&self, made: &[Made]) -> Verdict {
-        let verdicts = self.outcomes.iter().map(|wanted| judge(wanted, made));
+    /// How `made` compares with what is wanted, for a request made at `now`.
+    pub fn judge(&self, made: &[Made], now: &Zoned) -> Verdict {
+        let verdicts = self.outcomes.iter().map(|wanted| judge(wanted, made, now));
         verdicts
             .min_by_key(|v| match v {
                 Verdict::Right => 0,
@@ -134,11 +136,11 @@ impl Case {
     }
 }
 
-fn judge(wanted: &[Wanted], made: &[Made]) -> Verdict {
+fn judge(wanted: &[Wanted], made: &[Made], now: &Zoned) -> Verdict {
     let mut left: Vec<&Made> = made.iter().collect();
     let mut missing = false;
     for w in wanted {
-        match left.iter().position(|m| w.is(m)) {
+        match left.iter().position(|m| w.is(m, now)) {
             Some(i) => drop(left.remove(i)),
             None => missing = true,
         }
@@ -151,11 +153,17 @@ fn judge(wanted: &[Wanted], made: &[Made]) -> Verdict {
 }
 
 impl Wanted {
-    fn is(&self, made: &Made) -> bool {
+    fn is(&self, made: &Made, now: &Zoned) -> bool {
         let time = match (&self.later, &made.later) {
             (None, None) => true,
             (Some(wanted), Some(got)) => {
-                same_moment(&wanted.replace('+', "in ").replace("in ", ""), got, wanted.starts_with('+'))
+                let when = match wanted.strip_prefix('+').and_then(|s| s.parse().ok()) {
+                    Some(seconds) => Some(When::In(seconds)),
+                    None => moment::parse(wanted),
+                };
+                let at = when.and_then(|w| moment::resolve(&w, Lean::Next, now));
+                // A request takes a while to be understood.
+                at.is_some_and(|at| at.timestamp().duration_since(*got).abs() <= SignedDuration::from_secs(90))
             }
             _ => false,
         };
@@ -178,13 +186,6 @@ fn defaults(wanted: &BTreeMap<String, String>, got: &BTreeMap<&String, String>) 
 
 fn shown(v: &serde_json::Value) -> String {
     v.as_str().map_or_else(|| v.to_string(), str::to_owned)
-}
-
-fn same_moment(wanted: &str, got: &str, seconds: bool) -> bool {
-    if seconds {
-        return wanted.parse::<u64>().ok() == duration::parse(got);
-    }
-    same_time(wanted, got)
 }
 
 fn same_time(a: &str, b: &str) -> bool {
@@ -249,11 +250,15 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn now() -> Zoned {
+        "2026-03-03T09:00:00Z[UTC]".parse().expect("a time")
+    }
+
     fn made(name: &str, args: serde_json::Value, later: Option<&str>) -> Made {
         let parameters = args.as_object().cloned().expect("an object");
         Made {
             call: ToolCall { name: name.into(), parameters },
-            later: later.map(str::to_owned),
+            later: later.map(|t| t.parse().expect("a time")),
             acts: !name.starts_with("get_"),
         }
     }
@@ -265,15 +270,21 @@ mod tests {
                     either\tTimer.\tset_timer(duration=1 hour 30 minutes) | nothing: unclear\n";
         let cases = read(text).expect("cases");
         let on = made("set_light", json!({"room": "living room", "on": true}), None);
-        let off = made("set_light", json!({"room": "the living room", "on": false}), Some("10 minutes"));
-        assert_eq!(cases[0].judge(&[off.clone(), on.clone()]), Verdict::Right);
-        assert_eq!(cases[0].judge(&[on.clone()]), Verdict::FalseRefusal);
-        assert_eq!(cases[0].judge(&[on.clone(), Made { later: None, ..off }]), Verdict::WrongAction);
-        assert_eq!(cases[1].judge(&[on]), Verdict::WrongAction);
-        assert_eq!(cases[1].judge(&[made("get_time", json!({}), None)]), Verdict::Right);
+        let off = made("set_light", json!({"room": "the living room", "on": false}), Some("2026-03-03T09:10:05Z"));
+        assert_eq!(cases[0].judge(&[off.clone(), on.clone()], &now()), Verdict::Right);
+        assert_eq!(cases[0].judge(&[on.clone()], &now()), Verdict::FalseRefusal);
+        assert_eq!(cases[0].judge(&[on.clone(), Made { later: None, ..off }], &now()), Verdict::WrongAction);
+        assert_eq!(cases[1].judge(&[on], &now()), Verdict::WrongAction);
+        assert_eq!(cases[1].judge(&[made("get_time", json!({}), None)], &now()), Verdict::Right);
         assert!(!cases[1].must_act() && cases[0].must_act() && !cases[2].must_act());
-        assert_eq!(cases[2].judge(&[made("set_timer", json!({"duration": "90 minutes"}), None)]), Verdict::Right);
-        assert_eq!(cases[2].judge(&[made("set_timer", json!({"duration": "9 minutes"}), None)]), Verdict::WrongAction);
+        assert_eq!(
+            cases[2].judge(&[made("set_timer", json!({"duration": "90 minutes"}), None)], &now()),
+            Verdict::Right
+        );
+        assert_eq!(
+            cases[2].judge(&[made("set_timer", json!({"duration": "9 minutes"}), None)], &now()),
+            Verdict::WrongAction
+        );
         assert_eq!(read("one\ttwo\n").map_err(|e| e.0), Err(1));
         assert!(read("a\tb\tset light\n").is_err());
     }

@@ -273,6 +273,25 @@ impl Registry {
         })
     }
 
+    /// Tools of these schemas that do nothing, for finding out what would be called.
+    ///
+    /// # Errors
+    /// Those of [`Registry::new`].
+    pub fn rehearsal(schemas: &[ToolSchema], clock: Clock) -> Result<Self> {
+        let disable = builtin::names().map(str::to_owned).collect();
+        let mut me = Self::new(&Settings { disable, ..Settings::default() }, None, clock)?;
+        me.settings.command = schemas.iter().map(Command::rehearsed).collect();
+        me.acting = me.settings.command.iter().filter(|c| c.acts()).map(|c| c.name.clone()).collect();
+        me.schemas = schemas.to_vec();
+        me.shown = schemas.to_vec();
+        Ok(me)
+    }
+
+    /// What the user's clock shows.
+    pub fn local_time(&self) -> jiff::Zoned {
+        self.clock.wall().to_zoned(self.zone.clone())
+    }
+
     /// Every tool, in an order that does not change.
     pub fn schemas(&self) -> &[ToolSchema] {
         &self.schemas

@@ -46,6 +46,19 @@ pub enum ArgumentType {
     },
 }
 
+impl From<Param> for Argument {
+    fn from(p: Param) -> Self {
+        let kind = match p.kind {
+            ParamType::String { max_chars } => ArgumentType::String { max_chars },
+            ParamType::Int { min, max } => ArgumentType::Int { min, max },
+            ParamType::Number { min, max } => ArgumentType::Number { min, max },
+            ParamType::Bool => ArgumentType::Bool,
+            ParamType::Enum { values } => ArgumentType::Enum { values: Some(values), names: None },
+        };
+        Self { name: p.name, kind, required: p.required }
+    }
+}
+
 impl Argument {
     /// As the schema has it: with the names of its list.
     pub(super) fn param(&self, lists: &Names) -> Param {

@@ -69,7 +69,13 @@ impl<'a> Ledger<'a> {
     }
 }
 
-pub(super) fn account(tool: &Tool, words: &[Said], args: &Map<String, Value>, recent: &[String]) -> Account {
+pub(super) fn account(
+    tool: &Tool,
+    words: &[Said],
+    args: &Map<String, Value>,
+    recent: &[String],
+    told: &[String],
+) -> Account {
     let mut ledger = Ledger::new(words);
     let mut kept = Map::new();
     let mut problem = None;
@@ -77,7 +83,7 @@ pub(super) fn account(tool: &Tool, words: &[Said], args: &Map<String, Value>, re
     let mut implied: Option<&Param> = None;
     for p in &tool.schema.params {
         let Some(value) = args.get(&p.name).filter(|v| !is_blank(v)) else { continue };
-        match said(tool, p, value, words, recent) {
+        match said(tool, p, value, words, recent).or_told(value, told) {
             Verdict::At(at) => {
                 evidence |= matches!(p.kind, ParamType::Enum { .. }) && !super::state::is_state(p);
                 evidence |= tool.name.any_device && matches!(p.kind, ParamType::String { .. });
@@ -165,6 +171,19 @@ enum Verdict {
     Unsaid,
     /// Something else was said.
     Contradicted,
+}
+
+impl Verdict {
+    /// What was not said in the request itself may have been told with it.
+    fn or_told(self, value: &Value, told: &[String]) -> Self {
+        let words: Vec<String> = told.iter().flat_map(|t| tokens(t)).collect();
+        let value = tokens(value.as_str().unwrap_or_default());
+        let all = value.iter().all(|w| words.iter().any(|t| alike(w, t)));
+        match self {
+            Self::Unsaid if !value.is_empty() && all => Self::At(Vec::new()),
+            other => other,
+        }
+    }
 }
 
 fn said(tool: &Tool, p: &Param, value: &Value, words: &[Said], recent: &[String]) -> Verdict {

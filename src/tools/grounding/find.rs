@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::schema::{Param, ParamType, ToolCall};
 use crate::tools::reading::{Mood, Part, Said};
+use crate::tools::text::tokens;
 
 use super::account::{Ledger, account, is_name};
-use super::state::{amounts, choice, in_words, is_state, truth};
+use super::state::{amounts, choice, in_words, is_state, phrase, truth};
 use super::{Grounding, Tool, english as en, is_empty, name, texts};
 
 /// What was found.
@@ -37,11 +38,46 @@ impl Grounding {
         if let Some(scope) = &part.scope {
             return self.all_of(part, &words, &scope.word, scope.except.as_deref());
         }
+        let found = match self.find_in(part, &words) {
+            Found::Missing { tool, argument, .. } if part.context.is_some() => {
+                self.with_context(part, &tool, &argument)
+            }
+            found => return found,
+        };
+        found.unwrap_or_else(|| self.find_in(part, &words))
+    }
+
+    /// "It's dark in the kitchen, turn on the light": what was told says where.
+    fn with_context(&self, part: &Part, tool: &str, argument: &str) -> Option<Found> {
+        let tool = self.tool(tool)?;
+        let told = Said::of(part.context.as_deref()?);
+        let p = tool.schema.params.iter().find(|p| p.name == argument)?;
+        let names: Vec<&str> = match &p.kind {
+            ParamType::Enum { values } => {
+                values.iter().map(String::as_str).filter(|v| choice(v, &tool.name.aliases, &told).is_some()).collect()
+            }
+            ParamType::String { .. } => {
+                let said: Vec<&str> =
+                    en::PLACES.iter().copied().filter(|p| phrase(&tokens(p), &told).is_some()).collect();
+                // "bedroom" within "guest bedroom" is not meant.
+                let within = |p: &&&str| !said.iter().any(|q| q != *p && q.contains(**p));
+                said.iter().filter(within).copied().collect()
+            }
+            _ => Vec::new(),
+        };
+        let [name] = names.as_slice() else { return None };
+        let (mut args, _) = arguments(tool, &part.words())?;
+        args.insert(argument.to_owned(), json!(name));
+        let call = ToolCall { name: tool.schema.name.clone(), parameters: in_order(tool, args) };
+        tool.schema.check(&call.parameters).is_empty().then(|| Found::Calls(vec![call]))
+    }
+
+    fn find_in(&self, part: &Part, words: &[Said]) -> Found {
         // A question may only look something up; a command may do so too ("tell me how warm it is").
         match part.mood {
-            Mood::Ask => self.find_among(&words, false),
-            _ => match self.find_among(&words, true) {
-                Found::Nothing => self.find_among(&words, false),
+            Mood::Ask => self.find_among(words, false),
+            _ => match self.find_among(words, true) {
+                Found::Nothing => self.find_among(words, false),
                 found => found,
             },
         }
@@ -67,7 +103,7 @@ impl Grounding {
     /// The call of `tool` that accounts for all of `words`.
     fn fill(&self, tool: &Tool, words: &[Said]) -> Found {
         let Some((args, missing)) = arguments(tool, words) else { return Found::Nothing };
-        let mut account = account(tool, words, &args, &[]);
+        let mut account = account(tool, words, &args, &[], &[]);
         account.evidence |= self.only_one_for(tool, &args);
         if !account.evidence || !account.unexplained.is_empty() {
             return Found::Nothing;
@@ -116,7 +152,7 @@ impl Grounding {
                 _ => which(),
             };
         };
-        let account = account(tool, &kept, &args, &[]);
+        let account = account(tool, &kept, &args, &[], &[]);
         let ParamType::Enum { values } = &open.kind else { return which() };
         if !account.unexplained.is_empty() || !WHOLE.contains(&word) || (word == "both" && values.len() != 2) {
             return which();
@@ -153,7 +189,7 @@ pub(super) fn question(tool: &Tool, words: &[Said]) -> Option<ToolCall> {
         return None;
     }
     let (mut args, missing) = arguments(tool, words)?;
-    let account = account(tool, words, &args, &[]);
+    let account = account(tool, words, &args, &[], &[]);
     if missing.is_some_and(|p| !is_state(p)) || !account.unexplained.is_empty() {
         return None;
     }

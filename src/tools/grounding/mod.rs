@@ -77,7 +77,9 @@ impl Grounding {
         recent: &[String],
     ) -> Option<Account> {
         let tool = self.tool(name)?;
-        let mut account = account::account(tool, &part.words(), args, recent);
+        // What was told in the same breath counts as said.
+        let told: Vec<String> = part.context.iter().cloned().collect();
+        let mut account = account::account(tool, &part.words(), args, recent, &told);
         account.evidence |= self.only_one_for(tool, &account.args);
         Some(account)
     }

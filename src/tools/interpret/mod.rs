@@ -193,6 +193,7 @@ impl Interpreter {
 
     /// One part of a request; `whole` is the request where it has no other.
     fn part(&mut self, part: Part, whole: Option<&str>) -> Vec<Step> {
+        let part = self.with_its_thing(part);
         match part.mood {
             Mood::Forbid => vec![Step::Say(words::forbidden(&part.text).to_owned())],
             Mood::Do => self.command(part, whole),
@@ -201,6 +202,24 @@ impl Interpreter {
             Mood::Fragment => self.fragment(part, whole),
             Mood::Unclear => self.unclear(&part),
         }
+    }
+
+    /// "Cancel the timer and set a new one": the one is what the part before was about.
+    fn with_its_thing(&self, mut part: Part) -> Part {
+        const THINGS: &[&str] = &["timer", "alarm", "reminder"];
+        let before = self.parts.last().map(|k| k.part.text.to_lowercase());
+        let thing = before.and_then(|t| THINGS.iter().find(|w| t.contains(**w)).copied());
+        if let Some(thing) = thing {
+            for one in ["a new one", "another one", "a second one", "a longer one", "a shorter one", "one more"] {
+                if let Some(at) = part.text.find(one) {
+                    part.text.replace_range(at..at + one.len(), &format!("a {thing}"));
+                    // Free text would no longer stand where it did.
+                    part.free.clear();
+                    break;
+                }
+            }
+        }
+        part
     }
 
     fn command(&mut self, part: Part, whole: Option<&str>) -> Vec<Step> {

@@ -31,7 +31,10 @@ fn made(i: &mut Interpreter, request: &str) -> (Vec<Made>, bool, Vec<String>) {
                 let acts = i.registry.acts(&call.name);
                 match i.admit(Duration::ZERO, part, call, &[request.to_owned()], true) {
                     Admission::Run(call) => all.push(Made { call, later: None, acts }),
-                    Admission::Later { call, when, .. } => all.push(Made { call, later: moment::written(&when), acts }),
+                    Admission::Later { call, when, .. } => {
+                        let at = moment::resolve(&when, moment::Lean::Next, &i.registry.local_time());
+                        all.push(Made { call, later: at.map(|at| at.timestamp()), acts });
+                    }
                     Admission::Status(call) => all.push(Made { call, later: None, acts: false }),
                     Admission::Refused(o) => said.push(o.spoken.unwrap_or_default()),
                 }
@@ -59,7 +62,7 @@ fn judged(file: &str, commands: &str) -> (usize, usize, usize) {
                 )
             })
             .collect();
-        let verdict = case.judge(&all);
+        let verdict = case.judge(&all, &interpreter.registry.local_time());
         let undecided = thinks && verdict != Verdict::WrongAction;
         match verdict {
             _ if undecided => model += 1,

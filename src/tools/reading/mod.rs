@@ -52,6 +52,8 @@ pub struct Part {
     pub choice: bool,
     /// Bytes of [`Self::text`] that are free text: an item, a message, a name.
     pub free: Vec<Range<usize>>,
+    /// What was told before it in the same breath: "It's dark in the kitchen, …".
+    pub context: Option<String>,
 }
 
 /// A word of a part.
@@ -137,13 +139,11 @@ pub fn read(request: &str) -> Reading {
     }
     drop_hesitation(&mut words);
     undouble(&mut words);
-    let untouched = words.clone();
+    misspelled(&mut words);
     contrast(&mut words);
     let Some(words) = repair::repaired(words) else { return Reading { parts: Vec::new(), taken_back: true } };
-    let corrected = words != untouched;
-    let clauses = split::clauses(&words);
+    let clauses: Vec<split::Clause> = split::clauses(&words).into_iter().filter(|c| !c.is_courtesy()).collect();
     let mut parts: Vec<Part> = Vec::new();
-    let single = clauses.len() == 1;
     let mut told: Option<Part> = None;
     // A condition or a leading time governs the whole sentence.
     let mut governed: (Option<String>, Option<When>) = (None, None);
@@ -152,17 +152,16 @@ pub fn read(request: &str) -> Reading {
             governed = (None, None);
             told = None;
         }
-        let mut part = part(clause, &mut governed, request);
-        if single && !corrected && part.when.is_none() && part.hold_s.is_none() && part.free.is_empty() {
-            part.text = plain(request);
-        }
-        if let Some(before) = told.take() {
-            // "It's dark in the kitchen, turn on the light": what was told says where.
-            part.text = format!("{}, {}", before.text, part.text);
+        let (mut part, hinted) = part(clause, &mut governed, request);
+        if let Some(before) = told.take()
+            && (part.mood == Mood::Do || part.mood == Mood::Forbid)
+        {
+            // "It's dark in the kitchen, turn on the light": what was told says where, and asks for nothing itself.
+            part.context = Some(before.text).filter(|t| !t.is_empty());
             parts.pop();
         }
         // What was told in the same breath belongs to the command that follows.
-        if part.mood == Mood::Tell || (part.mood == Mood::Do && part.text.is_empty()) {
+        if matches!(part.mood, Mood::Tell | Mood::Fragment | Mood::Unclear) || hinted || part.text.is_empty() {
             told = Some(part.clone());
         }
         parts.push(part);
@@ -185,10 +184,12 @@ fn whole(request: &str, mood: Mood) -> Part {
         scope: None,
         choice: false,
         free: Vec::new(),
+        context: None,
     }
 }
 
-fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), request: &str) -> Part {
+/// A part, and whether it only hints at what is wanted ("it's too dark in here").
+fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), request: &str) -> (Part, bool) {
     let mut clause = clause.clone();
     let mut when = None;
     let timed = clause.words.iter().zip(&clause.free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
@@ -253,7 +254,16 @@ fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), r
     let scope = if matches!(mood, Mood::Do | Mood::Forbid) { scope(&visible) } else { None };
     let choice = matches!(mood, Mood::Do) && choice(&visible);
     let (text, free) = joined(&words, &free, request);
-    Part { text, mood, when, hold_s, condition, scope, choice, free }
+    (Part { text, mood, when, hold_s, condition, scope, choice, free, context: None }, judged.hinted)
+}
+
+/// "Turn of the light": what is written so is said as "off".
+fn misspelled(words: &mut [Word]) {
+    for i in 1..words.len() {
+        if words[i].is("of") && words[i - 1].any(&["turn", "switch", "shut"]) {
+            words[i].text = "off".to_owned();
+        }
+    }
 }
 
 /// Whether "now" was said.

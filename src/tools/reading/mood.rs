@@ -74,6 +74,8 @@ pub(super) struct Judged {
     pub(super) free: Vec<bool>,
     /// What must come true first.
     pub(super) condition: Option<String>,
+    /// It only hints at what is wanted.
+    pub(super) hinted: bool,
 }
 
 pub(super) fn judge(c: &Clause) -> Judged {
@@ -89,7 +91,9 @@ pub(super) fn judge(c: &Clause) -> Judged {
     {
         mood = Mood::Tell;
     }
-    Judged { mood, words, free, condition }
+    let person = words.first().is_some_and(|w| w.any(en::SUBJECTS));
+    let hinted = mood == Mood::Do && person && !words.first().is_some_and(verbs::is_base);
+    Judged { mood, words, free, condition, hinted }
 }
 
 /// Takes wrapping off both ends. Whether one of the openings asked for something.

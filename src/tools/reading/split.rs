@@ -22,6 +22,18 @@ pub(super) struct Clause {
     pub(super) joined: bool,
 }
 
+impl Clause {
+    /// Whether it is nothing but politeness: "if you don't mind,".
+    pub(super) fn is_courtesy(&self) -> bool {
+        let mut rest = &self.words[..];
+        while let Some(n) = begins_any(rest, en::OPENINGS).max(begins_any(rest, en::ENDINGS)) {
+            rest = &rest[n..];
+        }
+        // A word alone may be an answer.
+        rest.is_empty() && self.words.len() > 1 && !self.asked
+    }
+}
+
 /// The clauses of `words`: one for each verb, and one for each object of a verb that has several.
 pub(super) fn clauses(words: &[Word]) -> Vec<Clause> {
     let free = free::mark(words);
@@ -70,6 +82,14 @@ fn splits(words: &[Word], from: usize, k: usize) -> bool {
         Some(f) if f.start == 0 && f.end < rest.len() => &rest[f.end..],
         _ => rest,
     };
+    // "Do me a favor and turn it off" is one thing.
+    if w[0].is("and")
+        && en::REQUESTS
+            .iter()
+            .any(|(p, _)| p.strip_suffix(" and").is_some_and(|p| super::lex::ends_any(&words[from..k], &[p]).is_some()))
+    {
+        return false;
+    }
     // "Go and turn it off" is one thing.
     if words[from..k].len() == 1 && words[from].any(&["go", "try", "come"]) {
         return false;
