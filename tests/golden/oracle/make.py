@@ -22,7 +22,7 @@ from hassil.numbers import get_rbnf_engine
 from hassil.sample import sample_expression, sample_sentence
 from home import FLOORS, FREE, NAMES, NUMBERS, ROOMS
 from home_assistant_intents import get_intents
-from outcomes import outcome
+from outcomes import outcome, unsure
 from unsaid import is_said
 
 SEED = 20
@@ -127,7 +127,7 @@ class Oracle:
                 some[at] = text
         # What is short is what people say most: it comes first, then anything.
         self.rng.shuffle(some)
-        short = sorted(some, key=lambda text: len(text.split(" ")))[:SHORT]
+        short = sorted(some, key=lambda text: len(text.split()))[:SHORT]
         return (short + some) * 3
 
     def recognize(self, text):
@@ -149,7 +149,8 @@ class Oracle:
         domain = result.entities["domain"].value if "domain" in result.entities else None
         if name is not None and name.value in NAMES:
             domain = NAMES[name.value][0]
-        return outcome(result, text, domain, self.recognized)
+        kind, then, before = outcome(result, text, domain, self.recognized)
+        return kind, then + unsure(result, text), before
 
     def cases(self):
         """For each kind and each template the sentences that came of it."""

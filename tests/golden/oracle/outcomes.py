@@ -223,3 +223,9 @@ def outcome(result, text, domain, recognized):
         case "HassRespond":
             return no("chat", "chat")
     raise LookupError
+
+
+def unsure(result, text):
+    """What is added to an outcome where a question back is as right: "pause the timer for ten minutes" may say how long."""
+    by_length = any(name.startswith("start_") for name in result.entities)
+    return " | nothing: unclear" if by_length and re.search(r"\btimer for\b", text) else ""
