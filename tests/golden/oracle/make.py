@@ -15,6 +15,7 @@ import re
 import sys
 from collections import defaultdict
 from importlib.metadata import version
+from itertools import islice
 
 from hassil import Intents, recognize_best
 from hassil.intents import TextSlotList
@@ -26,7 +27,7 @@ from outcomes import outcome, unsure
 from unsaid import is_said
 
 SEED = 20
-# Expansions of a template among which is drawn, sentences taken of it, and how many of these are its shortest.
+# Expansions of a template among which is drawn, sentences taken of it, and how many of these leave out all that may be left out.
 EXPANSIONS, SENTENCES, SHORT = 40_000, 12, 4
 # Around a command, from the words that hassil passes over: they change nothing.
 POLITE = ["please {}", "can you {}?", "could you {}?", "would you {}?", "I'd like to {}", "{} for me", "{}, please",
@@ -126,8 +127,9 @@ class Oracle:
             elif (at := self.rng.randrange(i + 1)) < 300:
                 some[at] = text
         # What is short is what people say most: it comes first, then anything.
+        bare = sample_sentence(sentence, self.intents.slot_lists, rules, LANGUAGE, expand_lists=False, skip_optionals=True)
+        short = list(islice(bare, SHORT))
         self.rng.shuffle(some)
-        short = sorted(some, key=lambda text: len(text.split()))[:SHORT]
         return (short + some) * 3
 
     def recognize(self, text):

@@ -228,4 +228,4 @@ def outcome(result, text, domain, recognized):
 def unsure(result, text):
     """What is added to an outcome where a question back is as right: "pause the timer for ten minutes" may say how long."""
     by_length = any(name.startswith("start_") for name in result.entities)
-    return " | nothing: unclear" if by_length and re.search(r"\btimer for\b", text) else ""
+    return " | nothing: unclear" if by_length and re.search(r"\btimer for (?!me\b)", text) else ""
