@@ -239,6 +239,10 @@ pub(super) fn lists(t: &[String]) -> Vec<(usize, Value)> {
         let most = (0..=LIST_MAX).take_while(|&n| n == 0 || is_list_word(t, n)).last().unwrap_or(0);
         let mut found: Vec<(usize, Value)> =
             (0..=most).rev().filter(|&n| is_list(n + 1)).map(|n| (n + 2, known(n))).collect();
+        // "My to-do", without the word.
+        if word(1) == "to" && word(2) == "do" && !is_list(3) {
+            found.push((3, Value::Text("to-do".to_owned())));
+        }
         // "My to-dos", "my groceries".
         if matches!(word(1), "todos" | "todo") {
             found.push((2, Value::Text("to-do".to_owned())));

@@ -165,6 +165,7 @@ pub(super) const RULES: &[Group] = &[
         "put @all [@the|of the|of my] timers on (hold|pause)",
     ]).with(&[("label", Fixed::Text("all"))]),
     group("pause_timer", &[
+        "(pause|halt|freeze|suspend|hold|interrupt) [@the] timer (for|of|called|named) [@the] (<duration=label>|<label>)",
         "(pause|halt|freeze|suspend|hold|interrupt) @whole [for (a moment|a second|a minute|a bit|now|a while)|a moment|a second|a minute|a bit]",
         "put @whole on (hold|pause)",
         "hold on with @whole",
@@ -173,6 +174,7 @@ pub(super) const RULES: &[Group] = &[
         "(resume|continue|unpause|un pause|unfreeze|restart|carry on with|go on with|keep going with) @all [@the|of the|of my] [paused] (timer|timers)",
     ]).with(&[("label", Fixed::Text("all"))]),
     group("resume_timer", &[
+        "(resume|continue|unpause|un pause|unfreeze) [@the] timer (for|of|called|named) [@the] (<duration=label>|<label>)",
         "(resume|continue|unpause|un pause|unfreeze|carry on with|go on with|keep going with|reactivate) @whole [again|now]",
         "let @whole (go on|continue|run on|carry on|keep going|run again|resume)",
         "(restart|start|resume|continue) [@the] paused [<label>] timer [again]",
