@@ -249,6 +249,14 @@ pub(super) fn lists(t: &[String]) -> Vec<(usize, Value)> {
         }
         return found;
     }
+    // "From list", "on packing list": people leave the article out.
+    if is_list(0) {
+        return vec![(1, known(0))];
+    }
+    let named = (1..=2).find(|&n| is_list(n)).filter(|&n| (0..n).all(|i| is_list_word(t, i)) && word(0) != "list");
+    if let Some(n) = named {
+        return vec![(n + 1, Value::Text(name(&t[..n])))];
+    }
     // Without an article only what everybody has.
     let bare = [(1, matches!(word(0), "shopping" | "grocery" | "todo")), (2, word(0) == "to" && word(1) == "do")];
     bare.iter().filter(|(n, fits)| *fits && is_list(*n)).map(|(n, _)| (n + 1, Value::Text(name(&t[..*n])))).collect()

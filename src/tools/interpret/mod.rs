@@ -478,6 +478,11 @@ impl Interpreter {
                 Mood::Ask => return refused("the user asked a question: nothing was done", words::CANNOT_SEE),
                 _ => return refused("the user did not ask for that: nothing was done", words::WHAT),
             }
+            if let Some(level) = relative_level(&part.text, std::slice::from_ref(&call)) {
+                let request = format!("set the volume to {level} percent");
+                self.question = Some((Question::Meant { request }, Duration::MAX));
+                return refused("a step or a level: the user is asked", &words::to_level(level));
+            }
             if part.hold_s.is_some() {
                 return refused("the user wants it for a limited time only", words::CANNOT_HOLD);
             }

@@ -21,7 +21,10 @@ pub(super) const PIECES: &[Piece] = &[
         "ends",
         "(go off|goes off|ring|rings|end|ends|finish|finishes|is done|be done|is up|be up|is over|be over|run out|runs out|is finished|be finished|expire|expires|is ready|stops)",
     ),
-    ("whole", "[@the|this] [<label>|<duration=label>] (timer|countdown)"),
+    (
+        "whole",
+        "([@the|this] [<label>|<duration=label>] (timer|countdown)|[@the|this] (timer|countdown) (called|named|labeled|labelled|for) [@the] <label>)",
+    ),
     (
         "until",
         "(until|that ends at|that goes off at|which ends at|which goes off at|that rings at|to go off at|to end at|to ring at|to finish at|ending at|going off at|ends at|up to)",
