@@ -184,7 +184,7 @@ const UNITS: &[Unit] = &[
     unit("watt", "watts", &["w"], Power, 1.0),
     unit("kilowatt", "kilowatts", &["kw"], Power, 1e3),
     unit("megawatt", "megawatts", &["mw"], Power, 1e6),
-    unit("horsepower", "horsepower", &["hp"], Power, 745.699_871_582_270_2),
+    unit("horsepower", "horsepower", &["hp"], Power, 745.699_871_582_27),
     unit("pascal", "pascals", &["pa"], Pressure, 1.0),
     unit("hectopascal", "hectopascals", &["hpa"], Pressure, 100.0),
     unit("kilopascal", "kilopascals", &["kpa"], Pressure, 1e3),
