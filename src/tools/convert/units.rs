@@ -180,7 +180,7 @@ const UNITS: &[Unit] = &[
     unit("calorie", "calories", &["kcal", "cal", "kilocalorie", "kilocalories", "food calories"], Energy, 4184.0),
     unit("watt hour", "watt hours", &["wh"], Energy, 3600.0),
     unit("kilowatt hour", "kilowatt hours", &["kwh"], Energy, 3.6e6),
-    unit("BTU", "BTUs", &["uk thermal units"], Energy, 1055.055_852_62),
+    unit("BTU", "BTUs", &["uk thermal units"], Energy, 1_055.055_852_62),
     unit("watt", "watts", &["w"], Power, 1.0),
     unit("kilowatt", "kilowatts", &["kw"], Power, 1e3),
     unit("megawatt", "megawatts", &["mw"], Power, 1e6),
