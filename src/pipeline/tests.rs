@@ -64,7 +64,7 @@ fn rest_of_turn(notices: &Receiver<Notice>) -> Vec<Notice> {
 
 fn calls(told: &[Notice]) -> Vec<serde_json::Value> {
     let call = |n: &Notice| match n {
-        Notice::Call { call, fast: false, .. } => Some(serde_json::json!([call.name, call.parameters])),
+        Notice::Call { call, .. } => Some(serde_json::json!([call.name, call.parameters])),
         _ => None,
     };
     told.iter().filter_map(call).collect()
