@@ -1,6 +1,6 @@
 //! What may come of a request, as files of cases write it, and whether it did.
 //!
-//! A line is `kind TAB request TAB outcome`. An outcome is calls joined by "; ", written `name(argument=value, …)`, in any
+//! A line is `kind TAB request TAB outcome`, and maybe `TAB requests made before it`, with " || " between. An outcome is calls joined by "; ", written `name(argument=value, …)`, in any
 //! order; `@` before a call says when it is to run later ("@+600" in 600 seconds, "@21:00", "@tomorrow 07:00"). "nothing: why"
 //! says that no tool that changes anything may run. " | " joins outcomes of which each is right.
 
@@ -21,6 +21,8 @@ pub struct Case {
     pub line: usize,
     pub kind: String,
     pub request: String,
+    /// Requests that were made before it.
+    pub given: Vec<String>,
     outcomes: Vec<Vec<Wanted>>,
 }
 
@@ -69,7 +71,14 @@ pub fn read(text: &str) -> Result<Vec<Case>, (usize, String)> {
         };
         let outcomes: Result<Vec<_>, String> = outcome.split(" | ").map(wanted).collect();
         let outcomes = outcomes.map_err(|e| (i + 1, e))?;
-        cases.push(Case { line: i + 1, kind: kind.to_owned(), request: request.to_owned(), outcomes });
+        let given = columns.next().unwrap_or_default().split("||").map(str::trim).filter(|g| !g.is_empty());
+        cases.push(Case {
+            line: i + 1,
+            kind: kind.to_owned(),
+            request: request.to_owned(),
+            given: given.map(str::to_owned).collect(),
+            outcomes,
+        });
     }
     Ok(cases)
 }
@@ -159,7 +168,7 @@ impl Wanted {
             (Some(wanted), Some(got)) => {
                 let when = match wanted.strip_prefix('+').and_then(|s| s.parse().ok()) {
                     Some(seconds) => Some(When::In(seconds)),
-                    None => moment::parse(wanted),
+                    None => moment::parse(&certain(wanted)),
                 };
                 let at = when.and_then(|w| moment::resolve(&w, Lean::Next, now));
                 // A request takes a while to be understood.
@@ -174,6 +183,15 @@ impl Wanted {
         time && made.call.name == self.name
             && keys
             && self.args.iter().all(|(name, value)| args.get(name).is_some_and(|got| same(name, value, got)))
+    }
+}
+
+/// "21:00", "10:30": two digits are certain here, also where a clock of twelve hours shows them.
+fn certain(moment: &str) -> String {
+    match moment.rsplit(' ').next().and_then(|t| t.split_once(':')).map(|(h, _)| h) {
+        Some("10" | "11") => format!("{moment} am"),
+        Some("12") => format!("{moment} pm"),
+        _ => moment.to_owned(),
     }
 }
 
@@ -213,7 +231,7 @@ fn same(name: &str, wanted: &str, got: &str) -> bool {
     {
         return a == b && minus(wanted) == minus(got);
     }
-    if same_time(wanted, got) {
+    if same_time(wanted, got) || same_time(&certain(wanted), got) {
         return true;
     }
     match name {

@@ -95,6 +95,9 @@ fn requests(args: &Agent, settings: &Settings, engine: &Arc<Engine>, ctx: &Conte
         let tools = registry()?;
         let now = tools.local_time();
         agent.begin_again(Arc::clone(&tools));
+        for before in &case.given {
+            agent.ask(before, &|| false, &mut |_| {})?;
+        }
         let turn = agent.ask(&case.request, &|| false, &mut |_| {})?;
         let made = made(&turn, &tools);
         let verdict = case.judge(&made, &now);
@@ -162,7 +165,7 @@ fn parts(dialog: dialog::Settings, engine: &Arc<Engine>, tools: Arc<Registry>) -
 fn made(turn: &Turn, tools: &Registry) -> Vec<Made> {
     turn.calls
         .iter()
-        .filter(|c| c.outcome.as_ref().is_some_and(|o| o.get("error").is_none()))
+        .filter(|c| c.outcome.as_ref().is_some_and(|o| o.get("error").and_then(|e| e.as_str()).is_none_or(understood)))
         .map(|c| {
             let at = c
                 .outcome
@@ -172,6 +175,11 @@ fn made(turn: &Turn, tools: &Registry) -> Vec<Made> {
             Made { call: c.call.clone(), later: at, acts: tools.acts(&c.call.name) }
         })
         .collect()
+}
+
+/// Whether a tool that did nothing found only nothing to do it to: what was asked was understood.
+fn understood(error: &str) -> bool {
+    error.starts_with("no ") || error.starts_with("there is no") || error.ends_with("is not on the list")
 }
 
 fn shown(made: &Made) -> String {

@@ -86,7 +86,15 @@ pub(super) fn account(
         match said(tool, p, value, words, recent).or_told(value, told) {
             Verdict::At(at) => {
                 evidence |= matches!(p.kind, ParamType::Enum { .. }) && !super::state::is_state(p);
-                evidence |= tool.name.any_device && matches!(p.kind, ParamType::String { .. });
+                let text = matches!(p.kind, ParamType::String { .. });
+                let said = tokens(value.as_str().unwrap_or_default());
+                evidence |= text && tool.name.any_device;
+                // "Close the garage door" where what opens and closes is called a cover.
+                evidence |=
+                    text && tool.name.opens && said.iter().any(|w| en::OPENS.contains(&super::stem(w).as_str()));
+                // "Put on Jazz FM": what it is for is part of what is played.
+                evidence |=
+                    text && words.iter().any(|w| w.free && tool.name.is_topic(&w.text) && said.contains(&w.text));
                 ledger.tick(at);
                 // The argument's own name may have been said with it.
                 let own = tokens(&p.name.replace('_', " "));
@@ -243,17 +251,23 @@ fn text(value: &str, words: &[Said], recent: &[String]) -> Verdict {
         }
         return if other { Verdict::Contradicted } else { before(value, words, recent) };
     }
-    if let Some((hour, minute)) = time_of_day(&tokens(value).join(" ")) {
-        for i in 0..t.len() {
-            if let Some((h, m)) = time_of_day(&t[i..].join(" ")) {
-                if h % 12 == hour % 12 && m == minute {
-                    let end = (i..t.len())
-                        .take_while(|&k| is_number_word(&t[k]) || en::UNITS.contains(&t[k].as_str()) || is_empty(&t[k]))
-                        .count();
-                    return Verdict::At((i..i + end.max(1)).collect());
-                }
-            }
-        }
+    if value.contains(':')
+        && let Some((hour, minute)) = time_of_day(&tokens(value).join(" "))
+    {
+        let same = |i: &usize| time_of_day(&t[*i..].join(" ")).is_some_and(|(h, m)| h % 12 == hour % 12 && m == minute);
+        let Some(i) = (0..t.len()).find(same) else {
+            // Some other time was said, or none.
+            return if t.iter().any(|w| is_number_word(w)) {
+                Verdict::Contradicted
+            } else {
+                before(value, words, recent)
+            };
+        };
+        let timely = |w: &String| is_number_word(w) || en::UNITS.contains(&w.as_str()) || is_empty(w);
+        let end = i + t[i..].iter().take_while(|w| timely(w)).count().max(1);
+        // The day that stands before it belongs to it.
+        let start = i - t[..i].iter().rev().take_while(|w| timely(w)).count();
+        return Verdict::At((start..end).collect());
     }
     let mut at = Vec::new();
     let wanted: Vec<String> = tokens(value).into_iter().filter(|w| !is_empty(w) || t.contains(w)).collect();

@@ -29,12 +29,12 @@ pub(super) const TOPICS: &[&[&str]] = &[
         "freezing",
         "hvac",
     ],
-    &["cover", "blind", "curtain", "shade", "shutter", "drape", "awning", "window", "garage", "gate", "door"],
+    &["cover", "blind", "curtain", "shade", "shutter", "drape", "awning"],
     &["door", "gate", "entrance", "deadbolt"],
     &["lock", "deadbolt", "door", "gate", "lock", "unlock", "secure", "locked", "unlocked"],
     &["garage"],
     &["gate"],
-    &["vacuum", "hoover", "roomba", "robot", "vacuuming", "floor", "clean"],
+    &["vacuum", "hoover", "cleaner", "hoovering", "roomba", "robot", "vacuuming", "floor", "clean"],
     &["floor", "vacuum", "clean", "sweep"],
     &[
         "temperature",
@@ -133,7 +133,7 @@ pub(super) const DEVICES: &[&str] =
 /// Verbs of tool names that say nothing about what the tool is for.
 pub(super) const PLAIN_VERBS: &[&str] = &[
     "set", "get", "control", "change", "adjust", "turn", "do", "make", "put", "update", "run", "trigger", "use",
-    "query", "the", "smart", "my", "new", "create", "all", "to", "from", "of", "for", "go", "is",
+    "query", "the", "smart", "my", "new", "create", "play", "all", "to", "from", "of", "for", "go", "is",
 ];
 
 /// Verbs that say what a tool does, with the words that ask for it; a tool of such a name is not called without one.
@@ -272,6 +272,13 @@ pub(super) const CHOICES: &[(&str, &[&str])] = &[
 
 /// What says nothing about what is to be done: articles, prepositions, pronouns, auxiliaries, verbs of doing.
 pub(super) const EMPTY: &[&str] = &[
+    "pull",
+    "draw",
+    "roll",
+    "somebody",
+    "someone",
+    "straight",
+    "away",
     "the",
     "a",
     "an",
@@ -764,3 +771,7 @@ pub(super) const NO_NAMES: &[&str] = &[
     "tomorrow",
     "tonight",
 ];
+
+/// What opens and closes beside blinds, where it is named.
+pub(super) const OPENS: &[&str] =
+    &["garage", "gate", "door", "window", "blind", "curtain", "shade", "shutter", "drape", "awning", "skylight"];

@@ -6,7 +6,7 @@ use crate::schema::{Param, ParamType, ToolCall};
 use crate::tools::reading::{Mood, Part, Said};
 use crate::tools::text::tokens;
 
-use super::account::{Ledger, account, is_name};
+use super::account::{Ledger, Problem, account, is_name};
 use super::state::{amounts, choice, in_words, is_state, phrase, truth};
 use super::{Grounding, Tool, english as en, is_empty, name, texts};
 
@@ -26,7 +26,7 @@ pub(in crate::tools) enum Found {
 }
 
 /// Words of [`en::EMPTY`] and others that a scope is made of; behind an exception stand names.
-const WHOLE: &[&str] = &["all", "every", "each", "everything", "both"];
+const WHOLE: &[&str] = &["all", "every", "each", "everything", "both", "everywhere"];
 /// Where two words can stand between which a name is the thing's: "the porch light".
 const BEFORE_NAME: &[&str] =
     &["the", "my", "our", "in", "at", "on", "of", "his", "her", "their", "your", "for", "off", "to", "that", "this"];
@@ -142,22 +142,38 @@ impl Grounding {
             None => words.to_vec(),
         };
         let kept: Vec<Said> = kept.into_iter().filter(|w| w.free || !WHOLE.contains(&w.text.as_str())).collect();
-        let named: Vec<&Tool> = self.tools.iter().filter(|t| t.own && t.acts && t.name.is_named(&kept)).collect();
-        let [tool] = named.as_slice() else { return Found::Nothing };
+        let mut found: Vec<Found> = self
+            .tools
+            .iter()
+            .filter(|t| t.own && t.acts && t.name.is_named(&kept))
+            .map(|t| self.all_of_tool(t, &kept, word, except))
+            .filter(|f| *f != Found::Nothing)
+            .collect();
+        let calls = found.iter().filter(|f| matches!(f, Found::Calls(_))).count();
+        match (calls, found.len()) {
+            (1, _) => found.into_iter().find(|f| matches!(f, Found::Calls(_))).unwrap_or(Found::Nothing),
+            (0, 1..) => found.remove(0),
+            _ => Found::Nothing,
+        }
+    }
+
+    fn all_of_tool(&self, tool: &Tool, kept: &[Said], word: &str, except: Option<&str>) -> Found {
         let which = || Found::WhichOfAll { tool: tool.schema.name.clone() };
-        let Some((args, Some(open))) = arguments(tool, &kept) else {
+        let Some((args, Some(open))) = arguments(tool, kept) else {
             // A place was named: "all the lights in the kitchen" are that one switch.
-            return match self.fill(tool, &kept) {
+            return match self.fill(tool, kept) {
                 found @ Found::Calls(_) if except.is_none() => found,
                 _ => which(),
             };
         };
-        let account = account(tool, &kept, &args, &[], &[]);
+        let account = account(tool, kept, &args, &[], &[]);
         let ParamType::Enum { values } = &open.kind else { return which() };
         if !account.unexplained.is_empty() || !WHOLE.contains(&word) || (word == "both" && values.len() != 2) {
             return which();
         }
-        if tool.schema.params.iter().any(|p| p.required && p.name != open.name && !args.contains_key(&p.name)) {
+        if matches!(account.problem, Some(Problem::NotAsked | Problem::Contradicted(_)))
+            || tool.schema.params.iter().any(|p| p.required && p.name != open.name && !args.contains_key(&p.name))
+        {
             return Found::Nothing;
         }
         let excepted: Vec<Said> = except.map(Said::of).unwrap_or_default();
@@ -180,6 +196,30 @@ impl Grounding {
             ToolCall { name: tool.schema.name.clone(), parameters: in_order(tool, parameters) }
         };
         Found::Calls(rest.into_iter().map(call).collect())
+    }
+}
+
+impl Grounding {
+    /// "And turn it off in an hour": the call before it, in the state that is asked for now.
+    pub(in crate::tools) fn pointed(&self, part: &Part, before: &ToolCall) -> Option<ToolCall> {
+        const POINTING: &[&str] = &["it", "them", "that", "those", "this", "these"];
+        let words = part.words();
+        let tool = self.tool(&before.name).filter(|t| t.own && t.acts)?;
+        if !words.iter().any(|w| POINTING.contains(&w.text.as_str()))
+            || words.iter().any(|w| w.free)
+            || part.scope.is_some()
+        {
+            return None;
+        }
+        let (args, _) = arguments(tool, &words)?;
+        let account = account(tool, &words, &args, &[], &[]);
+        let changed = tool.schema.params.iter().any(|p| is_state(p) && args.contains_key(&p.name));
+        if !changed || !account.unexplained.is_empty() || account.problem.is_some() {
+            return None;
+        }
+        let mut call = before.clone();
+        call.parameters.extend(args);
+        tool.schema.check(&call.parameters).is_empty().then_some(call)
     }
 }
 
@@ -293,8 +333,10 @@ fn leftover(tool: &Tool, p: &Param, words: &[Said], ledger: &Ledger<'_>) -> Opti
     if let (Some(first), Some(last)) = (free.first(), free.last()) {
         // Free text is the value of a text, never of a place.
         let whole = last - first + 1 == free.len() && open.iter().all(|i| free.contains(i));
-        return (whole && !is_place && tool.name.is_named(&words[..*first]))
-            .then(|| Said::line(&words[*first..=*last]));
+        let named = tool.name.is_named(&words[..*first]) || free.iter().any(|&i| tool.name.is_topic(&words[i].text));
+        // "Play the radio" names no station.
+        let says = free.iter().any(|&i| !tool.name.is_topic(&words[i].text) && !is_empty(&words[i].text));
+        return (whole && !is_place && named && says).then(|| Said::line(&words[*first..=*last]));
     }
     let (first, mut last) = (*open.first()?, *open.last()?);
     // "the living room": "room" alone says nothing.

@@ -17,6 +17,8 @@ pub(super) struct Name {
     topics: BTreeSet<String>,
     /// Stems that are explained by what it is for.
     known: BTreeSet<String>,
+    /// It opens and closes whatever its argument names.
+    pub(super) opens: bool,
     /// It switches whatever its argument names.
     pub(super) any_device: bool,
     /// Words that stand for a value of one of its choices: (value, words).
@@ -53,6 +55,7 @@ impl Name {
             .collect();
         known.extend(tokens(&schema.description).iter().filter(|w| !is_empty(w)).map(|w| stem(w)));
         known.extend(parts.iter().map(|p| stem(p)));
+        let opens = heads.iter().any(|h| en::OPENS.contains(&stem(h).as_str()) || *h == "cover");
         let any_device = heads.iter().any(|h| en::DEVICES.contains(&stem(h).as_str()));
         let opposite =
             parts.iter().find_map(|p| en::OPPOSITES.iter().find(|(v, _)| v == p)).map_or(&[][..], |(_, w)| w);
@@ -60,7 +63,7 @@ impl Name {
             schema.params.iter().any(|p| matches!(&p.kind, ParamType::Enum { values } if values.contains(v)))
         };
         let aliases = aliases.iter().filter(|(v, _)| values(v)).cloned().collect();
-        Self { verb: verb.map(|(_, w)| *w), opposite, topics, known, any_device, aliases }
+        Self { verb: verb.map(|(_, w)| *w), opposite, topics, known, any_device, opens, aliases }
     }
 
     /// Whether one of the words says what the tool is for.

@@ -65,7 +65,10 @@ fn said(list: &[&str], words: &[Said]) -> Vec<usize> {
             match w.text.as_str() {
                 "on" => behind || !before,
                 // The thing, not the verb.
-                "light" => i == 0 && words.get(1).is_some(),
+                "light" => {
+                    (i == 0 && words.get(1).is_some())
+                        || (i > 0 && matches!(words[i - 1].text.as_str(), "some" | "more"))
+                }
                 "need" | "want" => words.get(i + 1).is_some_and(|n| !n.free),
                 _ => true,
             }

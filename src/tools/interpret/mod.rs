@@ -28,6 +28,8 @@ use answer::Answer;
 
 /// How long a question back waits for its answer. The question has to be said, and the window after it to be used.
 const QUESTION_LASTS: Duration = Duration::from_secs(60);
+/// How long "it" can mean what was done, and "that" what was planned.
+const POINTED_AT_FOR: Duration = Duration::from_secs(120);
 /// Requests of at most so many words are tried as misheard commands.
 const MISHEARD_WORDS_MAX: usize = 7;
 
@@ -64,6 +66,11 @@ pub struct Interpreter {
     timed: bool,
     parts: Vec<Known>,
     question: Option<(Question, Duration)>,
+    /// The last call of an owner's tool, for "turn it off again".
+    last: Option<(ToolCall, Duration)>,
+    /// What was kept for later last, for "cancel that".
+    kept: Option<(String, Duration)>,
+    now: Duration,
 }
 
 /// A part of the last request.
@@ -93,12 +100,26 @@ impl Interpreter {
         let takes_time =
             |s: &ToolSchema| own(s) && s.params.iter().any(|p| words::TIME_ARGUMENTS.contains(&p.name.as_str()));
         let timed = registry.schemas().iter().any(takes_time);
-        Self { fast: registry.fast(), grounding, timed, parts: Vec::new(), question: None, registry }
+        Self {
+            fast: registry.fast(),
+            grounding,
+            timed,
+            parts: Vec::new(),
+            question: None,
+            last: None,
+            kept: None,
+            now: Duration::ZERO,
+            registry,
+        }
     }
 
     /// What `text` asks for, in order. `now` only ever grows; `recent` is what was said before, the latest last.
     pub fn interpret(&mut self, now: Duration, text: &str) -> Vec<Step> {
         self.parts.clear();
+        self.now = now;
+        let lasts = |at: Duration| now <= at + POINTED_AT_FOR;
+        self.last.take_if(|(_, at)| !lasts(*at));
+        self.kept.take_if(|(_, at)| !lasts(*at));
         let question = self.question.take().filter(|(_, until)| now <= *until).map(|(q, _)| q);
         let steps = match question {
             Some(question) => self.answered(question, text),
@@ -116,6 +137,13 @@ impl Interpreter {
     /// `said` is what was said lately, this request last.
     pub fn admit(&mut self, now: Duration, part: usize, call: ToolCall, said: &[String], fast: bool) -> Admission {
         let admission = self.judge(part, call, said, fast);
+        match &admission {
+            Admission::Run(call) if self.registry.is_own(&call.name) && self.registry.acts(&call.name) => {
+                self.last = Some((call.clone(), now));
+            }
+            Admission::Later { told, .. } => self.kept = Some((told.clone(), now)),
+            _ => {}
+        }
         if let Some((_, until)) = &mut self.question {
             *until = now + QUESTION_LASTS;
         }
@@ -166,7 +194,10 @@ impl Interpreter {
         if let Understood::Calls(calls) = &understood
             && calls.iter().all(|c| matches!(c.name.as_str(), "stop" | "repeat" | "snooze"))
         {
-            return self.calls(calls.clone(), Part::plain(text, Mood::Do));
+            return match self.unplanned(text) {
+                Some(call) => self.calls(vec![call], Part::plain(text, Mood::Do)),
+                None => self.calls(calls.clone(), Part::plain(text, Mood::Do)),
+            };
         }
         let reading = reading::read(text);
         if reading.taken_back {
@@ -174,14 +205,16 @@ impl Interpreter {
         }
         // Where nothing in it needs care, the grammar sees the whole: "two timers, one for five minutes and one for ten".
         let careless = |p: &Part| {
-            matches!(p.mood, Mood::Do | Mood::Ask | Mood::Fragment)
+            p.calls_for.is_none()
+                && matches!(p.mood, Mood::Do | Mood::Ask | Mood::Fragment)
                 && p.when.is_none()
                 && p.condition.is_none()
                 && p.hold_s.is_none()
                 && !p.choice
                 && p.scope.as_ref().is_none_or(|s| s.except.is_none())
         };
-        if reading.parts.iter().all(careless)
+        if !reading.corrected
+            && reading.parts.iter().all(careless)
             && let Understood::Calls(calls) = understood
             && (calls.iter().all(|c| !self.registry.acts(&c.name)) || reading.parts.iter().any(|p| p.mood == Mood::Do))
         {
@@ -191,9 +224,27 @@ impl Interpreter {
         reading.parts.into_iter().flat_map(|p| self.part(p, single.then_some(text))).collect()
     }
 
+    /// "Cancel that", said right after something was planned.
+    fn unplanned(&self, text: &str) -> Option<ToolCall> {
+        let (told, _) = self.kept.as_ref()?;
+        let said = super::text::tokens(text).join(" ");
+        let meant = ["cancel that", "cancel it", "cancel this", "forget that", "forget it", "scrap that", "undo that"];
+        let args = json!({ "which": told }).as_object().cloned()?;
+        meant.contains(&said.as_str()).then(|| ToolCall { name: "cancel_scheduled".to_owned(), parameters: args })
+    }
+
     /// One part of a request; `whole` is the request where it has no other.
     fn part(&mut self, part: Part, whole: Option<&str>) -> Vec<Step> {
         let part = self.with_its_thing(part);
+        if part.calls_for.is_some() && part.mood == Mood::Do {
+            self.question = Some((Question::Meant { request: part.text }, Duration::MAX));
+            return vec![Step::Say(words::WAS_THAT_FOR_ME.to_owned())];
+        }
+        // "I don't need the timer any more, cancel it": that was done.
+        let again = matches!(part.text.as_str(), "cancel it" | "cancel that" | "stop it" | "cancel them" | "stop that");
+        if again && self.parts.last().is_some_and(|k| k.part.text.starts_with("cancel")) {
+            return Vec::new();
+        }
         match part.mood {
             Mood::Forbid => vec![Step::Say(words::forbidden(&part.text).to_owned())],
             Mood::Do => self.command(part, whole),
@@ -235,6 +286,9 @@ impl Interpreter {
         if part.choice {
             return vec![Step::Say(words::WHICH_OF_THEM.to_owned())];
         }
+        if let Some(steps) = self.named(&part) {
+            return steps;
+        }
         // Only the owner's choices know what "all except" is; a grammar that reads over an exception must not.
         if part.scope.as_ref().is_none_or(|s| s.except.is_none()) {
             match self.fast.understand(&part.text) {
@@ -262,10 +316,34 @@ impl Interpreter {
         if part.scope.is_some() {
             return vec![Step::Say(words::WHICH_OF_ALL.to_owned())];
         }
-        if let Some(steps) = self.misheard(&part.text) {
+        if let Some(call) = self.last.as_ref().and_then(|(before, _)| self.grounding.pointed(&part, before)) {
+            return self.calls(vec![call], part);
+        }
+        // One part among several is no misheard command: the others were heard well.
+        if whole.is_some()
+            && let Some(steps) = self.misheard(&part.text)
+        {
             return steps;
         }
         vec![self.think(part, whole)]
+    }
+
+    /// "A timer called do not touch for ten minutes": the name is a name, whatever its words.
+    fn named(&mut self, part: &Part) -> Option<Vec<Step>> {
+        let [free] = part.free.as_slice() else { return None };
+        let (before, after) = (part.text[..free.start].trim_end(), part.text[free.end..].trim_start());
+        let called = ["called", "named", "labeled", "labelled", "titled"];
+        let before = called.iter().find_map(|c| before.strip_suffix(c))?;
+        let Understood::Calls(calls) = self.fast.understand(&format!("{} {after}", before.trim_end())) else {
+            return None;
+        };
+        let [call] = calls.as_slice() else { return None };
+        if !call.name.starts_with("set_timer") || call.parameters.contains_key("label") {
+            return None;
+        }
+        let mut call = call.clone();
+        call.parameters.insert("label".to_owned(), json!(part.text[free.clone()]));
+        Some(self.calls(vec![call], part.clone()))
     }
 
     /// Calls of the fast path for one part.
@@ -276,8 +354,15 @@ impl Interpreter {
 
     /// Calls of the owner's tools; what is to last only a while is taken back after it.
     fn found(&mut self, calls: Vec<ToolCall>, part: Part) -> Vec<Step> {
-        let Some(seconds) = part.hold_s else { return self.calls(calls, part) };
+        let Some(seconds) = part.hold_s else {
+            // Within the request already: "turn it on, and turn it off in an hour".
+            self.last = calls.last().map(|c| (c.clone(), self.now));
+            return self.calls(calls, part);
+        };
         let back: Option<Vec<ToolCall>> = calls.iter().map(opposite).collect();
+        if let Some(last) = calls.last() {
+            self.last = Some((last.clone(), self.now));
+        }
         let (Some(back), None) = (back, &part.when) else { return vec![Step::Say(words::CANNOT_HOLD.to_owned())] };
         let later = Part { when: Some(When::In(seconds)), hold_s: None, ..part.clone() };
         let mut steps = self.calls(calls, Part { hold_s: None, ..part });

@@ -10,6 +10,7 @@ pub(super) const LEFT: &str = "Okay, never mind.";
 pub(super) const WILL_NOT: &str = "Okay, I won't.";
 pub(super) const ONLY_ALARMS_REPEAT: &str = "Sorry, only alarms can repeat.";
 pub(super) const TOO_FAR: &str = "Sorry, I can plan at most a week ahead.";
+pub(super) const WAS_THAT_FOR_ME: &str = "Was that for me?";
 pub(super) const WHAT: &str = "Sorry, what should I do?";
 pub(super) const WHEN_EXACTLY: &str = "When exactly?";
 pub(super) const WHICH_OF_ALL: &str = "Which ones? Please name them.";

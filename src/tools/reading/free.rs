@@ -12,6 +12,8 @@ const TO_THE_END: &[&str] = &[
     "broadcast that",
     "broadcast",
     "make an announcement that",
+    "make an announcement",
+    "make the announcement",
     "tell everyone that",
     "tell everyone to",
     "tell everyone",
@@ -45,6 +47,7 @@ const TO_THE_END: &[&str] = &[
     "make a note that",
     "make a note to",
     "play",
+    "put on",
     "put on some",
     "listen to",
     "i want to listen to",
@@ -134,9 +137,28 @@ fn span(words: &[Word], i: usize) -> Option<(usize, usize)> {
         return Some((from, without_time(words, from, without_arrival(words, from, to))));
     }
     if let Some(n) = begins_any(w, TO_THE_END) {
-        let new = i == 0 || verbs::starts_clause(words, i);
+        // "Put on the light" is about a thing of the house, "put on Jazz FM" is not.
+        let thing = words[i].is("put")
+            && words[i + n..]
+                .first()
+                .is_none_or(|w| w.any(&["the", "my", "our", "all", "a", "every", "both", "that", "this"]))
+            && !words[i + n..].first().is_some_and(|w| w.is("some"));
+        let lights = words[i].is("put") && words[i + n..].iter().any(|w| w.any(&["light", "lights", "lamp", "lamps"]));
+        let new = (i == 0 || verbs::starts_clause(words, i)) && !thing && !lights;
         if new || w[0].any(&["a", "text", "message", "to", "call", "name"]) {
-            return Some((i + n, end(words, i + n)));
+            let to = end(words, i + n);
+            let mut from = i + n;
+            // "Announce in ten minutes that …": the time is not part of it.
+            if let Some(f) = time::find(&words[from..to.max(from)])
+                && f.start == 0
+                && words.get(from + f.end).is_some_and(|x| x.is("that"))
+            {
+                from += f.end + 1;
+            }
+            let to = until_condition(words, from, to);
+            // What is played can be played later; what is announced holds its own times.
+            let playing = w[0].any(&["play", "put", "listen"]);
+            return Some((from, if playing { without_time(words, from, to) } else { to }));
         }
     }
     if w[0].any(MESSAGING) && (i == 0 || verbs::starts_clause(words, i)) {
@@ -214,6 +236,20 @@ fn without_time(words: &[Word], from: usize, to: usize) -> usize {
     (from + 1..to).find(|&k| time::find(&words[k..to]).is_some_and(|f| f.start == 0 && k + f.end == to)).unwrap_or(to)
 }
 
+/// "Announce dinner *once the oven beeps*": what must come first is no part of what is said. Behind "that" all is.
+fn until_condition(words: &[Word], from: usize, to: usize) -> usize {
+    if from > 0 && words[from - 1].is("that") {
+        return to;
+    }
+    let subject = |w: &Word| w.any(en::SUBJECTS) || w.any(&["someone", "anyone", "somebody", "anybody", "a"]);
+    (from + 1..to)
+        .find(|&k| {
+            begins_any(&words[k..to], &["when", "once", "as soon as", "until", "till", "unless", "if"])
+                .is_some_and(|n| words[k + n..to].first().is_some_and(subject))
+        })
+        .unwrap_or(to)
+}
+
 /// "when I get home" at the end of a reminder says when, not what.
 fn without_arrival(words: &[Word], from: usize, to: usize) -> usize {
     (from + 1..to)
@@ -262,5 +298,16 @@ pub(super) fn items(words: &[Word]) -> Vec<Vec<Word>> {
         i += 1;
     }
     items.retain(|i| !i.is_empty());
+    // "apples, no, pears": what was said before the "no" is taken back.
+    while let Some(at) = items.iter().position(|i| begins_any(i, en::REPAIRS).is_some_and(|n| n <= i.len())) {
+        let n = begins_any(&items[at], en::REPAIRS).unwrap_or(1);
+        items[at].drain(..n);
+        if items[at].is_empty() {
+            items.remove(at);
+        }
+        if at > 0 {
+            items.remove(at - 1);
+        }
+    }
     items
 }

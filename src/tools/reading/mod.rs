@@ -32,6 +32,8 @@ pub struct Reading {
     pub parts: Vec<Part>,
     /// Everything was taken back: "… never mind".
     pub taken_back: bool,
+    /// Something was said again otherwise: the words as they were said are not what is meant.
+    pub corrected: bool,
 }
 
 /// One thing that is asked, forbidden or told.
@@ -52,6 +54,8 @@ pub struct Part {
     pub choice: bool,
     /// Bytes of [`Self::text`] that are free text: an item, a message, a name.
     pub free: Vec<Range<usize>>,
+    /// Somebody else was called before it: "Dave, …".
+    pub calls_for: Option<String>,
     /// What was told before it in the same breath: "It's dark in the kitchen, …".
     pub context: Option<String>,
 }
@@ -135,13 +139,19 @@ pub struct Scope {
 pub fn read(request: &str) -> Reading {
     let mut words = lex::words(request);
     if words.len() > WORDS_MAX {
-        return Reading { parts: vec![whole(request, Mood::Tell)], taken_back: false };
+        return Reading { parts: vec![whole(request, Mood::Tell)], taken_back: false, corrected: false };
     }
     drop_hesitation(&mut words);
     undouble(&mut words);
     misspelled(&mut words);
+    let untouched = words.clone();
     contrast(&mut words);
-    let Some(words) = repair::repaired(words) else { return Reading { parts: Vec::new(), taken_back: true } };
+    let Some(words) = repair::repaired(words) else {
+        return Reading { parts: Vec::new(), taken_back: true, corrected: true };
+    };
+    let repairs = |k: usize| begins_any(&words[k..], en::REPAIRS).is_some() && words[k - 1].after == Mark::Comma;
+    let corrected = words != untouched
+        || (1..words.len()).any(|k| repairs(k) || begins_any(&words[k..], en::SURE_REPAIRS).is_some());
     let clauses: Vec<split::Clause> = split::clauses(&words).into_iter().filter(|c| !c.is_courtesy()).collect();
     let mut parts: Vec<Part> = Vec::new();
     let mut told: Option<Part> = None;
@@ -157,8 +167,13 @@ pub fn read(request: &str) -> Reading {
             && (part.mood == Mood::Do || part.mood == Mood::Forbid)
         {
             // "It's dark in the kitchen, turn on the light": what was told says where, and asks for nothing itself.
-            part.context = Some(before.text).filter(|t| !t.is_empty());
             parts.pop();
+            let words = lex::words(&before.text);
+            match (&mut part.scope, begins_any(&words, en::EXCEPT)) {
+                (Some(scope), Some(n)) if scope.except.is_none() => scope.except = Some(line(&words[n..])),
+                _ if is_name(&before.text, request) => part.calls_for = Some(before.text),
+                _ => part.context = Some(before.text).filter(|t| !t.is_empty()),
+            }
         }
         // What was told in the same breath belongs to the command that follows.
         if matches!(part.mood, Mood::Tell | Mood::Fragment | Mood::Unclear) || hinted || part.text.is_empty() {
@@ -167,7 +182,8 @@ pub fn read(request: &str) -> Reading {
         parts.push(part);
     }
     trailing(&mut parts, &clauses);
-    Reading { parts, taken_back: false }
+    later_together(&mut parts, &clauses);
+    Reading { parts, taken_back: false, corrected }
 }
 
 fn plain(request: &str) -> String {
@@ -184,6 +200,7 @@ fn whole(request: &str, mood: Mood) -> Part {
         scope: None,
         choice: false,
         free: Vec::new(),
+        calls_for: None,
         context: None,
     }
 }
@@ -210,7 +227,15 @@ fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), r
     let judged = mood::judge(clause);
     let (mut words, mut free) = (judged.words, judged.free);
     let mut mood = judged.mood;
-    let timed_thing = words.iter().zip(&free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
+    // "And another one for ten minutes" is about what has a length of its own.
+    let another = (1..words.len())
+        .any(|i| words[i].is("one") && words[i - 1].any(&["new", "another", "second", "longer", "shorter", "more"]));
+    // "Cancel the timer at eleven": a timer has no time of day that it could be called by.
+    let ended = words.first().is_some_and(|w| w.any(&["cancel", "stop", "pause", "resume", "delete"]))
+        && words.iter().any(|w| w.any(&["timer", "timers"]))
+        && words.iter().any(|w| w.any(&["at"]));
+    let timed_thing =
+        !ended && another || !ended && words.iter().zip(&free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
     let open = |words: &[Word], free: &[bool]| -> Vec<Word> {
         // Free text says nothing about when.
         words
@@ -254,7 +279,19 @@ fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), r
     let scope = if matches!(mood, Mood::Do | Mood::Forbid) { scope(&visible) } else { None };
     let choice = matches!(mood, Mood::Do) && choice(&visible);
     let (text, free) = joined(&words, &free, request);
-    (Part { text, mood, when, hold_s, condition, scope, choice, free, context: None }, judged.hinted)
+    (Part { text, mood, when, hold_s, condition, scope, choice, free, calls_for: None, context: None }, judged.hinted)
+}
+
+/// Whether `word` is one word that was written with a capital at the very start: the name of whoever is meant.
+fn is_name(word: &str, request: &str) -> bool {
+    let start = request.trim_start();
+    let capital = start.chars().next().is_some_and(char::is_uppercase);
+    let known = en::NO_PERSONS.contains(&word) || lex::words(word).iter().any(verbs::is_base);
+    capital
+        && !word.contains(' ')
+        && word.chars().all(char::is_alphabetic)
+        && start.to_lowercase().starts_with(word)
+        && !known
 }
 
 /// "Turn of the light": what is written so is said as "off".
@@ -262,6 +299,14 @@ fn misspelled(words: &mut [Word]) {
     for i in 1..words.len() {
         if words[i].is("of") && words[i - 1].any(&["turn", "switch", "shut"]) {
             words[i].text = "off".to_owned();
+        }
+        // "Set a time for ten minutes."
+        if words[i].is("time")
+            && words[i - 1].is("a")
+            && words.get(i + 1).is_some_and(|w| w.any(&["for", "of"]))
+            && crate::tools::duration::duration(&texts(&words[i + 2..])).is_some()
+        {
+            words[i].text = "timer".to_owned();
         }
     }
 }
@@ -315,6 +360,18 @@ fn trailing(parts: &mut [Part], clauses: &[split::Clause]) {
     }
 }
 
+/// "Turn off the office light and the hall light in five minutes": the time is that of both.
+fn later_together(parts: &mut [Part], clauses: &[split::Clause]) {
+    if parts.len() != clauses.len() {
+        return;
+    }
+    for i in (1..parts.len()).rev() {
+        if clauses[i].sibling && parts[i - 1].when.is_none() && !now(&clauses[i - 1]) {
+            parts[i - 1].when = parts[i].when.clone();
+        }
+    }
+}
+
 fn drop_hesitation(words: &mut Vec<Word>) {
     let mut i = 0;
     while i < words.len() {
@@ -356,6 +413,14 @@ fn undouble(words: &mut Vec<Word>) {
 
 /// "not the hall but the kitchen light", "the kitchen light, not the hall": what is named only to be left out goes.
 fn contrast(words: &mut Vec<Word>) {
+    // "Not the landing, the porch light": what is named first only to be left out.
+    let opened = words.len() - verbs::skip(words, &["no", "nope", "oh", "well", "please"]).len();
+    if words.get(opened).is_some_and(|w| w.is("not")) {
+        let end = (opened..words.len()).find(|&k| words[k].after == Mark::Comma).filter(|k| k - opened <= 5);
+        if let Some(k) = end.filter(|k| k + 1 < words.len() && !verbs::is_command(&words[opened + 1..])) {
+            words.drain(opened..=k);
+        }
+    }
     if let Some((i, _)) = find(words, 0, "not")
         && i > 0
         && !words[i - 1].any(&[
@@ -371,6 +436,10 @@ fn contrast(words: &mut Vec<Word>) {
         let comma = words[i - 1].after == Mark::Comma || words[i - 1].any(&["but", "and"]);
         let verb_before = words[..i].iter().any(verbs::is_base);
         let rest = &words[i + 1..];
+        let rest = match (0..rest.len()).find(|&k| rest[k].after == Mark::Comma) {
+            Some(k) => &rest[..=k],
+            None => rest,
+        };
         let thing =
             !rest.is_empty() && !verbs::is_command(rest) && verbs::of_ing(&rest[0]).is_none() && rest.len() <= 6;
         if comma && verb_before && thing && !words[..i].iter().any(|w| w.any(en::ALL)) {
@@ -378,7 +447,16 @@ fn contrast(words: &mut Vec<Word>) {
                 .find(|&k| matches!(words[k].after, Mark::Stop | Mark::Ask))
                 .map_or(words.len(), |k| k + 1);
             let from = if words[i - 1].any(&["but", "and"]) { i - 1 } else { i };
-            words.drain(from..end);
+            // "The kitchen light, not the kitchen, the office."
+            let inner = (i..end).find(|&k| words[k].after == Mark::Comma).filter(|k| k + 1 < end);
+            let meant = inner.and_then(|k| repair::replaced(&words[..from], &words[k + 1..end]));
+            match meant {
+                Some(mut meant) => {
+                    meant.extend_from_slice(&words[end..]);
+                    *words = meant;
+                }
+                None => drop(words.drain(from..end)),
+            }
         }
     }
 }
@@ -429,4 +507,32 @@ fn choice(words: &[Word]) -> bool {
 
 fn begins_in(words: &[Word], phrase: &str) -> bool {
     find(words, 0, phrase).is_some()
+}
+
+#[cfg(test)]
+mod scratch {
+    #[test]
+    fn scratch_read() {
+        let Ok(text) = std::env::var("READ") else { return };
+        for line in text.split('|') {
+            println!("READ {line}");
+            for p in super::read(line).parts {
+                println!("   {p:?}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod scratch {
+    #[test]
+    fn scratch_read() {
+        let Ok(text) = std::env::var("READ") else { return };
+        for line in text.split('|') {
+            println!("READ {line}");
+            for p in super::read(line).parts {
+                println!("   {p:?}");
+            }
+        }
+    }
 }

@@ -61,9 +61,10 @@ const CUES: &[&str] = &[
 
 /// Words that make an order of a few words without a verb: "kitchen light on".
 const BARE: &[&str] = &[
-    "on", "off", "up", "down", "out", "open", "closed", "louder", "quieter", "softer", "warmer", "cooler", "colder",
-    "brighter", "darker", "percent", "degrees", "timer", "alarm", "mode", "scene", "again", "please", "more", "less",
-    "red", "blue", "green", "white", "yellow", "orange", "purple", "pink", "cyan", "gold", "to",
+    "on", "off", "up", "down", "out", "open", "closed", "locked", "unlocked", "shut", "louder", "quieter", "softer",
+    "warmer", "cooler", "colder", "brighter", "darker", "percent", "degrees", "timer", "alarm", "mode", "scene",
+    "again", "please", "more", "less", "red", "blue", "green", "white", "yellow", "orange", "purple", "pink", "cyan",
+    "gold", "to",
 ];
 
 /// What a clause is, and what of it is left to be done.
@@ -108,6 +109,15 @@ fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
             words.drain(..n);
             free.drain(..n);
             asked = true;
+        }
+        if let Some(n) = courtesy(words).filter(|n| *n < words.len() && !free[0]) {
+            words.drain(..n);
+            free.drain(..n);
+        }
+        let tail = (1..words.len()).find(|&i| !free[i] && courtesy(&words[i..]) == Some(words.len() - i));
+        if let Some(at) = tail {
+            words.truncate(at);
+            free.truncate(at);
         }
         if let Some(n) = ends_any(words, en::ENDINGS).filter(|n| *n < words.len()) {
             let cut = words.len() - n;
@@ -210,6 +220,7 @@ fn request(words: &[Word]) -> Option<(usize, Then)> {
     let next = words.get(n)?;
     let ok = match then {
         // "let us", "you can" and the like want a verb; "why not" too.
+        Then::Command if begins(words, "i said").is_some() => verbs::is_base(next),
         Then::Command => {
             let after = verbs::skip(&words[n..], en::SOFTENERS);
             !after.first().is_some_and(|w| {
@@ -429,6 +440,107 @@ fn bare(words: &mut Vec<Word>, free: &[bool], asked: bool) -> Mood {
     Mood::Fragment
 }
 
+/// How many words of "when you get a minute", "if you would be so kind" `words` begin with.
+pub(super) fn courtesy(words: &[Word]) -> Option<usize> {
+    let lead = begins_any(
+        words,
+        &["when you", "whenever you", "if you", "once you", "as soon as you", "while you", "when it", "if it"],
+    )?;
+    let first = words.get(lead)?;
+    let polite = first.any(&[
+        "have", "get", "find", "can", "could", "would", "will", "want", "like", "may", "are", "do", "please", "is",
+        "suits", "were", "don't",
+    ]);
+    let small = |w: &Word| {
+        w.any(&[
+            "have",
+            "get",
+            "got",
+            "find",
+            "can",
+            "could",
+            "would",
+            "will",
+            "want",
+            "like",
+            "may",
+            "are",
+            "do",
+            "not",
+            "mind",
+            "please",
+            "a",
+            "an",
+            "the",
+            "second",
+            "seconds",
+            "sec",
+            "minute",
+            "minutes",
+            "min",
+            "moment",
+            "chance",
+            "time",
+            "free",
+            "spare",
+            "it",
+            "able",
+            "ready",
+            "at",
+            "to",
+            "there",
+            "round",
+            "around",
+            "possibly",
+            "so",
+            "kind",
+            "be",
+            "just",
+            "one",
+            "few",
+            "any",
+            "some",
+            "opportunity",
+            "hand",
+            "too",
+            "much",
+            "trouble",
+            "bother",
+            "is",
+            "no",
+            "problem",
+            "all",
+            "right",
+            "okay",
+            "possible",
+            "convenient",
+            "suits",
+            "you",
+            "that",
+            "with",
+            "were",
+            "willing",
+            "kindly",
+            "good",
+            "up",
+            "half",
+        ])
+    };
+    if !polite {
+        return None;
+    }
+    let mut n = lead;
+    while n < words.len() && small(&words[n]) {
+        n += 1;
+        if words[n - 1].after != Mark::Space {
+            break;
+        }
+    }
+    // "If you are at home" goes on; so does "when you have dinner".
+    let over = n == words.len() || words[n - 1].after != Mark::Space || verbs::is_command(&words[n..]);
+    (over && n > lead + 1 || n == words.len() && n > lead).then_some(n)
+}
+
 /// What must come true first, in the words that were used.
 fn condition(words: &[Word], free: &[bool]) -> Option<String> {
     for i in 0..words.len() {
@@ -437,6 +549,9 @@ fn condition(words: &[Word], free: &[bool]) -> Option<String> {
         }
         let w = &words[i..];
         let Some(n) = begins_any(w, en::CONDITIONS) else { continue };
+        if courtesy(w).is_some() {
+            continue;
+        }
         if begins_any(w, en::NO_CONDITION).is_some_and(|m| m >= n) {
             continue;
         }

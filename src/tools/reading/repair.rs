@@ -42,12 +42,7 @@ fn once(words: &[Word]) -> Option<Vec<Word>> {
     for k in 1..words.len() {
         let marked = matches!(words[k - 1].after, Mark::Comma | Mark::Stop);
         let Some(mut n) = begins_any(&words[k..], en::REPAIRS) else { continue };
-        let sure = marked
-            || begins_any(
-                &words[k..],
-                &["i mean", "i meant", "or rather", "scratch that", "no i mean", "no wait", "sorry i mean"],
-            )
-            .is_some();
+        let sure = marked || begins_any(&words[k..], en::SURE_REPAIRS).is_some();
         if !sure {
             continue;
         }
@@ -90,7 +85,7 @@ fn sentence_start(words: &[Word], k: usize) -> usize {
 }
 
 /// `left` with the part that `right` corrects replaced; `None` where nothing in it is of the same kind.
-fn replaced(left: &[Word], right: &[Word]) -> Option<Vec<Word>> {
+pub(super) fn replaced(left: &[Word], right: &[Word]) -> Option<Vec<Word>> {
     let first = right.first()?;
     if left.is_empty() {
         return None;
@@ -106,6 +101,10 @@ fn replaced(left: &[Word], right: &[Word]) -> Option<Vec<Word>> {
     };
     if verbs::is_command(right) {
         return Some(right.to_vec());
+    }
+    // "Play radio one, no wait, radio two."
+    if left[0].any(&["play", "announce", "broadcast"]) {
+        return Some(join(&left[..1], right));
     }
     if let Some((_, n)) = number(&texts(right)) {
         let (p, m) = (0..left.len()).rev().find_map(|i| {

@@ -2,7 +2,7 @@
 
 use super::english as en;
 use super::lex::{Mark, Word, begins, begins_any, find, texts};
-use super::{free, verbs};
+use super::{free, mood, verbs};
 use crate::tools::number::number;
 
 const DETERMINERS: &[&str] = &["the", "my", "our", "a", "an", "your", "one"];
@@ -20,17 +20,20 @@ pub(super) struct Clause {
     pub(super) asked: bool,
     /// Joined to the clause before it without a full stop between.
     pub(super) joined: bool,
+    /// Another object of the verb of the clause before it.
+    pub(super) sibling: bool,
 }
 
 impl Clause {
     /// Whether it is nothing but politeness: "if you don't mind,".
     pub(super) fn is_courtesy(&self) -> bool {
         let mut rest = &self.words[..];
-        while let Some(n) = begins_any(rest, en::OPENINGS).max(begins_any(rest, en::ENDINGS)) {
+        while let Some(n) = begins_any(rest, en::OPENINGS).max(begins_any(rest, en::ENDINGS)).max(mood::courtesy(rest))
+        {
             rest = &rest[n..];
         }
         // A word alone may be an answer.
-        rest.is_empty() && self.words.len() > 1 && !self.asked
+        rest.is_empty() && self.words.len() > 1
     }
 }
 
@@ -51,7 +54,13 @@ pub(super) fn clauses(words: &[Word]) -> Vec<Clause> {
         }
         if k > from {
             let asked = words[k - 1].after == Mark::Ask;
-            out.push(Clause { words: words[from..k].to_vec(), free: free[from..k].to_vec(), asked, joined });
+            out.push(Clause {
+                words: words[from..k].to_vec(),
+                free: free[from..k].to_vec(),
+                asked,
+                joined,
+                sibling: false,
+            });
         }
         joined = breaks;
         from = k;
@@ -60,7 +69,7 @@ pub(super) fn clauses(words: &[Word]) -> Vec<Clause> {
         strip_links(c);
     }
     out.retain(|c| !c.words.is_empty());
-    out.into_iter().flat_map(objects).collect()
+    out.into_iter().flat_map(run_on).flat_map(objects).collect()
 }
 
 /// Whether a new clause begins at `k`.
@@ -69,7 +78,7 @@ fn splits(words: &[Word], from: usize, k: usize) -> bool {
     let comma = words[k - 1].after == Mark::Comma;
     let Some(link) = begins_any(
         w,
-        &["and", "then", "and then", "and also", "also", "but", "plus", "and after that", "and now", "but also"],
+        &["and", "then", "and then", "and also", "also", "but", "plus", "and after that", "and now", "but also", "so"],
     )
     .or(comma.then_some(0)) else {
         return false;
@@ -97,6 +106,12 @@ fn splits(words: &[Word], from: usize, k: usize) -> bool {
     let begun = words[from..k]
         .iter()
         .any(|w| !w.any(&["please", "okay", "hey", "so", "well", "no", "wait", "yes", "oh", "sorry"]));
+    // "All the lights but not the hall": an exception is no order.
+    let exception = begins_any(w, &["but not"]).is_some_and(|n| !verbs::is_command(&w[n..]))
+        && words[from..k].iter().any(|x| x.any(en::ALL));
+    if exception {
+        return false;
+    }
     let but = w[0].is("but") && rest.first().is_some_and(|x| x.any(&["not", "leave", "keep", "never", "do"]));
     // "In ten minutes, turn …": a time is no clause either.
     let body = verbs::skip(&words[from..k], en::OPENINGS);
@@ -114,6 +129,27 @@ fn lists_again(w: &[Word]) -> bool {
     w.len() >= 2
         && w[0].any(&["volume", "alarm", "timer", "reminder", "weather"])
         && !w.get(1).is_some_and(|x| x.any(&["and", "or", "light", "lights"]))
+}
+
+/// "kitchen light on hall light off": two orders without a verb and without a pause.
+fn run_on(c: Clause) -> Vec<Clause> {
+    let particle = |w: &Word| w.any(&["on", "off", "open", "closed", "shut"]);
+    let bare = !c.free.contains(&true)
+        && !c.words.iter().any(|w| verbs::is_base(w) && !w.any(&["light", "time", "lock", "open", "shut", "close"]));
+    let at: Vec<usize> = (0..c.words.len()).filter(|&i| particle(&c.words[i])).collect();
+    let [first, last] = at.as_slice() else { return vec![c] };
+    // A thing before each, and nothing behind the last.
+    if !bare || *first == 0 || last - first < 2 || last + 1 != c.words.len() || c.words[first + 1].any(DETERMINERS) {
+        return vec![c];
+    }
+    let part = |from: usize, to: usize, joined: bool| Clause {
+        words: c.words[from..to].to_vec(),
+        free: vec![false; to - from],
+        asked: false,
+        joined,
+        sibling: false,
+    };
+    vec![part(0, first + 1, c.joined), part(first + 1, last + 1, true)]
 }
 
 fn strip_links(c: &mut Clause) {
@@ -138,6 +174,9 @@ fn objects(c: Clause) -> Vec<Clause> {
         Some((f, r)) if !r.is_empty() => (f.clone(), r.to_vec()),
         _ => return vec![c],
     };
+    if let Some(several) = without_verb(&c, &groups) {
+        return several;
+    }
     let mut out: Vec<Vec<Word>> = vec![first.clone()];
     for g in &rest {
         match parallel(&first, g) {
@@ -148,8 +187,35 @@ fn objects(c: Clause) -> Vec<Clause> {
     share_tail(&mut out, &first, &rest);
     out.into_iter()
         .enumerate()
-        .map(|(i, words)| Clause { free: vec![false; words.len()], words, asked: c.asked, joined: c.joined || i > 0 })
+        .map(|(i, words)| Clause {
+            free: vec![false; words.len()],
+            words,
+            asked: c.asked,
+            joined: c.joined || i > 0,
+            sibling: i > 0,
+        })
         .collect()
+}
+
+/// "living room and bedroom lights off": names alone, and what is common to them behind the last.
+fn without_verb(c: &Clause, groups: &[Vec<Word>]) -> Option<Vec<Clause>> {
+    const THINGS: &[&str] = &["lights", "lamps", "blinds", "doors", "curtains", "shutters", "light", "lamp", "door"];
+    let (last, names) = groups.split_last()?;
+    let at = last.iter().position(|w| w.any(THINGS)).filter(|at| *at > 0)?;
+    let simple =
+        |g: &Vec<Word>| g.len() <= 3 && !g.iter().any(|w| w.any(THINGS) || w.any(PARTICLES) || verbs::is_base(w));
+    let state = last.last().is_some_and(|w| w.any(PARTICLES));
+    if !state
+        || !names.iter().all(simple)
+        || last.iter().any(|w| verbs::is_base(w) && !w.any(THINGS) && !w.any(PARTICLES))
+    {
+        return None;
+    }
+    let clause = |(i, name): (usize, &Vec<Word>)| {
+        let words: Vec<Word> = if i < names.len() { [name, &last[at..]].concat() } else { last.clone() };
+        Clause { free: vec![false; words.len()], words, asked: c.asked, joined: c.joined || i > 0, sibling: i > 0 }
+    };
+    Some(groups.iter().enumerate().map(clause).collect())
 }
 
 /// The words between commas and "and" outside free text; `None` where there is but one group or a fixed pair.
@@ -159,7 +225,10 @@ fn groups(c: &Clause) -> Option<Vec<Vec<Word>>> {
     }
     let mut groups: Vec<Vec<Word>> = vec![Vec::new()];
     let mut i = 0;
-    if find(&c.words, 0, "between").is_some() {
+    // What is left out belongs together, and so does what lies between two values.
+    let excepts =
+        |i: usize| begins_any(&c.words[i..], en::EXCEPT).is_some() && c.words[..i].iter().any(|w| w.any(en::ALL));
+    if find(&c.words, 0, "between").is_some() || (1..c.words.len()).any(excepts) {
         return None;
     }
     let both = find(&c.words, 0, "both").map(|(k, _)| k).filter(|k| c.words[*k..].iter().any(|w| w.is("and")));
@@ -169,8 +238,9 @@ fn groups(c: &Clause) -> Option<Vec<Vec<Word>>> {
             i += 1;
             continue;
         }
-        let link = begins_any(&c.words[i..], &["and", "as well as", "and also", "along with"]);
-        let number_joint = w.is("and") && i > 0 && is_sum(&c.words, i);
+        let link = begins_any(&c.words[i..], &["and", "as well as", "and also", "along with", "plus", "together with"]);
+        let number_joint = (w.is("and") && i > 0 && is_sum(&c.words, i))
+            || (w.is("plus") && i > 0 && number(&texts(&c.words[i - 1..i])).is_some());
         let fixed = w.is("and")
             && i > 0
             && i + 1 < c.words.len()
@@ -209,6 +279,20 @@ fn is_sum(words: &[Word], at: usize) -> bool {
 /// The first group with the part that `other` stands for replaced by it.
 fn parallel(first: &[Word], other: &[Word]) -> Option<Vec<Word>> {
     let head = other.first()?;
+    if verbs::is_command(other) {
+        return None;
+    }
+    // "on now and off in five minutes": the same thing in another state.
+    if head.any(PARTICLES) && other.len() > 1 && !other[1].any(DETERMINERS) {
+        let mut words: Vec<Word> = first.iter().filter(|w| !w.any(&["now", "immediately"])).cloned().collect();
+        if let Some(f) = super::time::find(&words) {
+            words.drain(f.start..f.end);
+        }
+        let at = words.iter().rposition(|w| w.any(PARTICLES))?;
+        words[at] = head.clone();
+        words.extend_from_slice(&other[1..]);
+        return Some(words);
+    }
     let cut = if number(&texts(other)).is_some() {
         (0..first.len()).rev().find(|&i| {
             number(&texts(&first[i..])).is_some()
@@ -258,6 +342,12 @@ fn share_tail(out: &mut [Vec<Word>], first: &[Word], rest: &[Vec<Word>]) {
             words.push(unit.clone());
         }
     }
+    // "both the porch light and the garage light off": a state that only the last one has.
+    if let Some(state) = last.last().filter(|w| w.any(PARTICLES)) {
+        for words in out.iter_mut().filter(|w| !w.iter().any(|x| x.any(PARTICLES))) {
+            words.push(state.clone());
+        }
+    }
     // A head noun that only the last one has.
     let name = |w: &[Word]| {
         let from = w.iter().rposition(|x| x.any(DETERMINERS) || x.any(PREPOSITIONS)).map_or(0, |p| p + 1);
@@ -267,10 +357,16 @@ fn share_tail(out: &mut [Vec<Word>], first: &[Word], rest: &[Vec<Word>]) {
     if number(&texts(last)).is_some() || noun.any(UNITS) {
         return;
     }
+    // "the lounge and the dining room": a lounge is a room by itself, a dining is not.
+    let whole = |w: &[Word]| {
+        noun.any(&["room", "rooms"])
+            && w.iter().rev().find(|x| !x.any(PARTICLES)).is_none_or(|x| !x.any(en::KINDS_OF_ROOM))
+    };
     let wanted = name(last);
     let n = out.len();
     for words in out.iter_mut().take(n - 1) {
         let bare = wanted >= 2
+            && !whole(words)
             && name(words) + 1 == wanted
             && !words.iter().any(|w| w.text.trim_end_matches('s') == noun.text.trim_end_matches('s'));
         if bare {
@@ -350,8 +446,13 @@ fn timers(c: &Clause) -> Option<Vec<Clause>> {
             .collect()
     } else {
         let n = begins_any(rest, &["for", "at", "of"])?;
-        let inner =
-            Clause { words: rest[n..].to_vec(), free: vec![false; rest.len() - n], asked: false, joined: false };
+        let inner = Clause {
+            words: rest[n..].to_vec(),
+            free: vec![false; rest.len() - n],
+            asked: false,
+            joined: false,
+            sibling: false,
+        };
         let mut groups = groups(&inner)?;
         let unit = groups.last().and_then(|g| g.last()).filter(|w| w.any(UNITS)).cloned();
         for g in &mut groups {
@@ -375,7 +476,13 @@ fn timers(c: &Clause) -> Option<Vec<Clause>> {
             .enumerate()
             .map(|(i, t)| {
                 let words = head(t);
-                Clause { free: vec![false; words.len()], words, asked: c.asked, joined: c.joined || i > 0 }
+                Clause {
+                    free: vec![false; words.len()],
+                    words,
+                    asked: c.asked,
+                    joined: c.joined || i > 0,
+                    sibling: i > 0,
+                }
             })
             .collect(),
     )
@@ -391,7 +498,8 @@ fn listed(c: &Clause) -> Option<Vec<Clause>> {
         return None;
     }
     let items = free::items(&c.words[from..to]);
-    if items.len() < 2 || items.iter().any(|i| begins(i, "and").is_some()) {
+    let taken_back = items.len() == 1 && items[0].len() < to - from;
+    if (items.len() < 2 && !taken_back) || items.iter().any(|i| begins(i, "and").is_some()) {
         return None;
     }
     Some(
@@ -405,7 +513,7 @@ fn listed(c: &Clause) -> Option<Vec<Clause>> {
                 free.extend(vec![true; item.len()]);
                 words.extend_from_slice(&c.words[to..]);
                 free.extend(vec![false; c.words.len() - to]);
-                Clause { words, free, asked: c.asked, joined: c.joined || i > 0 }
+                Clause { words, free, asked: c.asked, joined: c.joined || i > 0, sibling: i > 0 }
             })
             .collect(),
     )

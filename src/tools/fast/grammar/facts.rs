@@ -138,6 +138,7 @@ pub(super) const RULES: &[Group] = &[
         "capabilities",
         &[
             "what [else|all|things] can you do [for me|for us]",
+            "what (sort|kind|kinds|sorts) of (things|stuff) (can|could|do) you do [for me|for us]",
             "what [else|all|things] you can do",
             "what (can|could|may|should) (i|we) (say|ask|ask you|ask for|ask you for|ask you to do|tell you|say to you)",
             "what (are you able to|do you know how to|are you good for|are you good at|do you) do",

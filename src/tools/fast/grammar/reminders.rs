@@ -75,7 +75,7 @@ pub(super) const RULES: &[Group] = &[
     group(
         "list_scheduled",
         &[
-            "what (is|do you have|have you|have you got) @planned [for later]",
+            "what (is|do you have|have you|have you got|have i|have i got|do i have|have we got) @planned [for later]",
             "(what|which) @commands (are|have you|do you have|did you|did i) (@planned|schedule|plan) [for later]",
             "(is|is there) (anything|something|any command) @planned",
             "(do you have|have you [got]|have you) (anything|something) @planned",
@@ -91,7 +91,7 @@ pub(super) const RULES: &[Group] = &[
     group(
         "cancel_scheduled",
         &[
-            "@cancel (everything|all) [that] (is|you have|i have|i|you) (scheduled|planned)",
+            "@cancel (everything|all) [that] (is|you have|i have|you have got|i have got|i|you) (scheduled|planned)",
             "@cancel @all [@the|of the] @planned @commands",
             "@cancel [@the] @planned (commands|actions|tasks)",
             "(clear|cancel|empty|delete) (the|your) schedule",

@@ -152,7 +152,7 @@ pub(super) const RULES: &[Group] = &[
             "has @a-timer (gone off|rung|finished|ended) [yet]",
         ]),
     group("set_timer_until", &[
-        "[@set] [@a] [<label>] @timer @until <clock> [@for-what]",
+        "[@set] [@a] [<label>] @timer [that (runs|lasts|goes|ends|finishes)] @until <clock> [@for-what]",
         "[@set] [@a] @timer (for [@the] <label>|@name <name=label>) @until <clock>",
         "(count down|countdown|count) (until|to) <clock>",
         "[@set] [@a] @timer @until <clock> @name <name=label>",
@@ -165,7 +165,7 @@ pub(super) const RULES: &[Group] = &[
         "put @all [@the|of the|of my] timers on (hold|pause)",
     ]).with(&[("label", Fixed::Text("all"))]),
     group("pause_timer", &[
-        "(pause|halt|freeze|suspend|hold|interrupt) @whole [for (a moment|a second|a minute|a bit|now|a while)]",
+        "(pause|halt|freeze|suspend|hold|interrupt) @whole [for (a moment|a second|a minute|a bit|now|a while)|a moment|a second|a minute|a bit]",
         "put @whole on (hold|pause)",
         "hold on with @whole",
     ]),
