@@ -15,6 +15,8 @@ mod kv;
 #[cfg(feature = "voice")]
 mod live;
 mod models;
+#[cfg(feature = "voice")]
+mod owner;
 mod plan;
 mod robust;
 #[cfg(feature = "voice")]

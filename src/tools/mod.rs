@@ -215,7 +215,7 @@ pub struct Registry {
     /// What else people say for the names of shared lists.
     aliases: Vec<(String, Vec<String>)>,
     /// What "undo" is about.
-    last: builtin::LastCall,
+    last: builtin::LastDeed,
     clock: Clock,
     zone: jiff::tz::TimeZone,
     agenda: Agenda,
@@ -265,7 +265,7 @@ impl Registry {
             shown,
             acting,
             aliases: names::aliases(&settings.names),
-            last: builtin::LastCall::default(),
+            last: builtin::LastDeed::default(),
             clock,
             zone,
             agenda,
@@ -322,8 +322,9 @@ impl Registry {
     /// that "undo" names what it would take back now.
     pub fn told(&self, call: &ToolCall) -> String {
         let args = &call.parameters;
-        if let Some(last) = self.last_call().filter(|_| call.name == "undo" && self.command("undo").is_none()) {
-            return format!("undo {}", self.told(&last));
+        let is_undo = call.name == "undo" && self.command("undo").is_none();
+        if let Some(last) = is_undo.then(|| self.last_told()).flatten() {
+            return format!("undo {last}");
         }
         let Some(command) = self.command(&call.name) else { return told::builtin(&call.name, args) };
         command.told(args).unwrap_or_else(|| told::command(&command.schema(&self.settings.names), args))

@@ -3,6 +3,8 @@
 #[allow(dead_code)]
 pub(crate) mod pulse;
 #[cfg(feature = "voice")]
+pub(crate) mod quiet;
+#[cfg(feature = "voice")]
 pub(crate) mod user;
 
 /// Prints why a test does not run here. Tests must say so; a silent pass is a defect.

@@ -49,12 +49,12 @@ impl Command {
 }
 
 impl Agenda {
-    /// Keeps a call to be made later; the moment at which it is. `told`: "kitchen light off", as it is told back.
+    /// Keeps a call to be made later; its number, and the moment at which it is made. `told`: "kitchen light off", as it is told back.
     ///
     /// # Errors
     /// [`crate::error::Kind::Unsupported`] when there are too many already, the time is over, or the clock that would
     /// tell it is not set.
-    pub(in crate::tools) fn schedule(&self, call: &ToolCall, told: &str, at: At) -> Result<Timestamp> {
+    pub(in crate::tools) fn schedule(&self, call: &ToolCall, told: &str, at: At) -> Result<(i64, Timestamp)> {
         self.change(|kept, now| {
             if kept.commands.len() >= COMMANDS_MAX {
                 return Err(refused(format!("{COMMANDS_MAX} commands are waiting already")));
@@ -63,13 +63,21 @@ impl Agenda {
             // Ids only grow, as long as any is left: the last is the one that was asked for last.
             let id = next_id(&kept.commands);
             kept.commands.push(Command { id, call: call.clone(), told: plain(told, TOLD_MAX), due });
-            Ok(due.when(now))
+            Ok((id, due.when(now)))
         })
     }
 
     /// All commands that are to run later, the next first.
     pub(in crate::tools) fn scheduled(&self) -> Vec<Planned> {
         self.look(|kept, now| sorted(kept.commands.iter().map(|c| c.seen(now)).collect()))
+    }
+
+    /// Drops the command of that number; `None` where it waits no more.
+    pub(in crate::tools) fn unschedule(&self, id: i64) -> Option<Planned> {
+        self.change(|kept, now| {
+            let at = kept.commands.iter().position(|c| c.id == id)?;
+            Some(kept.commands.remove(at).seen(now))
+        })
     }
 
     /// Drops commands: those described by the words of `which`, all for "all", the last one for "that" or "last", the

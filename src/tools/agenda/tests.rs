@@ -396,7 +396,7 @@ fn commands_wait_run_once_and_are_cancelled() {
     let (hands, dir) = (Hands::new(START), tempfile::tempdir().unwrap());
     let agenda = hands.open(dir.path());
     agenda.schedule(&light(), "kitchen light off", At::In(600)).unwrap();
-    let nine = agenda.schedule(&light(), "hall light on", wall("2026-03-03T20:00:00Z")).unwrap();
+    let (_, nine) = agenda.schedule(&light(), "hall light on", wall("2026-03-03T20:00:00Z")).unwrap();
     assert_eq!(nine, "2026-03-03T20:00:00Z".parse().unwrap());
     std::mem::forget(agenda);
     hands.pass(600);

@@ -25,7 +25,7 @@ mod undo;
 
 pub(super) use jokes::Jokes;
 pub(super) use table::{all, names};
-pub(super) use undo::LastCall;
+pub(super) use undo::LastDeed;
 
 impl Registry {
     /// Runs a built-in whose arguments passed its schema.

@@ -24,7 +24,8 @@ impl Registry {
             Err(failed) => return failed,
         };
         match self.agenda.schedule(call, told, at) {
-            Ok(at_unix) => {
+            Ok((id, at_unix)) => {
+                self.remember_planned(id, told);
                 let when = self.told_when(at, &moment);
                 let mut letters = when.chars();
                 let start: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();

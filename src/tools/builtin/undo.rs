@@ -11,18 +11,27 @@ use crate::tools::{Ctx, Outcome, Registry};
 /// How long a command can be taken back: later, "undo" is not about it.
 const KEPT: Duration = Duration::from_secs(5 * 60);
 
-/// The last call that changed something, and when it was made by the steady clock.
-#[derive(Default)]
-pub(in crate::tools) struct LastCall(Mutex<Option<(ToolCall, Duration)>>);
+/// What can be taken back.
+#[derive(Debug, Clone)]
+enum Deed {
+    /// A call that changed something.
+    Ran(ToolCall),
+    /// A command that waits for its time, by its number in the agenda.
+    Planned { id: i64, told: String },
+}
 
-impl LastCall {
-    fn put(&self, call: Option<(ToolCall, Duration)>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = call;
+/// The last thing that was done, and when by the steady clock.
+#[derive(Default)]
+pub(in crate::tools) struct LastDeed(Mutex<Option<(Deed, Duration)>>);
+
+impl LastDeed {
+    fn put(&self, deed: Option<(Deed, Duration)>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = deed;
     }
 
-    fn get(&self, now: Duration) -> Option<ToolCall> {
+    fn get(&self, now: Duration) -> Option<Deed> {
         let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(_, at)| now.saturating_sub(*at) < KEPT).map(|(call, _)| call.clone())
+        last.as_ref().filter(|(_, at)| now.saturating_sub(*at) < KEPT).map(|(deed, _)| deed.clone())
     }
 }
 
@@ -34,21 +43,39 @@ impl Registry {
             return;
         }
         if outcome.is_ok() {
-            self.last.put(Some((call.clone(), self.clock.steady())));
+            self.last.put(Some((Deed::Ran(call.clone()), self.clock.steady())));
         } else if self.command(&call.name).is_some() {
             // A program that failed may have done something: the command before it is not the last any more.
             self.last.put(None);
         }
     }
 
-    /// The call that "undo" would take back now.
+    /// Keeps a command that is to run later, so that "undo" is about it.
+    pub(super) fn remember_planned(&self, id: i64, told: &str) {
+        self.last.put(Some((Deed::Planned { id, told: told.to_owned() }, self.clock.steady())));
+    }
+
+    /// What "undo" would take back now, in a few words.
+    pub(in crate::tools) fn last_told(&self) -> Option<String> {
+        self.last.get(self.clock.steady()).map(|deed| match deed {
+            Deed::Ran(call) => self.told(&call),
+            Deed::Planned { told, .. } => told,
+        })
+    }
+
+    /// The call that "undo" would take back now, where it has run.
     pub(in crate::tools) fn last_call(&self) -> Option<ToolCall> {
-        self.last.get(self.clock.steady())
+        match self.last.get(self.clock.steady()) {
+            Some(Deed::Ran(call)) => Some(call),
+            Some(Deed::Planned { .. }) | None => None,
+        }
     }
 
     pub(super) fn undo_last(&self, ctx: &Ctx<'_>) -> Outcome {
-        let Some(call) = self.last_call() else {
-            return Outcome::failed("there is nothing to undo", "There is nothing to undo.");
+        let call = match self.last.get(self.clock.steady()) {
+            Some(Deed::Ran(call)) => call,
+            Some(Deed::Planned { id, told }) => return self.unplan(id, &told),
+            None => return Outcome::failed("there is nothing to undo", "There is nothing to undo."),
         };
         let told = self.told(&call);
         match self.undo(&call, ctx) {
@@ -58,6 +85,15 @@ impl Registry {
                 Outcome::said(json!({ "ok": true, "undone": told }), format!("Undone: {told}."))
             }
             Some(failed) => failed,
+        }
+    }
+
+    /// A command that waits for its time will not run. One that has run meanwhile stays as it is.
+    fn unplan(&self, id: i64, told: &str) -> Outcome {
+        self.last.put(None);
+        match self.agenda.unschedule(id) {
+            Some(_) => Outcome::said(json!({ "ok": true, "undone": told }), format!("Cancelled: {told}.")),
+            None => Outcome::failed(format!("{told}: waits no more"), format!("I can't undo that: {told}.")),
         }
     }
 }
@@ -70,6 +106,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::tools::reading::When;
     use crate::tools::{Clock, Settings};
 
     /// Commands that write what they are told into a file, and a clock that is set by hand.
@@ -140,6 +177,26 @@ mod tests {
         assert_eq!(house.undo(), "Undone: movie scene.");
         assert!(!house.registry.confirms("undo"));
         assert_eq!(house.log()[2..], ["scene movie", "no scene movie"]);
+    }
+
+    #[test]
+    fn a_command_that_waits_is_taken_back_and_not_the_one_before_it() {
+        let house = House::new();
+        let light = |on: bool| json!({ "room": "hall", "on": on });
+        house.run("set_light", light(true));
+        let off = ToolCall { name: "set_light".into(), parameters: light(false).as_object().cloned().unwrap() };
+        let plan = || house.registry.run_later(&off, "hall light off", &When::In(600));
+        assert!(plan().is_ok());
+        let undo = ToolCall { name: "undo".into(), parameters: serde_json::Map::new() };
+        assert_eq!(house.registry.told(&undo), "undo hall light off");
+        assert_eq!(house.undo(), "Cancelled: hall light off.");
+        assert_eq!(house.undo(), "There is nothing to undo.");
+        assert!(plan().is_ok());
+        house.run("cancel_scheduled", json!({ "which": "all" }));
+        assert!(plan().is_ok());
+        house.now_s.fetch_add(4 * 60, Ordering::Relaxed);
+        assert_eq!(house.undo(), "Cancelled: hall light off.");
+        assert_eq!(house.log(), ["light hall true"]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::names::is_label_word;
 use super::said::Said;
-use super::slots::Value;
+use super::value::Value;
 
 /// Longest thing on a list, in words.
 const ITEM_MAX: usize = 16;

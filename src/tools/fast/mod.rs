@@ -23,11 +23,13 @@ mod slots;
 mod sounds;
 mod sum;
 mod times;
+mod value;
 
 use grammar::{Fixed, Group};
 use pattern::{Captures, Compiler, Pattern};
 use said::{Said, Vocabulary};
-use slots::{FEW, Value};
+use slots::FEW;
+use value::Value;
 
 /// Longer utterances are not everyday commands.
 const TOKENS_MAX: usize = 32;

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::grammar;
 use super::said::{Said, Vocabulary, WordSet};
-use super::slots::{Slot, Value};
+use super::slots::Slot;
+use super::value::Value;
 
 /// Named pieces inside each other at most this deep.
 const NESTING_MAX: usize = 6;

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::said::Said;
+use super::value::Value;
 use super::{free, measure, names, sum, times};
 use crate::tools::number::{count, number};
 use crate::tools::{duration, zone};
@@ -58,28 +59,6 @@ pub(super) enum Slot {
     /// A number of units.
     Amount,
     Unit,
-}
-
-/// What a slot took.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Number(f64),
-    /// These words, plain.
-    Words(Range<usize>),
-    /// These words as they were written.
-    Written(Range<usize>),
-    /// A time of day on a day: one argument or two.
-    Timed {
-        time: String,
-        day: String,
-    },
-    /// A value that is outside its limits, in these words.
-    Beyond(Range<usize>),
-    /// No value: the argument is left out.
-    Absent,
-    /// A call for each.
-    Each(Vec<Value>),
 }
 
 impl Slot {

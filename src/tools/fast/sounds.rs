@@ -110,7 +110,7 @@ fn key(line: &str) -> String {
             'r' if !is_vowel(next) || !is_vowel(before) || next == ' ' => continue,
             other => other,
         };
-        if key.chars().last() != Some(sound) {
+        if !key.ends_with(sound) {
             key.push(sound);
         }
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::said::Said;
-use super::slots::Value;
+use super::value::Value;
 use crate::tools::number::is_number_word;
 use crate::tools::reading::{Clock, Day, When};
 use crate::tools::{calendar, moment};

@@ -273,9 +273,7 @@ fn is_sum(words: &[Word], at: usize) -> bool {
     let half = begins_any(&words[at + 1..], &["a half", "a quarter", "three quarters", "half"]).is_some();
     let scale = before.any(&["hundred", "thousand"]);
     let span = crate::tools::duration::duration(&after).is_some();
-    half || (scale && number(&after).is_some())
-        || (unit && span)
-        || (crate::tools::number::is_number_word(&before.text) && half)
+    half || (scale && number(&after).is_some()) || (unit && span)
 }
 
 /// The first group with the part that `other` stands for replaced by it.

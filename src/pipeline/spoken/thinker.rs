@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::cancel::Cancel;
-use super::mind::{Mind, Part};
 use super::queue::{Queue, WhenFull};
 use super::threads::Threads;
 use super::{Msg, trouble};
 use crate::dialog::Event;
 use crate::error::{Kind, Result};
+use crate::pipeline::cancel::Cancel;
+use crate::pipeline::mind::{Mind, Part};
 use crate::schema::Message;
 use crate::units::{TurnId, WorkId};
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
 
 use super::notice::Notice;
-use super::report::Told;
 use crate::dialog::{Action, State};
+use crate::pipeline::report::Told;
 use crate::units::TurnId;
 
 /// Requests that wait; one more is refused.

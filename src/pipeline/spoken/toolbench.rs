@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::cancel::Cancel;
+use super::Msg;
 use super::queue::{Queue, Sent, WhenFull};
 use super::threads::Threads;
-use super::{Msg, deeds};
 use crate::error::Result;
+use crate::pipeline::cancel::Cancel;
+use crate::pipeline::deeds;
 use crate::tools::interpret::Admission;
 use crate::tools::{Ctx, DueCommand, Registry};
 use crate::units::WorkId;

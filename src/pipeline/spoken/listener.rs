@@ -106,7 +106,8 @@ impl Worker {
     fn run(&mut self) {
         let mut samples = Vec::with_capacity(SampleRate::HEARING.samples_in_ms(500));
         let (mut ready, mut away) = (false, false);
-        let mut mode = self.control.mode();
+        // What the ears were last told; a mode that was set before this thread ran is told to them, too.
+        let mut mode = None;
         while !self.control.stop.load(Ordering::Acquire) {
             samples.clear();
             let read = match self.source.read(&mut samples, READ_WAIT) {
@@ -119,9 +120,9 @@ impl Worker {
                 }
             };
             let at = Instant::now();
-            if self.control.mode() != mode {
-                mode = self.control.mode();
-                self.ears.set_mode(mode);
+            let wanted = self.control.mode();
+            if mode.replace(wanted) != Some(wanted) {
+                self.ears.set_mode(wanted);
                 self.partial_at = None;
             }
             match read {

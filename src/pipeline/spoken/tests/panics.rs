@@ -3,8 +3,8 @@
 use super::*;
 use crate::audio::{Counts, Read, Source};
 use crate::llm::Engine;
-use crate::pipeline::listener::LATELY;
-use crate::pipeline::threads::BREAKS;
+use crate::pipeline::spoken::listener::LATELY;
+use crate::pipeline::spoken::threads::BREAKS;
 
 /// A microphone that works for so many reads, and then not as it should.
 struct Faulty {
