@@ -28,6 +28,38 @@ const TIMEOUT_MAX_MS: u64 = 120_000;
 const LOOKS: [&str; 9] = ["get_", "list_", "read_", "check_", "show_", "find_", "search_", "tell_", "is_"];
 /// How they end.
 const LOOKS_END: &str = "_status";
+/// Words of their names, where no verb that changes something stands beside them.
+const LOOKED_UP: &[&str] = &[
+    "weather",
+    "forecast",
+    "news",
+    "headlines",
+    "briefing",
+    "joke",
+    "time",
+    "date",
+    "clock",
+    "calendar",
+    "agenda",
+    "calculate",
+    "calculator",
+    "calc",
+    "compute",
+    "math",
+    "convert",
+    "conversion",
+    "converter",
+    "lookup",
+    "query",
+    "diagnostics",
+    "health",
+    "search",
+    "status",
+];
+const CHANGES: &[&str] = &[
+    "add", "set", "new", "create", "delete", "remove", "cancel", "clear", "start", "stop", "send", "change", "update",
+    "schedule", "turn", "make", "adjust", "control", "reset", "move", "write",
+];
 
 /// One `[[tools.command]]`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,7 +143,9 @@ impl Command {
     /// Whether it changes anything.
     pub fn acts(&self) -> bool {
         let looks = LOOKS.iter().any(|l| self.name.starts_with(l)) || self.name.ends_with(LOOKS_END);
-        self.acts.unwrap_or(!looks)
+        let parts = || self.name.split(['_', '.', '-']);
+        let looked_up = parts().any(|p| LOOKED_UP.contains(&p)) && !parts().any(|p| CHANGES.contains(&p));
+        self.acts.unwrap_or(!looks && !looked_up)
     }
 
     /// Whether it can be asked how things stand.

@@ -361,7 +361,9 @@ impl Registry {
 
     /// The fast path for the tools offered here.
     pub fn fast(&self) -> Fast {
-        Fast::new(if self.settings.fast_path { &self.schemas } else { &[] })
+        // An owner's tool takes its arguments in forms of its own, also where it bears a built-in's name.
+        let built_in = |s: &&ToolSchema| self.settings.fast_path && !self.is_own(&s.name);
+        Fast::new(&self.schemas.iter().filter(built_in).cloned().collect::<Vec<_>>())
     }
 
     /// What is wrong with a call, as sentences for the model; empty where it may run.

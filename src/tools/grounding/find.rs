@@ -319,6 +319,12 @@ fn arguments<'a>(tool: &'a Tool, words: &[Said]) -> Option<(Map<String, Value>, 
     let strings: Vec<&Param> =
         tool.schema.params.iter().filter(|p| matches!(p.kind, ParamType::String { .. })).collect();
     let required: Vec<&Param> = strings.iter().filter(|p| p.required).copied().collect();
+    // What names and texts are to look like is the model's to know, save a place, or the only text that was said.
+    let all_free = words.iter().any(|w| w.free);
+    let text = |p: &&Param| !en::PLACE_ARGUMENTS.contains(&p.name.as_str());
+    if strings.iter().any(|p| text(p)) && !(all_free && strings.len() == 1) {
+        return None;
+    }
     let place = |p: &&&Param| en::PLACE_ARGUMENTS.contains(&p.name.as_str());
     let slot = match required.as_slice() {
         [one] => Some(*one),

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 
+mod courtesy;
 mod english;
 mod free;
 mod lex;
@@ -510,32 +511,4 @@ fn choice(words: &[Word]) -> bool {
 
 fn begins_in(words: &[Word], phrase: &str) -> bool {
     find(words, 0, phrase).is_some()
-}
-
-#[cfg(test)]
-mod scratch {
-    #[test]
-    fn scratch_read() {
-        let Ok(text) = std::env::var("READ") else { return };
-        for line in text.split('|') {
-            println!("READ {line}");
-            for p in super::read(line).parts {
-                println!("   {p:?}");
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod scratch {
-    #[test]
-    fn scratch_read() {
-        let Ok(text) = std::env::var("READ") else { return };
-        for line in text.split('|') {
-            println!("READ {line}");
-            for p in super::read(line).parts {
-                println!("   {p:?}");
-            }
-        }
-    }
 }

@@ -1,8 +1,9 @@
 //! A request into the single things it asks for.
 
+use super::courtesy::courtesy;
 use super::english as en;
 use super::lex::{Mark, Word, begins, begins_any, find, texts};
-use super::{free, mood, verbs};
+use super::{free, verbs};
 use crate::tools::number::number;
 
 const DETERMINERS: &[&str] = &["the", "my", "our", "a", "an", "your", "one"];
@@ -28,8 +29,7 @@ impl Clause {
     /// Whether it is nothing but politeness: "if you don't mind,".
     pub(super) fn is_courtesy(&self) -> bool {
         let mut rest = &self.words[..];
-        while let Some(n) = begins_any(rest, en::OPENINGS).max(begins_any(rest, en::ENDINGS)).max(mood::courtesy(rest))
-        {
+        while let Some(n) = begins_any(rest, en::OPENINGS).max(begins_any(rest, en::ENDINGS)).max(courtesy(rest)) {
             rest = &rest[n..];
         }
         // A word alone may be an answer.
