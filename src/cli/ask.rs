@@ -52,6 +52,8 @@ fn note(partner: &Partner, answer: &Answer) {
     }
     match partner.keeps() {
         true => out::note("note: the agent is not running, so nothing will ring or run: start it with tercet run"),
-        false => out::note("note: this was not kept, and nothing will ring or run: the state folder is another process's"),
+        false => {
+            out::note("note: this was not kept, and nothing will ring or run: the state folder is another process's")
+        }
     }
 }
