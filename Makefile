@@ -4,11 +4,12 @@
 CARGO ?= cargo
 TERCET = target/release/tercet
 
-.PHONY: demo test build setup setup-test models lint bench golden clean help
+.PHONY: demo test test-oracle build setup setup-test models lint bench golden clean help
 
 help:
 	@echo "make demo    set up, then hold a recorded conversation through the whole pipeline"
 	@echo "make test    set up, then lint and run every test"
+	@echo "make test-oracle  the whole agent against sentences of Home Assistant's intents (a minute, no network)"
 	@echo "make build   the release binary ($(TERCET))"
 	@echo "make models  fetch and verify the models (about 195 MB, once)"
 	@echo "make bench   the language model on this machine: prefill and decode, speculation, cached prompts"
@@ -37,6 +38,10 @@ lint: setup
 test: setup-test lint models
 	@TERCET_REQUIRE_MODELS=1 $(CARGO) test --release --locked
 	@scripts/conformance-arm.sh
+
+# Apart from `test`: it takes a minute, and its figures change with the model as well as with the code.
+test-oracle: build
+	@scripts/oracle.sh
 
 bench: build
 	@$(TERCET) bench llm

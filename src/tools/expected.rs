@@ -199,7 +199,7 @@ fn certain(moment: &str) -> String {
 fn defaults(wanted: &BTreeMap<String, String>, got: &BTreeMap<&String, String>) -> bool {
     got.iter()
         .filter(|(k, _)| !wanted.contains_key(**k))
-        .all(|(k, v)| k.as_str() == "list" && v.starts_with("shopping"))
+        .all(|(k, v)| (k.as_str() == "list" && v.starts_with("shopping")) || k.as_str() == "which")
 }
 
 fn shown(v: &serde_json::Value) -> String {

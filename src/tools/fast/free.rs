@@ -239,11 +239,23 @@ pub(super) fn lists(t: &[String]) -> Vec<(usize, Value)> {
         let most = (0..=LIST_MAX).take_while(|&n| n == 0 || is_list_word(t, n)).last().unwrap_or(0);
         let mut found: Vec<(usize, Value)> =
             (0..=most).rev().filter(|&n| is_list(n + 1)).map(|n| (n + 2, known(n))).collect();
+        // "My to-do", without the word.
+        if word(1) == "to" && word(2) == "do" && !is_list(3) {
+            found.push((3, Value::Text("to-do".to_owned())));
+        }
         // "My to-dos", "my groceries".
         if matches!(word(1), "todos" | "todo") {
             found.push((2, Value::Text("to-do".to_owned())));
         }
         return found;
+    }
+    // "From list", "on packing list": people leave the article out.
+    if is_list(0) {
+        return vec![(1, known(0))];
+    }
+    let named = (1..=2).find(|&n| is_list(n)).filter(|&n| (0..n).all(|i| is_list_word(t, i)) && word(0) != "list");
+    if let Some(n) = named {
+        return vec![(n + 1, Value::Text(name(&t[..n])))];
     }
     // Without an article only what everybody has.
     let bare = [(1, matches!(word(0), "shopping" | "grocery" | "todo")), (2, word(0) == "to" && word(1) == "do")];

@@ -13,6 +13,21 @@ const NAME_MAX: usize = 6;
 
 /// Words that a timer's name does not hold: otherwise half the language would be a name.
 const NO_LABEL: &[&str] = &[
+    "pause",
+    "unpause",
+    "resume",
+    "continue",
+    "halt",
+    "hold",
+    "freeze",
+    "restart",
+    "reset",
+    "extend",
+    "increase",
+    "decrease",
+    "reduce",
+    "add",
+    "remove",
     "timer",
     "timers",
     "alarm",

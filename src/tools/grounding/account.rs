@@ -85,7 +85,8 @@ pub(super) fn account(
         let Some(value) = args.get(&p.name).filter(|v| !is_blank(v)) else { continue };
         match said(tool, p, value, words, recent).or_told(value, told) {
             Verdict::At(at) => {
-                evidence |= matches!(p.kind, ParamType::Enum { .. }) && !super::state::is_state(p);
+                let place = en::PLACE_ARGUMENTS.contains(&p.name.as_str());
+                evidence |= matches!(p.kind, ParamType::Enum { .. }) && !super::state::is_state(p) && !place;
                 let text = matches!(p.kind, ParamType::String { .. });
                 let said = tokens(value.as_str().unwrap_or_default());
                 evidence |= text && tool.name.any_device;
@@ -135,6 +136,9 @@ pub(super) fn account(
         problem = problem.or(Some(Problem::NotAsked));
     }
     let numbers = kept.values().any(Value::is_number);
+    if numbers && words.iter().any(|w| w.text == "to") {
+        ledger.tick((0..words.len()).filter(|&i| CHANGING.contains(&words[i].text.as_str())));
+    }
     let switched: Vec<usize> = (0..words.len())
         .filter(|&i| {
             let w = words[i].text.as_str();
@@ -150,6 +154,10 @@ pub(super) fn account(
     let unexplained = open.into_iter().map(|i| words[i].text.clone()).collect();
     Account { args: kept, unexplained, evidence, problem }
 }
+
+/// "Raise it to 22", "turn it down to 18" say no more than the number.
+pub(super) const CHANGING: &[&str] =
+    &["raise", "lower", "increase", "decrease", "reduce", "up", "down", "drop", "bump", "crank"];
 
 /// "Figure out", "write down": the particle belongs to the verb.
 fn particle_of_verb(words: &[Said], i: usize) -> bool {

@@ -38,6 +38,7 @@ pub(super) const TOPICS: &[&[&str]] = &[
     &["floor", "vacuum", "clean", "sweep"],
     &[
         "temperature",
+        "temp",
         "thermostat",
         "heating",
         "heat",

@@ -158,6 +158,8 @@ impl Grounding {
     }
 
     fn all_of_tool(&self, tool: &Tool, kept: &[Said], word: &str, except: Option<&str>) -> Found {
+        // Nobody knows where "here" is.
+        let here = kept.iter().any(|w| matches!(w.text.as_str(), "here" | "this"));
         let which = || Found::WhichOfAll { tool: tool.schema.name.clone() };
         let Some((args, Some(open))) = arguments(tool, kept) else {
             // A place was named: "all the lights in the kitchen" are that one switch.
@@ -168,6 +170,9 @@ impl Grounding {
         };
         let account = account(tool, kept, &args, &[], &[]);
         let ParamType::Enum { values } = &open.kind else { return which() };
+        if here {
+            return which();
+        }
         if !account.unexplained.is_empty() || !WHOLE.contains(&word) || (word == "both" && values.len() != 2) {
             return which();
         }
@@ -295,6 +300,10 @@ fn arguments<'a>(tool: &'a Tool, words: &[Said]) -> Option<(Map<String, Value>, 
             }
             ParamType::String { .. } => {}
         }
+    }
+    // "Raise it to 22": the verb says no more than the number.
+    if args.values().any(Value::is_number) && words.iter().any(|w| w.text == "to") {
+        ledger.tick((0..words.len()).filter(|&i| super::account::CHANGING.contains(&words[i].text.as_str())));
     }
     // An amount turns on what it is set for.
     for p in tool.schema.params.iter().filter(|p| p.required && is_state(p)) {

@@ -125,6 +125,8 @@ pub(super) fn amounts(words: &[Said]) -> Vec<Amount> {
         // "a" and "one" are articles more often than numbers.
         let article = t[i] == "a" || (t[i] == "one" && !t.get(i + 1).is_some_and(|w| is_unit(w) || w == "hundred"));
         match number(&t[i..]) {
+            // "By two degrees" is a step, which nothing here takes.
+            Some((_, n)) if i > 0 && t[i - 1] == "by" => i += n,
             Some((value, n)) if !words[i].free && !article => {
                 let minus = i > 0 && matches!(t[i - 1].as_str(), "minus" | "negative" | "-");
                 let mut end = i + n;

@@ -117,6 +117,7 @@ impl Interpreter {
     pub fn interpret(&mut self, now: Duration, text: &str) -> Vec<Step> {
         self.parts.clear();
         self.now = now;
+        let text = &fractions(text);
         let lasts = |at: Duration| now <= at + POINTED_AT_FOR;
         self.last.take_if(|(_, at)| !lasts(*at));
         self.kept.take_if(|(_, at)| !lasts(*at));
@@ -216,6 +217,7 @@ impl Interpreter {
         if !reading.corrected
             && reading.parts.iter().all(careless)
             && let Understood::Calls(calls) = understood
+            && relative_level(text, &calls).is_none()
             && (calls.iter().all(|c| !self.registry.acts(&c.name)) || reading.parts.iter().any(|p| p.mood == Mood::Do))
         {
             return self.calls(calls, Part::plain(text, Mood::Do));
@@ -292,7 +294,14 @@ impl Interpreter {
         // Only the owner's choices know what "all except" is; a grammar that reads over an exception must not.
         if part.scope.as_ref().is_none_or(|s| s.except.is_none()) {
             match self.fast.understand(&part.text) {
-                Understood::Calls(calls) => return self.calls(calls, part),
+                Understood::Calls(calls) => {
+                    if let Some(level) = relative_level(&part.text, &calls) {
+                        let request = format!("set the volume to {level} percent");
+                        self.question = Some((Question::Meant { request }, Duration::MAX));
+                        return vec![Step::Say(words::to_level(level))];
+                    }
+                    return self.calls(calls, part);
+                }
                 Understood::OutOfRange { tool, argument, .. } => {
                     return vec![Step::Say(words::limits(&tool, &argument, self.grounding.limits(&tool, &argument)))];
                 }
@@ -469,6 +478,11 @@ impl Interpreter {
                 Mood::Ask => return refused("the user asked a question: nothing was done", words::CANNOT_SEE),
                 _ => return refused("the user did not ask for that: nothing was done", words::WHAT),
             }
+            if let Some(level) = relative_level(&part.text, std::slice::from_ref(&call)) {
+                let request = format!("set the volume to {level} percent");
+                self.question = Some((Question::Meant { request }, Duration::MAX));
+                return refused("a step or a level: the user is asked", &words::to_level(level));
+            }
             if part.hold_s.is_some() {
                 return refused("the user wants it for a limited time only", words::CANNOT_HOLD);
             }
@@ -541,6 +555,45 @@ impl Interpreter {
         }
         refused(&format!("unexplained: {open}"), words::CANNOT)
     }
+}
+
+/// "Turn the volume up 30": a number without "to" may be a step as well as a level. The number, where it may.
+fn relative_level(text: &str, calls: &[ToolCall]) -> Option<i64> {
+    let level = calls.iter().find(|c| c.name == "set_volume")?.parameters.get("level")?.as_i64()?;
+    let t = super::text::tokens(text);
+    let any = |list: &[&str]| t.iter().any(|w| list.contains(&w.as_str()));
+    let step =
+        any(&["up", "down", "increase", "decrease", "raise", "lower", "reduce", "louder", "quieter", "drop", "crank"]);
+    (step && !any(&["to", "at", "max", "maximum", "full", "way", "half", "halfway"])).then_some(level)
+}
+
+/// "2 and 1/2 hours" is two and a half.
+fn fractions(text: &str) -> String {
+    const SPELLED: &[(&str, &str)] = &[
+        ("½", " 1/2"),
+        ("¼", " 1/4"),
+        ("¾", " 3/4"),
+        ("and a 1/2", "and a half"),
+        ("and 1/2", "and a half"),
+        ("and a 1/4", "and a quarter"),
+        ("and 1/4", "and a quarter"),
+        ("1/2 an hour", "half an hour"),
+        ("1/2 hour", "half hour"),
+        ("1/4 hour", "quarter of an hour"),
+        ("and 3/4", "and three quarters"),
+    ];
+    if !text.contains(['/', '½', '¼', '¾']) {
+        return text.to_owned();
+    }
+    let spelled = SPELLED.iter().fold(text.to_owned(), |t, (a, b)| t.replace(a, b));
+    // "2 1/2 hours"
+    let mut words: Vec<String> = spelled.split_whitespace().map(str::to_owned).collect();
+    for i in 1..words.len() {
+        if words[i] == "1/2" && super::number::is_number_word(&words[i - 1].to_lowercase()) {
+            words[i] = "and a half".to_owned();
+        }
+    }
+    words.join(" ")
 }
 
 fn refused(error: &str, spoken: &str) -> Admission {

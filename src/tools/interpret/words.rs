@@ -108,6 +108,11 @@ pub(super) fn did_you_mean(request: &str) -> String {
     format!("Did you say: {request}?")
 }
 
+/// Asks whether a level is meant or a step.
+pub(super) fn to_level(level: i64) -> String {
+    format!("Do you mean to {level} percent?")
+}
+
 /// What is to be done with a thing that was only named.
 pub(super) fn what_of(text: &str) -> String {
     let t = tokens(text);

@@ -339,8 +339,6 @@ pub(super) const ENDINGS: &[&str] = &[
     "asap",
     "as soon as possible",
     "as soon as you can",
-    "in here",
-    "here",
     "ok",
 ];
 

@@ -7,6 +7,16 @@ use super::{time, verbs};
 
 /// Openings after which everything is free text, up to a new command.
 const TO_THE_END: &[&str] = &[
+    "announce everywhere that",
+    "announce everywhere",
+    "announce to everyone that",
+    "announce to everyone",
+    "announce to everybody that",
+    "announce to everybody",
+    "broadcast everywhere that",
+    "broadcast everywhere",
+    "broadcast to everyone that",
+    "broadcast to everyone",
     "announce that",
     "announce",
     "broadcast that",

@@ -152,7 +152,10 @@ pub fn read(request: &str) -> Reading {
     let repairs = |k: usize| begins_any(&words[k..], en::REPAIRS).is_some() && words[k - 1].after == Mark::Comma;
     let corrected = words != untouched
         || (1..words.len()).any(|k| repairs(k) || begins_any(&words[k..], en::SURE_REPAIRS).is_some());
-    let clauses: Vec<split::Clause> = split::clauses(&words).into_iter().filter(|c| !c.is_courtesy()).collect();
+    let mut clauses = split::clauses(&words);
+    if clauses.iter().any(|c| !c.is_courtesy()) {
+        clauses.retain(|c| !c.is_courtesy());
+    }
     let mut parts: Vec<Part> = Vec::new();
     let mut told: Option<Part> = None;
     // A condition or a leading time governs the whole sentence.

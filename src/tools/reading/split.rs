@@ -33,7 +33,7 @@ impl Clause {
             rest = &rest[n..];
         }
         // A word alone may be an answer.
-        rest.is_empty() && self.words.len() > 1
+        rest.is_empty()
     }
 }
 
@@ -279,7 +279,10 @@ fn is_sum(words: &[Word], at: usize) -> bool {
 /// The first group with the part that `other` stands for replaced by it.
 fn parallel(first: &[Word], other: &[Word]) -> Option<Vec<Word>> {
     let head = other.first()?;
-    if verbs::is_command(other) {
+    // A command or a sentence of its own is no other object.
+    if verbs::is_command(other)
+        || head.any(&["i", "you", "he", "she", "we", "they", "it", "somebody", "someone", "nobody", "everybody"])
+    {
         return None;
     }
     // "on now and off in five minutes": the same thing in another state.

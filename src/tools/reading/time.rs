@@ -247,6 +247,22 @@ fn delay(w: &[Word]) -> Option<(usize, When)> {
     }
 }
 
+/// What makes a number behind "by" or "from" a time of day.
+const CLOCK_WORDS: &[&str] = &[
+    "o'clock",
+    "am",
+    "pm",
+    "noon",
+    "midday",
+    "midnight",
+    "past",
+    "morning",
+    "evening",
+    "afternoon",
+    "night",
+    "tonight",
+];
+
 /// A clock time with what makes it one: "at nine", "by 22:30", "9 pm", "noon".
 fn said_clock(w: &[Word]) -> Option<(usize, Clock)> {
     let lead = begins_any(w, &["at", "at about", "at around", "around", "by", "at exactly", "from"]).unwrap_or(0);
@@ -256,8 +272,7 @@ fn said_clock(w: &[Word]) -> Option<(usize, Clock)> {
     if measured
         || (lead > 0
             && w[0].any(&["by", "from", "around"])
-            && !c.certain
-            && !w[lead..lead + n].iter().any(|x| x.is("o'clock")))
+            && !w[lead..lead + n].iter().any(|x| x.any(CLOCK_WORDS) || x.text.contains(':')))
     {
         return None;
     }

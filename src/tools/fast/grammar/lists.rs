@@ -34,8 +34,10 @@ pub(super) const RULES: &[Group] = &[
     group(
         "remove_from_list",
         &[
-            "(remove|delete|take|cross|strike|scratch|check|tick|drop|erase|clear|get) [off|out] <items> (from|off|off of|out of) <list>",
-            "(cross|strike|scratch|check|tick|take) off <items> (from|on) <list>",
+            "(cross|strike|scratch|check|tick|take|mark) off <items> (from|on|in) <list>",
+            "(cross|strike|scratch|check|tick|take|mark) <items> off (from|on|in|of) <list>",
+            "(remove|delete|take|cross|strike|scratch|check|tick|drop|erase|clear|get) [off|out] <items> (from|off|off of|out of|on|in) <list>",
+            "(complete|finish|mark) <items> [as done|done] (from|on|in) <list>",
             "take <items> (from|off) <list>",
         ],
     ),

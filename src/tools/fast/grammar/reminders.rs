@@ -26,18 +26,17 @@ pub(super) const RULES: &[Group] = &[
             "@note for (the|my|our) <text> <tail>",
         ],
     ),
+    group("set_reminder", &["@remind @of <text>", "remind (me|us) <not-to>"]),
     group(
         "set_reminder",
         &[
-            "@remind @of <text>",
-            "remind (me|us) <not-to>",
-            "(do not let (me|us) forget|help me remember|i (need|have) to remember|do not forget to remind me|make sure i remember) @of <text>",
+            "(do not let (me|us) forget|help me remember|i (need|have) to remember|do not forget to remind me|make sure i remember) @of <text> <tail>",
         ],
     ),
     group(
         "set_reminder",
         &[
-            "(do not let (me|us) forget|help me remember|i (need|have) to remember|do not forget to remind me|make sure i remember) @of <text> <tail>",
+            "(do not let (me|us) forget|help me remember|i (need|have) to remember|do not forget to remind me|make sure i remember) @of <text>",
         ],
     ),
     group("set_reminder", &["@remind [to|about|that|of]", "@remind [@at] <moment> [to|about|that|of]"]).missing("text"),

@@ -21,7 +21,10 @@ pub(super) const PIECES: &[Piece] = &[
         "ends",
         "(go off|goes off|ring|rings|end|ends|finish|finishes|is done|be done|is up|be up|is over|be over|run out|runs out|is finished|be finished|expire|expires|is ready|stops)",
     ),
-    ("whole", "[@the|this] [<label>|<duration=label>] (timer|countdown)"),
+    (
+        "whole",
+        "([@the|this] [<label>|<duration=label>] (timer|countdown)|[@the|this] (timer|countdown) (called|named|labeled|labelled|for) [@the] <label>)",
+    ),
     (
         "until",
         "(until|that ends at|that goes off at|which ends at|which goes off at|that rings at|to go off at|to end at|to ring at|to finish at|ending at|going off at|ends at|up to)",
@@ -165,6 +168,7 @@ pub(super) const RULES: &[Group] = &[
         "put @all [@the|of the|of my] timers on (hold|pause)",
     ]).with(&[("label", Fixed::Text("all"))]),
     group("pause_timer", &[
+        "(pause|halt|freeze|suspend|hold|interrupt) [@the] timer (for|of|called|named) [@the] (<duration=label>|<label>)",
         "(pause|halt|freeze|suspend|hold|interrupt) @whole [for (a moment|a second|a minute|a bit|now|a while)|a moment|a second|a minute|a bit]",
         "put @whole on (hold|pause)",
         "hold on with @whole",
@@ -173,6 +177,7 @@ pub(super) const RULES: &[Group] = &[
         "(resume|continue|unpause|un pause|unfreeze|restart|carry on with|go on with|keep going with) @all [@the|of the|of my] [paused] (timer|timers)",
     ]).with(&[("label", Fixed::Text("all"))]),
     group("resume_timer", &[
+        "(resume|continue|unpause|un pause|unfreeze) [@the] timer (for|of|called|named) [@the] (<duration=label>|<label>)",
         "(resume|continue|unpause|un pause|unfreeze|carry on with|go on with|keep going with|reactivate) @whole [again|now]",
         "let @whole (go on|continue|run on|carry on|keep going|run again|resume)",
         "(restart|start|resume|continue) [@the] paused [<label>] timer [again]",
