@@ -45,13 +45,15 @@ pub fn run(args: Args, ctx: &Context) -> Result<()> {
     }
 }
 
-/// Says when something was set and nothing is there to ring when its time comes.
+/// Says when something was set for later, and nothing is there to do it when its time comes.
 fn note(partner: &Partner, answer: &Answer) {
     if answer.rings != Some(false) {
         return;
     }
     match partner.keeps() {
-        true => out::note("note: the agent is not running, so nothing will ring: start it with tercet run"),
-        false => out::note("note: this was not kept and nothing will ring: the state folder is another process's"),
+        true => out::note("note: the agent is not running, so nothing will ring or run: start it with tercet run"),
+        false => {
+            out::note("note: this was not kept, and nothing will ring or run: the state folder is another process's")
+        }
     }
 }

@@ -14,8 +14,8 @@ const LATE_PRESS: Duration = Duration::from_secs(1);
 
 /// Converse with the agent in writing
 ///
-/// Where the daemon runs, its conversation goes on here; otherwise this is one of its own, and timers ring as long as it is
-/// open. In a terminal, lines can be edited, and the last thousand are kept in the state folder.
+/// Where the daemon runs, its conversation goes on here; otherwise this is one of its own, and timers ring and commands that
+/// were kept for later run as long as it is open. In a terminal, lines can be edited, and the last thousand are kept in the state folder.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]

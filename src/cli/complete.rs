@@ -15,7 +15,7 @@ const MAX_QUESTION_BYTES: u64 = 1 << 20;
 
 /// Ask the bare language model: one message, one answer, without tools, memory or clock
 ///
-/// This is what `eval` and `bench` measure. `ask` and `chat` hold the agent's conversation.
+/// This is what `eval tools`, `eval ppl` and `bench` measure. `ask` and `chat` hold the agent's conversation.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The message; `-` reads it from standard input

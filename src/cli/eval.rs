@@ -1,4 +1,4 @@
-//! `tercet eval`: how well the language model does, by itself: no fast path, no repair.
+//! `tercet eval`: how well the language model does by itself (no fast path, no repair), and how well the whole agent does.
 
 use std::path::{Path, PathBuf};
 
