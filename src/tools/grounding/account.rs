@@ -64,7 +64,12 @@ impl<'a> Ledger<'a> {
     /// Words with a meaning that nothing explains yet.
     pub(super) fn open(&self) -> Vec<usize> {
         (0..self.words.len())
-            .filter(|&i| !self.explained[i] && (self.words[i].free || !is_empty(&self.words[i].text)))
+            // In free text, too, small words say little; a "not" says much.
+            .filter(|&i| {
+                let w = &self.words[i];
+                let negates = w.free && matches!(w.text.as_str(), "not" | "no" | "never");
+                !self.explained[i] && (negates || !is_empty(&w.text))
+            })
             .collect()
     }
 }
@@ -127,7 +132,15 @@ pub(super) fn account(
         let at = spoken(verb);
         // What was to be written down, sent or played says by itself that it is to be.
         let free = words.iter().any(|w| w.free);
-        if at.is_empty() && !free && tool.acts {
+        // What is added or started is set as well: "an alarm for six".
+        let needed = !matches!(verb.first(), Some(&"add" | &"start"));
+        let text = kept.iter().any(|(name, v)| {
+            v.is_string()
+                && tool.schema.params.iter().any(|p| p.name == *name && matches!(p.kind, ParamType::String { .. }))
+        });
+        // "Unlock the shed": what is locked need be no door.
+        evidence |= !at.is_empty() && text && matches!(verb.first(), Some(&"lock" | &"unlock"));
+        if at.is_empty() && !free && tool.acts && needed {
             problem = problem.or(Some(Problem::NotAsked));
         }
         ledger.tick(at);
@@ -136,6 +149,12 @@ pub(super) fn account(
         problem = problem.or(Some(Problem::NotAsked));
     }
     let numbers = kept.values().any(Value::is_number);
+    if numbers {
+        // "Dim the light to 40": the verb says no more than the number.
+        let dims = ["dim", "brighten", "brightness", "bright", "dimmed"];
+        ledger
+            .tick((0..words.len()).filter(|&i| dims.contains(&words[i].text.as_str()) && tool.name.is_topic("light")));
+    }
     if numbers && words.iter().any(|w| w.text == "to") {
         ledger.tick((0..words.len()).filter(|&i| CHANGING.contains(&words[i].text.as_str())));
     }

@@ -563,3 +563,25 @@ pub(super) const NO_NAMES: &[&str] = &[
 /// What opens and closes beside blinds, where it is named.
 pub(super) const OPENS: &[&str] =
     &["garage", "gate", "door", "window", "blind", "curtain", "shade", "shutter", "drape", "awning", "skylight"];
+
+/// Heads of tool names that mean what another head means.
+pub(super) const ALSO_CALLED: &[(&str, &str)] = &[
+    ("lamp", "light"),
+    ("lighting", "light"),
+    ("bulb", "light"),
+    ("climate", "thermostat"),
+    ("heating", "thermostat"),
+    ("heat", "thermostat"),
+    ("hvac", "thermostat"),
+    ("heater", "thermostat"),
+    ("blind", "cover"),
+    ("shade", "cover"),
+    ("curtain", "cover"),
+    ("shutter", "cover"),
+    ("headline", "news"),
+    ("briefing", "news"),
+    ("hoover", "vacuum"),
+    ("cleaner", "vacuum"),
+    ("television", "tv"),
+    ("forecast", "weather"),
+];

@@ -76,7 +76,11 @@ impl Grounding {
         // A question may only look something up; a command may do so too ("tell me how warm it is").
         match part.mood {
             Mood::Ask => self.find_among(words, false),
+            // "Check the bedroom's temperature" looks, whatever could be set there.
             _ => match self.find_among(words, true) {
+                Found::Missing { .. } if matches!(self.find_among(words, false), Found::Calls(_)) => {
+                    self.find_among(words, false)
+                }
                 Found::Nothing => self.find_among(words, false),
                 found => found,
             },

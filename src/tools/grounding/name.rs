@@ -40,6 +40,7 @@ impl Name {
         let mut topics = BTreeSet::new();
         for head in &heads {
             let head = stem(head);
+            let head = en::ALSO_CALLED.iter().find(|(a, _)| *a == head).map_or(head, |(_, b)| (*b).to_owned());
             topics.extend(en::TOPICS.iter().filter(|row| row[0] == head).flat_map(|row| row.iter().map(|w| stem(w))));
             topics.insert(head);
         }

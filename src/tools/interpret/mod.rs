@@ -141,8 +141,12 @@ impl Interpreter {
     pub fn admit(&mut self, now: Duration, part: usize, call: ToolCall, said: &[String], fast: bool) -> Admission {
         let admission = self.judge(part, call, said, fast);
         match &admission {
-            Admission::Run(call) if self.registry.is_own(&call.name) && self.registry.acts(&call.name) => {
-                self.last = Some((call.clone(), now));
+            Admission::Run(call) if self.registry.acts(&call.name) => {
+                // "Cancel that" is about what was done last.
+                self.kept = None;
+                if self.registry.is_own(&call.name) {
+                    self.last = Some((call.clone(), now));
+                }
             }
             Admission::Later { told, .. } => self.kept = Some((told.clone(), now)),
             _ => {}
@@ -324,7 +328,12 @@ impl Interpreter {
             Found::WhichOfAll { .. } => return vec![Step::Say(words::WHICH_OF_ALL.to_owned())],
             Found::Nothing => {}
         }
-        if part.scope.is_some() {
+        // "Any news" leaves nothing out.
+        if part
+            .scope
+            .as_ref()
+            .is_some_and(|s| s.except.is_some() || !matches!(s.word.as_str(), "any" | "some" | "several" | "most"))
+        {
             return vec![Step::Say(words::WHICH_OF_ALL.to_owned())];
         }
         if let Some(call) = self.last.as_ref().and_then(|(before, _)| self.grounding.pointed(&part, before)) {
@@ -416,7 +425,7 @@ impl Interpreter {
         if let Some(steps) = self.misheard(&part.text) {
             return steps;
         }
-        if !self.grounding.about(&part).is_empty() || words::is_thing(&part.text) {
+        if self.grounding.about(&part).iter().any(|t| self.registry.acts(&t.name)) || words::is_thing(&part.text) {
             return self.ask_for(&part.text, &words::what_of(&part.text));
         }
         vec![self.think(part, whole)]

@@ -130,7 +130,7 @@ pub(super) fn is_thing(text: &str) -> bool {
     let number = t.iter().any(|w| crate::tools::number::is_number_word(w));
     let article = t.first().is_some_and(|w| matches!(w.as_str(), "the" | "my" | "our"));
     let light = t.len() <= 4 && crate::tools::grounding::is_place(&t.join(" "));
-    t.len() <= 5 && (number || article || light)
+    (t.len() <= 5 && (article || light)) || (t.len() <= 3 && number)
 }
 
 fn sentence(text: &str) -> String {

@@ -231,7 +231,9 @@ fn end(words: &[Word], from: usize) -> usize {
     }
     // Politeness at the end is not part of it.
     let mut to = stop;
-    while let Some(n) = super::lex::ends_any(&words[from..to], &["please", "thanks", "thank you"]) {
+    while let Some(n) =
+        super::lex::ends_any(&words[from..to], &["please", "thanks", "thank you", "okay", "ok", "right now"])
+    {
         to -= n;
     }
     to

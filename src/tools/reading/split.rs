@@ -121,7 +121,8 @@ fn splits(words: &[Word], from: usize, k: usize) -> bool {
     // "Hey Jarvis, turn …": an opening is no clause.
     let opening = verbs::skip(&words[from..k], en::OPENINGS).len() <= 1
         && begins_any(verbs::skip(&words[from..k], en::OPENINGS), en::OPENINGS).is_some();
-    begun && !opening && (but || verbs::is_command(rest) || lists_again(rest))
+    let firmly = begins_any(w, &["and then", "and also", "then", "also", "plus"]).is_some() || comma;
+    begun && !opening && (but || verbs::is_command(rest) || lists_again(rest) || order(rest, firmly))
 }
 
 /// "… and lights on in the kitchen", "and volume up": a clause without a verb but with a state.
@@ -150,6 +151,25 @@ fn run_on(c: Clause) -> Vec<Clause> {
         sibling: false,
     };
     vec![part(0, first + 1, c.joined), part(first + 1, last + 1, true)]
+}
+
+/// An order without a verb behind a link: "and quieter", "then hallway lights off", "and message Ben that …".
+fn order(w: &[Word], firmly: bool) -> bool {
+    let alone = w.first().is_some_and(|x| {
+        x.any(&[
+            "quieter", "louder", "softer", "unpause", "mute", "unmute", "pause", "resume", "skip", "undo", "snooze",
+        ])
+    });
+    let step =
+        w.len() >= 2 && w[0].any(&["next", "previous", "last"]) && w[1].any(&["track", "song", "one", "station"]);
+    let sent =
+        w.len() >= 4 && w[0].any(&["message", "text", "tell"]) && w[1..4].iter().any(|x| x.any(&["that", "saying"]));
+    let thing = |x: &Word| {
+        x.any(&["light", "lights", "lamp", "lamps", "door", "blinds", "shades", "curtains", "shutters", "fan", "tv"])
+    };
+    let state =
+        (1..w.len().min(5)).any(|k| w[k].any(&["on", "off", "open", "closed", "up", "down"]) && thing(&w[k - 1]));
+    (alone && w.len() <= 3) || step || sent || (firmly && state && !w[0].any(DETERMINERS))
 }
 
 fn strip_links(c: &mut Clause) {

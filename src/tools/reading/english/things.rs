@@ -178,7 +178,6 @@ pub(in crate::tools::reading) const EXCEPT: &[&str] = &[
     "just not",
     "leaving out",
     "not including",
-    "minus",
 ];
 
 /// What is no room without the word.
