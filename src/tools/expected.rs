@@ -290,7 +290,7 @@ mod tests {
         let on = made("set_light", json!({"room": "living room", "on": true}), None);
         let off = made("set_light", json!({"room": "the living room", "on": false}), Some("2026-03-03T09:10:05Z"));
         assert_eq!(cases[0].judge(&[off.clone(), on.clone()], &now()), Verdict::Right);
-        assert_eq!(cases[0].judge(&[on.clone()], &now()), Verdict::FalseRefusal);
+        assert_eq!(cases[0].judge(std::slice::from_ref(&on), &now()), Verdict::FalseRefusal);
         assert_eq!(cases[0].judge(&[on.clone(), Made { later: None, ..off }], &now()), Verdict::WrongAction);
         assert_eq!(cases[1].judge(&[on], &now()), Verdict::WrongAction);
         assert_eq!(cases[1].judge(&[made("get_time", json!({}), None)], &now()), Verdict::Right);

@@ -81,11 +81,25 @@ pub(super) fn account(
     recent: &[String],
     told: &[String],
 ) -> Account {
+    // A tool that takes no text leaves none: "play the next song".
+    let bare: Vec<Said>;
+    let words = match tool.schema.params.iter().any(|p| matches!(p.kind, ParamType::String { .. })) {
+        true => words,
+        false => {
+            bare = words.iter().map(|w| Said { free: false, ..w.clone() }).collect();
+            &bare[..]
+        }
+    };
     let mut ledger = Ledger::new(words);
     let mut kept = Map::new();
     let mut problem = None;
     let mut evidence = tool.name.is_named(words);
     let mut implied: Option<&Param> = None;
+    let says = |list: &[&str]| words.iter().any(|w| !w.free && list.contains(&w.text.as_str()));
+    // "Put on techno", "turn it down": what is meant goes without saying.
+    evidence |=
+        tool.name.plays && words.iter().any(|w| w.free) && says(&["put", "listen", "hear", "play", "playing", "start"]);
+    evidence |= tool.name.is_topic("volume") && tool.schema.params.is_empty() && says(&["it"]) && says(&["up", "down"]);
     for p in &tool.schema.params {
         let Some(value) = args.get(&p.name).filter(|v| !is_blank(v)) else { continue };
         match said(tool, p, value, words, recent).or_told(value, told) {
@@ -99,8 +113,10 @@ pub(super) fn account(
                 evidence |=
                     text && tool.name.opens && said.iter().any(|w| en::OPENS.contains(&super::stem(w).as_str()));
                 // "Put on Jazz FM": what it is for is part of what is played.
-                evidence |=
-                    text && words.iter().any(|w| w.free && tool.name.is_topic(&w.text) && said.contains(&w.text));
+                let names = said.iter().any(|w| !tool.name.is_topic(w) && !is_empty(w));
+                evidence |= text
+                    && names
+                    && words.iter().any(|w| w.free && tool.name.is_topic(&w.text) && said.contains(&w.text));
                 ledger.tick(at);
                 // The argument's own name may have been said with it.
                 let own = tokens(&p.name.replace('_', " "));
@@ -162,7 +178,7 @@ pub(super) fn account(
         .filter(|&i| {
             let w = words[i].text.as_str();
             // "Turn the heating down to 18" says no more than its number does.
-            !words[i].free && !ledger.explained[i] && matches!(w, "off" | "out" | "down") && !(numbers && w == "down")
+            !words[i].free && !ledger.explained[i] && (matches!(w, "off" | "out") || w == "down" && !numbers)
         })
         .collect();
     let mut open = ledger.open();
@@ -223,7 +239,7 @@ impl Verdict {
 
 fn said(tool: &Tool, p: &Param, value: &Value, words: &[Said], recent: &[String]) -> Verdict {
     match (&p.kind, value) {
-        (ParamType::Bool, Value::Bool(b)) => match truth(&p.name, words) {
+        (ParamType::Bool, Value::Bool(b)) => match truth(tool.name.state(&p.name), words) {
             Some((said, at)) if said == *b => Verdict::At(at),
             Some(_) => Verdict::Contradicted,
             None => Verdict::Unsaid,
@@ -233,7 +249,7 @@ fn said(tool: &Tool, p: &Param, value: &Value, words: &[Said], recent: &[String]
                 && values.len() == 2
                 && values.iter().all(|v| matches!(v.as_str(), "on" | "off"))
             {
-                return match truth("on", words) {
+                return match truth(tool.name.state("on"), words) {
                     Some((said, at)) if said == (v == "on") => Verdict::At(at),
                     Some(_) => Verdict::Contradicted,
                     None => Verdict::Unsaid,

@@ -32,6 +32,7 @@ pub(super) const VERBS: &[(&str, &[&str])] = &[
     ("stop", &["stop", "end", "halt", "off", "cancel", "quit", "abort", "kill"]),
     ("pause", &["pause", "halt", "hold", "freeze", "stop"]),
     ("resume", &["resume", "unpause", "continue", "on", "again", "back", "go"]),
+    ("continue", &["resume", "unpause", "continue", "on", "again", "back", "go"]),
     ("unpause", &["resume", "unpause", "continue", "on", "again", "back", "go"]),
     ("next", &["next", "skip", "forward"]),
     ("skip", &["next", "skip", "forward"]),
@@ -152,6 +153,9 @@ pub(super) const CHOICES: &[(&str, &[&str])] = &[
 
 /// What says nothing about what is to be done: articles, prepositions, pronouns, auxiliaries, verbs of doing.
 pub(super) const EMPTY: &[&str] = &[
+    "send",
+    "current",
+    "local",
     "saying",
     "says",
     "its",

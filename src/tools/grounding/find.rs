@@ -259,7 +259,7 @@ fn arguments<'a>(tool: &'a Tool, words: &[Said]) -> Option<(Map<String, Value>, 
     for p in &tool.schema.params {
         match &p.kind {
             ParamType::Bool => {
-                if let Some((value, at)) = truth(&p.name, words) {
+                if let Some((value, at)) = truth(tool.name.state(&p.name), words) {
                     args.insert(p.name.clone(), json!(value));
                     ledger.tick(at);
                 }
@@ -326,7 +326,7 @@ fn arguments<'a>(tool: &'a Tool, words: &[Said]) -> Option<(Map<String, Value>, 
     // What names and texts are to look like is the model's to know, save a place, or the only text that was said.
     let all_free = words.iter().any(|w| w.free);
     let text = |p: &&Param| !en::PLACE_ARGUMENTS.contains(&p.name.as_str());
-    if strings.iter().any(|p| text(p)) && !(all_free && strings.len() == 1) {
+    if strings.iter().any(text) && (!all_free || strings.len() != 1) {
         return None;
     }
     let place = |p: &&&Param| en::PLACE_ARGUMENTS.contains(&p.name.as_str());

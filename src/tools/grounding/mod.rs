@@ -87,9 +87,9 @@ impl Grounding {
     /// "Turn off the kitchen" is about the light where nothing else in a kitchen can be turned off.
     fn only_one_for(&self, tool: &Tool, args: &Map<String, Value>) -> bool {
         let place = |t: &Tool| t.schema.params.iter().find(|p| en::PLACE_ARGUMENTS.contains(&p.name.as_str())).cloned();
-        let switches = |t: &Tool| t.acts && place(t).is_some() && t.schema.params.iter().any(|p| state::is_state(p));
+        let switches = |t: &Tool| t.acts && place(t).is_some() && t.schema.params.iter().any(state::is_state);
         let said = place(tool).and_then(|p| args.get(&p.name)).and_then(Value::as_str);
-        let known = said.is_some_and(|s| name::is_place(s));
+        let known = said.is_some_and(name::is_place);
         known && switches(tool) && self.tools.iter().filter(|t| switches(t)).count() == 1
     }
 

@@ -17,6 +17,10 @@ pub(super) struct Name {
     topics: BTreeSet<String>,
     /// Stems that are explained by what it is for.
     known: BTreeSet<String>,
+    /// It plays what its argument names.
+    pub(super) plays: bool,
+    /// It silences.
+    mutes: bool,
     /// It opens and closes whatever its argument names.
     pub(super) opens: bool,
     /// It switches whatever its argument names.
@@ -56,6 +60,9 @@ impl Name {
             .collect();
         known.extend(tokens(&schema.description).iter().filter(|w| !is_empty(w)).map(|w| stem(w)));
         known.extend(parts.iter().map(|p| stem(p)));
+        let plays =
+            parts.iter().any(|p| matches!(*p, "play" | "music" | "media" | "stream" | "song" | "audio" | "playback"));
+        let mutes = parts.contains(&"mute");
         let opens = heads.iter().any(|h| en::OPENS.contains(&stem(h).as_str()) || *h == "cover");
         let any_device = heads.iter().any(|h| en::DEVICES.contains(&stem(h).as_str()));
         let opposite =
@@ -64,12 +71,17 @@ impl Name {
             schema.params.iter().any(|p| matches!(&p.kind, ParamType::Enum { values } if values.contains(v)))
         };
         let aliases = aliases.iter().filter(|(v, _)| values(v)).cloned().collect();
-        Self { verb: verb.map(|(_, w)| *w), opposite, topics, known, any_device, opens, aliases }
+        Self { verb: verb.map(|(_, w)| *w), opposite, topics, known, any_device, opens, plays, mutes, aliases }
     }
 
     /// Whether one of the words says what the tool is for.
     pub(super) fn is_named(&self, words: &[Said]) -> bool {
         words.iter().any(|w| !w.free && self.topics.contains(&stem(&w.text)))
+    }
+
+    /// The argument whose words its truth values are said in: to mute is to turn silence on.
+    pub(super) fn state<'a>(&self, argument: &'a str) -> &'a str {
+        if self.mutes { "mute" } else { argument }
     }
 
     /// Whether the tool's purpose explains `word`.

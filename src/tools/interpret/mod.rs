@@ -81,6 +81,8 @@ struct Known {
     part: Part,
     /// The user said yes to it.
     confirmed: bool,
+    /// The request with its time, as a model was given it.
+    whole: Option<String>,
 }
 
 /// What was asked back.
@@ -406,7 +408,8 @@ impl Interpreter {
         }
         // The model would make something up about what it cannot see.
         if self.grounding.about(&part).iter().any(|tool| self.registry.acts(&tool.name)) {
-            let looks = self.grounding.about(&part).iter().any(|tool| !self.registry.acts(&tool.name));
+            let state = part.words().first().is_some_and(|w| words::ASKS_STATE.contains(&w.text.as_str()));
+            let looks = !state || self.grounding.about(&part).iter().any(|tool| !self.registry.acts(&tool.name));
             if !looks {
                 return vec![Step::Say(words::CANNOT_SEE.to_owned())];
             }
@@ -460,11 +463,16 @@ impl Interpreter {
             Some(text) if !changed || self.timed => text.trim().to_owned(),
             _ => part.text.clone(),
         };
-        Step::Think { request, part: self.know(part, false) }
+        let timed = whole.filter(|_| changed && self.timed).map(str::to_owned);
+        let part = self.know(part, false);
+        if let Some(known) = self.parts.get_mut(part) {
+            known.whole = timed;
+        }
+        Step::Think { request, part }
     }
 
     fn know(&mut self, part: Part, confirmed: bool) -> usize {
-        self.parts.push(Known { part, confirmed });
+        self.parts.push(Known { part, confirmed, whole: None });
         self.parts.len() - 1
     }
 
@@ -474,7 +482,7 @@ impl Interpreter {
         let Some(known) = self.parts.get(part).cloned() else {
             return refused("no request", words::CANNOT);
         };
-        let Known { part, confirmed } = known;
+        let Known { part, confirmed, whole } = known;
         if !self.registry.acts(&call.name) {
             return Admission::Run(call);
         }
@@ -497,7 +505,10 @@ impl Interpreter {
             if part.hold_s.is_some() {
                 return refused("the user wants it for a limited time only", words::CANNOT_HOLD);
             }
-            match self.grounded(&part, &call, said) {
+            // A tool that takes the time itself is held against all that was said.
+            let timed = call.parameters.keys().any(|name| words::TIME_ARGUMENTS.contains(&name.as_str()));
+            let all = whole.filter(|_| timed).map(|text| Part { text, free: Vec::new(), ..part.clone() });
+            match self.grounded(all.as_ref().unwrap_or(&part), &call, said) {
                 Ok((args, takes_time)) => {
                     call.parameters = args;
                     if takes_time {

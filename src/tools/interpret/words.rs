@@ -16,6 +16,12 @@ pub(super) const WHEN_EXACTLY: &str = "When exactly?";
 pub(super) const WHICH_OF_ALL: &str = "Which ones? Please name them.";
 pub(super) const WHICH_OF_THEM: &str = "Which one do you want?";
 
+/// How questions about the state of things begin.
+pub(super) const ASKS_STATE: &[&str] = &[
+    "is", "are", "was", "were", "did", "does", "do", "has", "have", "which", "who", "why", "when", "where", "am",
+    "had", "could", "can", "should", "will", "would", "how",
+];
+
 /// Names of arguments that hold a time.
 pub(super) const TIME_ARGUMENTS: &[&str] = &[
     "time",

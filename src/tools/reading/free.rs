@@ -224,7 +224,9 @@ fn end(words: &[Word], from: usize) -> usize {
         let comma = k > from && words[k - 1].after == Mark::Comma;
         let and = words[k].is("and");
         let next = k + joined.unwrap_or(usize::from(and));
-        let command = next < stop && verbs::is_command(&words[next..stop]);
+        let command = next < stop
+            && (verbs::is_command(&words[next..stop])
+                || super::order::order(&words[next..stop], joined.is_some() || comma));
         if k > from && (joined.is_some() || (comma && and)) && command {
             return k;
         }

@@ -78,9 +78,9 @@ pub(super) fn words(request: &str) -> Vec<Word> {
         } else {
             i += 1;
             mark(&mut words, c, at(i), start > 0 && !at(start - 1).is_some_and(char::is_whitespace));
-            if !matches!(c, '%' | '&' | '+' | '=' | '^' | '/' | '*' | '×' | '÷' | '$' | '€' | '£')
-                && !(matches!(c, '-' | '−') && digit(i))
-            {
+            let sign = matches!(c, '%' | '&' | '+' | '=' | '^' | '/' | '*' | '×' | '÷' | '$' | '€' | '£')
+                || (matches!(c, '-' | '−') && digit(i));
+            if !sign {
                 continue;
             }
         }
@@ -137,7 +137,7 @@ pub(super) fn line(words: &[Word]) -> String {
 pub(super) fn begins(words: &[Word], phrase: &str) -> Option<usize> {
     let mut n = 0;
     for p in phrase.split(' ') {
-        if !words.get(n).is_some_and(|w| w.text == p) {
+        if words.get(n).is_none_or(|w| w.text != p) {
             return None;
         }
         n += 1;

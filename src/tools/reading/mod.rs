@@ -13,6 +13,7 @@ mod english;
 mod free;
 mod lex;
 mod mood;
+mod order;
 mod repair;
 mod split;
 mod time;
@@ -238,8 +239,7 @@ fn part(clause: &split::Clause, governed: &mut (Option<String>, Option<When>), r
     let ended = words.first().is_some_and(|w| w.any(&["cancel", "stop", "pause", "resume", "delete"]))
         && words.iter().any(|w| w.any(&["timer", "timers"]))
         && words.iter().any(|w| w.any(&["at"]));
-    let timed_thing =
-        !ended && another || !ended && words.iter().zip(&free).any(|(w, f)| !f && w.any(en::TIMED_THINGS));
+    let timed_thing = !ended && (another || words.iter().zip(&free).any(|(w, f)| !f && w.any(en::TIMED_THINGS)));
     let open = |words: &[Word], free: &[bool]| -> Vec<Word> {
         // Free text says nothing about when.
         words

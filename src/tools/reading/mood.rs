@@ -106,7 +106,12 @@ fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
         let forbidding = words[0].is("no")
             && words.get(1).is_some_and(|w| w.any(&["need", "more"]) || verbs::of_ing(w).is_some())
             && words[0].after == Mark::Space;
-        if let Some(n) = begins_any(words, en::OPENINGS).filter(|n| *n < words.len() && !free[0] && !forbidding) {
+        // "Listen to jazz" is no call for attention.
+        let listening =
+            words[0].any(&["listen", "look"]) && words.get(1).is_some_and(|w| w.any(&["to", "for", "up", "at"]));
+        if let Some(n) =
+            begins_any(words, en::OPENINGS).filter(|n| *n < words.len() && !free[0] && !forbidding && !listening)
+        {
             words.drain(..n);
             free.drain(..n);
             asked = true;
@@ -122,7 +127,8 @@ fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
         }
         if let Some(n) = ends_any(words, en::ENDINGS).filter(|n| *n < words.len()) {
             let cut = words.len() - n;
-            if !free[cut] && !(words[cut].is("now") && words[cut - 1].is("from")) {
+            let from_now = words[cut].is("now") && words[cut - 1].is("from");
+            if !free[cut] && !from_now {
                 let last = words[words.len() - 1].after;
                 words.truncate(cut);
                 free.truncate(cut);
@@ -224,9 +230,11 @@ fn request(words: &[Word]) -> Option<(usize, Then)> {
         Then::Command if begins(words, "i said").is_some() => verbs::is_base(next),
         Then::Command => {
             let after = verbs::skip(&words[n..], en::SOFTENERS);
-            !after.first().is_some_and(|w| {
-                w.any(&["see", "hear", "swim", "imagine", "believe", "guess", "understand", "not"]) && !w.is("not")
-            }) && !(begins(words, "mind").is_some() && n == 1 && verbs::of_ing(next).is_none())
+            let senses = after
+                .first()
+                .is_some_and(|w| w.any(&["see", "hear", "swim", "imagine", "believe", "guess", "understand"]));
+            let minding = begins(words, "mind").is_some() && n == 1 && verbs::of_ing(next).is_none();
+            !senses && !minding
         }
         Then::Ing => n > 1 || verbs::of_ing(next).is_some(),
         _ => true,
@@ -355,7 +363,7 @@ fn forbids(words: &[Word], free: &[bool]) -> bool {
 }
 
 /// Without a polite form.
-fn bare(words: &mut Vec<Word>, free: &[bool], asked: bool) -> Mood {
+fn bare(words: &[Word], free: &[bool], asked: bool) -> Mood {
     let Some(first) = words.first().cloned() else { return Mood::Unclear };
     if free[0] {
         return Mood::Do;
@@ -427,7 +435,9 @@ fn bare(words: &mut Vec<Word>, free: &[bool], asked: bool) -> Mood {
             && words.last().is_some_and(|w| w.any(&["the", "a", "an", "my", "for", "to", "and", "of", "with", "in"]));
         return if alone || hanging { Mood::Unclear } else { Mood::Do };
     }
-    if cue() {
+    let step = first.any(&["next", "previous", "last", "quieter", "louder", "softer"])
+        && words.get(1).is_none_or(|w| w.any(&["track", "song", "one", "station", "now", "please"]));
+    if cue() || step {
         return Mood::Do;
     }
     if asked {

@@ -3,6 +3,7 @@
 use super::courtesy::courtesy;
 use super::english as en;
 use super::lex::{Mark, Word, begins, begins_any, find, texts};
+use super::order::order;
 use super::{free, verbs};
 use crate::tools::number::number;
 
@@ -151,25 +152,6 @@ fn run_on(c: Clause) -> Vec<Clause> {
         sibling: false,
     };
     vec![part(0, first + 1, c.joined), part(first + 1, last + 1, true)]
-}
-
-/// An order without a verb behind a link: "and quieter", "then hallway lights off", "and message Ben that …".
-fn order(w: &[Word], firmly: bool) -> bool {
-    let alone = w.first().is_some_and(|x| {
-        x.any(&[
-            "quieter", "louder", "softer", "unpause", "mute", "unmute", "pause", "resume", "skip", "undo", "snooze",
-        ])
-    });
-    let step =
-        w.len() >= 2 && w[0].any(&["next", "previous", "last"]) && w[1].any(&["track", "song", "one", "station"]);
-    let sent =
-        w.len() >= 4 && w[0].any(&["message", "text", "tell"]) && w[1..4].iter().any(|x| x.any(&["that", "saying"]));
-    let thing = |x: &Word| {
-        x.any(&["light", "lights", "lamp", "lamps", "door", "blinds", "shades", "curtains", "shutters", "fan", "tv"])
-    };
-    let state =
-        (1..w.len().min(5)).any(|k| w[k].any(&["on", "off", "open", "closed", "up", "down"]) && thing(&w[k - 1]));
-    (alone && w.len() <= 3) || step || sent || (firmly && state && !w[0].any(DETERMINERS))
 }
 
 fn strip_links(c: &mut Clause) {
@@ -489,7 +471,7 @@ fn timers(c: &Clause) -> Option<Vec<Clause>> {
         groups
     };
     // A number of timers that was said must be the number of timers that were described.
-    let said = c.words[verb + 1..at].iter().find_map(|w| number(&[w.text.clone()]).map(|n| n.0 as usize));
+    let said = c.words[verb + 1..at].iter().find_map(|w| number(std::slice::from_ref(&w.text)).map(|n| n.0 as usize));
     if said.is_some_and(|n| n != tails.len()) || tails.len() < 2 {
         return None;
     }

@@ -277,7 +277,7 @@ fn said_clock(w: &[Word]) -> Option<(usize, Clock)> {
         return None;
     }
     // Without "at" only what can be nothing but a time of day.
-    let plain = lead == 0 && !(c.certain && n > 1) && !w[0].text.contains(':') && !w[0].any(&["noon", "midnight"]);
+    let plain = lead == 0 && (!c.certain || n <= 1) && !w[0].text.contains(':') && !w[0].any(&["noon", "midnight"]);
     if plain {
         return None;
     }
