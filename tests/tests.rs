@@ -1,6 +1,7 @@
 //! The one integration-test binary: modules that drive the real program and the public API.
 //! A test that needs what this machine lacks (a recording, a GPU, PulseAudio) prints that it skipped.
 
+mod agent;
 mod architecture;
 mod bad_input;
 mod calls;
