@@ -96,9 +96,13 @@ pub(super) fn account(
     let mut evidence = tool.name.is_named(words);
     let mut implied: Option<&Param> = None;
     let says = |list: &[&str]| words.iter().any(|w| !w.free && list.contains(&w.text.as_str()));
+    let something =
+        |v: &Value| tokens(v.as_str().unwrap_or_default()).iter().any(|w| !tool.name.is_topic(w) && !is_empty(w));
     // "Put on techno", "turn it down": what is meant goes without saying.
-    evidence |=
-        tool.name.plays && words.iter().any(|w| w.free) && says(&["put", "listen", "hear", "play", "playing", "start"]);
+    evidence |= tool.name.plays
+        && args.values().any(something)
+        && words.iter().any(|w| w.free)
+        && says(&["put", "listen", "hear", "play", "playing", "start"]);
     evidence |= tool.name.is_topic("volume") && tool.schema.params.is_empty() && says(&["it"]) && says(&["up", "down"]);
     for p in &tool.schema.params {
         let Some(value) = args.get(&p.name).filter(|v| !is_blank(v)) else { continue };

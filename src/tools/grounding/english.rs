@@ -165,7 +165,6 @@ pub(super) const EMPTY: &[&str] = &[
     "turned",
     "switched",
     "playing",
-    "reading",
     "putting",
     "pull",
     "draw",

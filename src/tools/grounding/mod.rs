@@ -99,6 +99,13 @@ impl Grounding {
         self.tools.iter().filter(|t| t.own && t.name.is_named(&words)).map(|t| &t.schema).collect()
     }
 
+    /// Whether some tool may be meant: one that is for something that `part` names, or one that takes any device.
+    pub(super) fn may_do(&self, part: &Part) -> bool {
+        let words = part.words();
+        let known = |t: &Tool| words.iter().any(|w| !is_empty(&w.text) && t.name.explains(&w.text));
+        self.tools.iter().any(|t| t.name.is_named(&words) || (t.own && (t.name.any_device || known(t))))
+    }
+
     /// The call that asks how things stand with what `part` is about, where one of the owner's tools can be asked.
     pub(super) fn asked(&self, part: &Part, can_be: impl Fn(&str) -> bool) -> Option<crate::schema::ToolCall> {
         let words = part.words();

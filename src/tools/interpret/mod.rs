@@ -231,7 +231,16 @@ impl Interpreter {
             return self.calls(calls, Part::plain(text, Mood::Do));
         }
         let single = reading.parts.len() == 1;
-        reading.parts.into_iter().flat_map(|p| self.part(p, single.then_some(text))).collect()
+        let mut steps = Vec::new();
+        for part in reading.parts {
+            let of_part = self.part(part, single.then_some(text));
+            // "Get the light in the guest room, turn it on": what was not understood is not what was done before.
+            if !single && !of_part.iter().any(|s| matches!(s, Step::Call { .. })) {
+                self.last = None;
+            }
+            steps.extend(of_part);
+        }
+        steps
     }
 
     /// "Cancel that", said right after something was planned.
@@ -346,6 +355,11 @@ impl Interpreter {
             && let Some(steps) = self.misheard(&part.text)
         {
             return steps;
+        }
+        // The model would promise what nothing here can do.
+        let deed = part.words().first().is_some_and(|w| words::DEEDS.contains(&w.text.as_str()));
+        if deed && !self.grounding.may_do(&part) {
+            return vec![Step::Say(words::CANNOT.to_owned())];
         }
         vec![self.think(part, whole)]
     }

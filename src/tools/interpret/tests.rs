@@ -49,7 +49,7 @@ fn judged(file: &str, commands: &str) -> (usize, usize, usize) {
     let mut interpreter = Interpreter::new(registry(commands));
     let (mut right, mut wrong, mut refused, mut model) = (0, 0, 0, 0);
     for case in expected::read(file).expect("cases") {
-        interpreter.question = None;
+        (interpreter.question, interpreter.last, interpreter.kept) = (None, None, None);
         let (all, thinks, said) = made(&mut interpreter, &case.request);
         let calls: Vec<String> = all
             .iter()

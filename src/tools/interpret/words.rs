@@ -16,6 +16,15 @@ pub(super) const WHEN_EXACTLY: &str = "When exactly?";
 pub(super) const WHICH_OF_ALL: &str = "Which ones? Please name them.";
 pub(super) const WHICH_OF_THEM: &str = "Which one do you want?";
 
+/// Verbs of what is done in the house or the world, not in words.
+pub(super) const DEEDS: &[&str] = &[
+    "play", "order", "call", "phone", "text", "message", "email", "send", "open", "close", "lock", "unlock", "turn",
+    "switch", "dim", "book", "buy", "feed", "water", "clean", "vacuum", "restart", "reboot", "transfer", "run",
+    "record", "pause", "skip", "connect", "pair", "charge", "heat", "cook", "brew", "activate", "arm", "disarm",
+    "start", "stop", "shut", "raise", "lower", "ring", "dial", "print", "mow", "wash", "pay", "post", "tweet",
+    "install", "download", "power", "flip", "take", "put",
+];
+
 /// How questions about the state of things begin.
 pub(super) const ASKS_STATE: &[&str] = &[
     "is", "are", "was", "were", "did", "does", "do", "has", "have", "which", "who", "why", "when", "where", "am",
