@@ -130,12 +130,28 @@ impl Interpreter {
             Some(question) => self.answered(question, text),
             None => None,
         };
-        let steps = steps.unwrap_or_else(|| self.request(text));
+        let mut steps = steps.unwrap_or_else(|| self.request(text));
+        self.drop_repeated(&mut steps);
         // Without an answer in time the question is forgotten.
         if let Some((_, until)) = &mut self.question {
             *until = now + QUESTION_LASTS;
         }
         steps
+    }
+
+    /// What was said twice in one request is done once.
+    fn drop_repeated(&self, steps: &mut Vec<Step>) {
+        let time = |part: &usize| self.parts.get(*part).and_then(|k| k.part.when.clone());
+        let mut seen: Vec<(ToolCall, Option<When>)> = Vec::new();
+        steps.retain(|step| match step {
+            Step::Call { call, part } => {
+                let this = (call.clone(), time(part));
+                let new = !seen.contains(&this);
+                seen.push(this);
+                new
+            }
+            Step::Think { .. } | Step::Say(_) => true,
+        });
     }
 
     /// What becomes of a call that belongs to `part` of the last request. `fast`: it was understood without the model.
