@@ -211,6 +211,12 @@ fn starts_number(chars: &[char], i: usize) -> bool {
     chars[i..].iter().find(|c| !c.is_whitespace()).is_some_and(char::is_ascii_digit)
 }
 
+/// `text` with a capital letter at its start.
+pub(super) fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

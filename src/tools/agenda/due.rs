@@ -7,11 +7,11 @@ use jiff::tz::TimeZone;
 
 use super::alarms::Alarm;
 use super::deadline::{Deadline, Now};
-use super::names::capitalized;
 use super::timers::{Count, Timer};
 use super::{Kept, Rung};
 use crate::schema::ToolCall;
 use crate::tools::listed;
+use crate::tools::text::capitalized;
 
 /// A command that is later than this is not run any more: nobody expects the light to change hours after.
 const COMMAND_LATE: Duration = Duration::from_secs(120);

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use serde_json::json;
 
 use crate::tools::calendar::{self, Day};
+use crate::tools::text::capitalized;
 use crate::tools::{Outcome, Registry, calc, zone};
 
 impl Registry {
@@ -30,8 +31,8 @@ impl Registry {
         let name = calendar::spoken(date, today);
         let weekday = date.strftime("%A");
         let spoken = match (calendar::holiday_name(asked), day) {
-            (Some(holiday), _) if date == today => format!("{} is today, {weekday}, {name}.", capital(&holiday)),
-            (Some(holiday), _) => format!("{} {is} on {weekday}, {name}.", capital(&holiday)),
+            (Some(holiday), _) if date == today => format!("{} is today, {weekday}, {name}.", capitalized(&holiday)),
+            (Some(holiday), _) => format!("{} {is} on {weekday}, {name}.", capitalized(&holiday)),
             (_, Day::Next | Day::Today) => format!("It's {}.", full(date)),
             (_, _) if date == today => format!("That's today, {weekday}, {name}."),
             (_, Day::Tomorrow) => format!("Tomorrow is {weekday}, {name}."),
@@ -65,7 +66,7 @@ impl Registry {
             (None, Day::OfYear { .. } | Day::Date(_)) => name,
             _ => format!("{weekday}, {name}"),
         };
-        let subject_first = capital(&subject);
+        let subject_first = capitalized(&subject);
         let count = calc::told(f64::from(days.unsigned_abs())).unwrap_or_default();
         let spoken = match days {
             0 if day == Day::Today => "That's today.".to_owned(),
@@ -116,11 +117,6 @@ fn told_date(date: Date, spoken: String) -> Outcome {
 /// "Tuesday, March 3, 2026".
 fn full(date: Date) -> String {
     date.strftime("%A, %B %-d, %Y").to_string()
-}
-
-fn capital(text: &str) -> String {
-    let mut c = text.chars();
-    c.next().map(|first| first.to_uppercase().chain(c).collect()).unwrap_or_default()
 }
 
 fn title(place: &str) -> String {

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::times::{count, some_of};
 use super::word;
 use crate::tools::agenda::{Added, Removed, is_all, list_name};
+use crate::tools::text::capitalized;
 use crate::tools::{Outcome, Registry, listed};
 
 /// Items read in one sentence; of more, every sentence has so many, and the first says how many there are.
@@ -92,9 +93,4 @@ impl Registry {
         };
         self.noted(Outcome::said(json!({ "ok": true }), spoken))
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }

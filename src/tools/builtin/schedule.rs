@@ -7,6 +7,7 @@ use crate::schema::ToolCall;
 use crate::tools::agenda::{Planned, Unplanned};
 use crate::tools::moment::Lean;
 use crate::tools::reading::When;
+use crate::tools::text::capitalized;
 use crate::tools::{Outcome, Registry};
 
 /// Commands told in one sentence.
@@ -27,10 +28,8 @@ impl Registry {
             Ok((id, at_unix)) => {
                 self.remember_planned(id, told);
                 let when = self.told_when(at, &moment);
-                let mut letters = when.chars();
-                let start: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
                 let result = json!({ "scheduled": told, "when": when, "at": at_unix.to_string() });
-                self.noted(Outcome::said(result, format!("{start}: {told}.")))
+                self.noted(Outcome::said(result, format!("{}: {told}.", capitalized(&when))))
             }
             Err(e) => Outcome::failed(e.to_string(), "Too many commands are waiting already."),
         }

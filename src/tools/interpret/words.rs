@@ -1,6 +1,6 @@
 //! What is said instead of acting.
 
-use crate::tools::text::tokens;
+use crate::tools::text::{capitalized, tokens};
 
 pub(super) const CANNOT: &str = "Sorry, I can't do that.";
 pub(super) const CANNOT_SEE: &str = "Sorry, I can't see that from here.";
@@ -66,15 +66,9 @@ pub(super) fn forbidden(text: &str) -> &'static str {
 pub(super) fn which(argument: &str, values: &[String]) -> String {
     let name = argument.replace('_', " ");
     match values {
-        [] if matches!(name.as_str(), "on" | "open" | "locked" | "state" | "power" | "enabled") => "On or off?"
-            .replace(
-                "On or off",
-                match name.as_str() {
-                    "open" => "Open or closed",
-                    "locked" => "Locked or unlocked",
-                    _ => "On or off",
-                },
-            ),
+        [] if name == "open" => "Open or closed?".to_owned(),
+        [] if name == "locked" => "Locked or unlocked?".to_owned(),
+        [] if matches!(name.as_str(), "on" | "state" | "power" | "enabled") => "On or off?".to_owned(),
         [] => format!("Which {name} do you mean?"),
         [one] => format!("Which {name}: {one}?"),
         few if few.len() <= 4 => {
@@ -112,7 +106,7 @@ pub(super) fn limits(tool: &str, argument: &str, limits: Option<String>) -> Stri
 }
 
 pub(super) fn shall_i(told: &str) -> String {
-    format!("Shall I? {}.", sentence(told))
+    format!("Shall I? {}.", capitalized(told))
 }
 
 pub(super) fn not_sure(unexplained: &str, told: &str) -> String {
@@ -146,9 +140,4 @@ pub(super) fn is_thing(text: &str) -> bool {
     let article = t.first().is_some_and(|w| matches!(w.as_str(), "the" | "my" | "our"));
     let light = t.len() <= 4 && crate::tools::grounding::is_place(&t.join(" "));
     (t.len() <= 5 && (article || light)) || (t.len() <= 3 && number)
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
 }

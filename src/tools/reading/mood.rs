@@ -83,8 +83,8 @@ pub(super) struct Judged {
 pub(super) fn judge(c: &Clause) -> Judged {
     let (mut words, mut free) = (c.words.clone(), c.free.clone());
     let condition = condition(&words, &free);
-    let opened = peel(&mut words, &mut free);
-    let mut mood = mood(&mut words, &mut free, c.asked, opened);
+    peel(&mut words, &mut free);
+    let mut mood = mood(&mut words, &mut free, c.asked);
     // "When I get home," is no question but what the rest waits for.
     if let Some(said) = &condition
         && mood == Mood::Ask
@@ -98,9 +98,8 @@ pub(super) fn judge(c: &Clause) -> Judged {
     Judged { mood, words, free, condition, hinted }
 }
 
-/// Takes wrapping off both ends. Whether one of the openings asked for something.
-fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
-    let mut asked = false;
+/// Takes wrapping off both ends.
+fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) {
     loop {
         let before = words.len();
         let forbidding = words[0].is("no")
@@ -114,7 +113,6 @@ fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
         {
             words.drain(..n);
             free.drain(..n);
-            asked = true;
         }
         if let Some(n) = courtesy(words).filter(|n| *n < words.len() && !free[0]) {
             words.drain(..n);
@@ -138,13 +136,12 @@ fn peel(words: &mut Vec<Word>, free: &mut Vec<bool>) -> bool {
             }
         }
         if words.len() == before {
-            return asked;
+            return;
         }
     }
 }
 
-fn mood(words: &mut Vec<Word>, free: &mut Vec<bool>, asked: bool, opened: bool) -> Mood {
-    let _ = opened;
+fn mood(words: &mut Vec<Word>, free: &mut Vec<bool>, asked: bool) -> Mood {
     if let Some(mood) = opposite(words, free) {
         return mood;
     }
@@ -246,8 +243,7 @@ fn request(words: &[Word]) -> Option<(usize, Then)> {
 fn opposite(words: &mut Vec<Word>, free: &mut Vec<bool>) -> Option<Mood> {
     let word = |text: &str, like: &Word| Word { text: text.to_owned(), after: Mark::Space, ..like.clone() };
     if let Some(n) = begins_any(words, &["do not leave", "do not keep", "never leave", "do not you leave"]) {
-        let (state, other) = en::STATES.iter().find(|(s, _)| words.last().is_some_and(|w| w.is(s)))?;
-        let _ = state;
+        let (_, other) = en::STATES.iter().find(|(s, _)| words.last().is_some_and(|w| w.is(s)))?;
         if other.is_empty() {
             return None;
         }
